@@ -1,0 +1,184 @@
+"""The `ssd-np` command: what can be said, and what is said when something goes wrong.
+
+Exit code 0 for success, 2 for a wrong command line, 1 for anything else with one line on stderr.
+What a command does is in `commands/`, imported only when it is called, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ssd_np import __version__
+from ssd_np.errors import SsdError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code (argparse exits by itself with 2)."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        command = importlib.import_module(f"ssd_np.commands.{arguments.command.replace('-', '_')}")
+        return command.run(arguments)
+    except KeyboardInterrupt:
+        return _fail("stopped by the user")
+    except BrokenPipeError:  # whoever read our output has seen enough
+        return 1
+    except SsdError as error:
+        if arguments.debug:
+            raise
+        return _fail(str(error))
+    except Exception as error:
+        if arguments.debug:
+            raise
+        return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
+
+
+def _fail(message: str) -> int:
+    print(f"ssd-np: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="ssd-np",
+        description="SSD in NumPy and Numba: train, evaluate, detect.",
+        epilog="example: ssd-np train",
+    )
+    parser.add_argument("--version", action="version", version=f"ssd-np {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_eval(commands)
+    _add_detect(commands)
+    _add_config(commands)
+    return parser
+
+
+def _add_command(commands, name: str, help_: str, example: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help_,
+        description=help_[0].upper() + help_[1:] + ".",
+        epilog=f"example: {example}",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_train(commands) -> None:
+    parser = _add_command(
+        commands,
+        "train",
+        "train a detector, evaluate it on unseen images, draw what it sees",
+        "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test",
+    )
+    _add_data(parser, default="shapes")
+    parser.add_argument("--split", default="trainval", help="to train on (default: %(default)s)")
+    parser.add_argument("--val-split", help="to choose best.npz by (default: none)")
+    parser.add_argument(
+        "--eval-split", default="test", help="to evaluate on at the end (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--config", help="preset or .json file (default: tiny for shapes, small for other data)"
+    )
+    parser.add_argument("--out", help="new folder for the results (default: runs/CONFIG)")
+    parser.add_argument("--force", action="store_true", help="overwrite what --out holds")
+    parser.add_argument("--seed", type=_whole, help="of weights, order and augmentation")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=_positive, help="batches (default: the config's)")
+    length.add_argument("--epochs", type=_positive, help="passes over the data instead of steps")
+
+
+def _add_eval(commands) -> None:
+    parser = _add_command(
+        commands,
+        "eval",
+        "measure average precision of a weights file on a data set",
+        "ssd-np eval blood_cells --data voc:BCCD --split test",
+    )
+    parser.add_argument("weights", metavar="WEIGHTS", help="a file, or shapes or blood_cells")
+    _add_data(parser, default="shapes")
+    parser.add_argument("--split", default="test", help="to evaluate on (default: %(default)s)")
+    parser.add_argument(
+        "--metric",
+        choices=("all-point", "11-point"),
+        default="all-point",
+        help="how the area under the precision-recall curve is taken (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", default="eval", help="folder for eval.json and pictures (default: %(default)s)"
+    )
+
+
+def _add_detect(commands) -> None:
+    parser = _add_command(
+        commands,
+        "detect",
+        "find objects in images, draw them, print a table",
+        "ssd-np detect photo.jpg --weights blood_cells",
+    )
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files or folders")
+    parser.add_argument(
+        "--weights",
+        default="shapes",
+        help="a file, or shapes or blood_cells (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--min-score", type=_share, help="leave out weaker ones (default: the config's, 0.5)"
+    )
+    parser.add_argument(
+        "--out", default="detections", help="folder for the PNGs (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _add_config(commands) -> None:
+    parser = _add_command(
+        commands,
+        "config",
+        "print a config, to read or to start one's own from",
+        "ssd-np config small > mine.json",
+    )
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="preset or .json file; without one, the presets"
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--data",
+        type=_data,
+        default=default,
+        help="shapes, or voc:FOLDER in Pascal VOC's layout (default: %(default)s)",
+    )
+
+
+def _data(text: str) -> str:
+    kind, _, folder = text.partition(":")
+    if text != "shapes" and not (kind == "voc" and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither shapes nor voc:FOLDER")
+    return text
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2**31")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _whole(text) == 0:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value

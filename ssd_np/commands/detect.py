@@ -1,0 +1,97 @@
+"""`ssd-np detect`: a picture and a table of what is found in each image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ssd_np.data.image import read_image
+from ssd_np.errors import DataError
+from ssd_np.infer.detect import Detector
+from ssd_np.model.weights import load
+from ssd_np.records import Detections
+from ssd_np.viz.draw import draw_detections, save_picture
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Goes on past images that can not be read; exit code 1 if there were any."""
+    model = load(arguments.weights)
+    score = arguments.min_score
+    score = model.config.decoding.show_threshold if score is None else score
+    rule = model.config.decoding
+    detector = Detector(model, score, rule.iou_threshold, rule.top_k)
+    paths = _list_images(arguments.images)
+    out, taken, reports, failed = Path(arguments.out), set(), [], 0
+    for path in tqdm(paths, desc="detect", unit="image", disable=None, leave=False):
+        try:
+            image = read_image(path)
+        except DataError as error:
+            tqdm.write(f"ssd-np: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        found = detector.detect(image)
+        picture = _free_name(out, path, taken)
+        save_picture(draw_detections(image, found, score), picture)
+        reports.append(_report(path, picture, found, image.shape))
+    if arguments.json:
+        print(json.dumps(reports, indent=2))
+    else:
+        _print_table(reports)
+    if failed:
+        print(f"ssd-np: {failed} of {len(paths)} images could not be read", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _list_images(arguments: list[str]) -> list[Path]:
+    """Files as named; of a folder, all files with the ending of an image format."""
+    paths = []
+    for argument in map(Path, arguments):
+        if argument.is_dir():
+            endings = Image.registered_extensions()
+            inside = sorted(p for p in argument.iterdir() if p.suffix.lower() in endings)
+            if not inside:
+                raise DataError("no images in this folder", where=str(argument))
+            paths += inside
+        else:
+            paths.append(argument)
+    return paths
+
+
+def _free_name(out: Path, path: Path, taken: set[str]) -> Path:
+    """out/NAME.png; out/NAME-2.png if another image of this run is called the same."""
+    name, k = path.stem, 2
+    while name in taken:
+        name, k = f"{path.stem}-{k}", k + 1
+    taken.add(name)
+    return out / f"{name}.png"
+
+
+def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]) -> dict:
+    height, width = shape[:2]
+    pixels = np.asarray(found.boxes_corner) * [width, height, width, height]
+    objects = [
+        {
+            "class": found.names[label - 1],
+            "score": round(float(score), 4),
+            "box_pixels": [round(float(v), 1) for v in box],
+        }
+        for label, score, box in zip(found.labels, found.scores, pixels, strict=True)
+    ]
+    size = {"width": width, "height": height}
+    return {"image": str(path), "size": size, "picture": str(picture), "detections": objects}
+
+
+def _print_table(reports: list[dict]) -> None:
+    for report in reports:
+        found = report["detections"]
+        print(f"{report['image']}: {len(found)} found, drawn in {report['picture']}")
+        width = max((len(d["class"]) for d in found), default=0)
+        for d in found:
+            box = " ".join(f"{value:7.1f}" for value in d["box_pixels"])
+            print(f"  {d['class']:{width}}  {d['score']:.2f}  xmin ymin xmax ymax {box}")

@@ -1,0 +1,67 @@
+"""`ssd-np train`: a training, an evaluation on unseen images, pictures of both."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from pathlib import Path
+
+from ssd_np.commands.datasets import describe, evaluation_data, training_data
+from ssd_np.commands.eval import evaluate_and_write
+from ssd_np.config import Config, config_to_json, load_config
+from ssd_np.errors import OutputError
+from ssd_np.files import write_atomically
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load
+from ssd_np.train.trainer import Trainer
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains and reports; the output folder holds everything."""
+    config = load_config(arguments.config or ("tiny" if arguments.data == "shapes" else "small"))
+    seed = config.training.seed if arguments.seed is None else arguments.seed
+    dataset = training_data(arguments.data, arguments.split, seed)
+    config = _adapt(config, dataset, seed, arguments)
+    names = config.class_names
+    # data that is missing should be missed before the training, not after it
+    unseen = evaluation_data(arguments.data, arguments.eval_split, names, seed)
+    validation = None
+    if arguments.val_split:
+        validation = evaluation_data(arguments.data, arguments.val_split, names, seed + 1)
+
+    out = _output_folder(arguments.out, config.name, arguments.force)
+    write_atomically(out / "config.json", config_to_json(config))
+    print(f"{len(dataset)} images, classes: {', '.join(names)}; results go to {out}")
+    result = Trainer(SSD(config, seed), dataset, config.training, out, validation).fit()
+    print(
+        f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
+        f"waited for data {result.waited:.1%} of the time"
+    )
+    weights = out / "best.npz"
+    evaluate_and_write(load(weights), unseen, describe(arguments.data, arguments.eval_split), out)
+    print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
+    return 0
+
+
+def _adapt(config: Config, dataset, seed: int, arguments: argparse.Namespace) -> Config:
+    """The config with the data's classes and the command line's wishes."""
+    training = config.training
+    steps = arguments.steps or training.steps
+    if arguments.epochs:
+        steps = math.ceil(arguments.epochs * len(dataset) / training.batch_size)
+    training = dataclasses.replace(training, steps=steps, seed=seed)
+    return dataclasses.replace(config, class_names=tuple(dataset.class_names), training=training)
+
+
+def _output_folder(wish: str | None, name: str, force: bool) -> Path:
+    """The folder asked for, which must be new unless forced; else the first free runs/NAME-k."""
+    if wish is not None:
+        out = Path(wish)
+        if out.exists() and not force and (not out.is_dir() or any(out.iterdir())):
+            raise OutputError(
+                "is not empty", where=str(out), hint="choose another --out, or --force"
+            )
+        return out
+    candidates = (Path("runs", name if k == 1 else f"{name}-{k}") for k in range(1, 10_000))
+    return next(folder for folder in candidates if not folder.exists())

@@ -1,0 +1,544 @@
+"""Every number of a detector in one place: frozen dataclasses, read from and written to JSON.
+
+A `Config` is checked when it is made: unknown keys, wrong types and impossible values are refused
+with the key's path and what was expected. The presets lie beside this file in `configs/`.
+Sizes are pixels of the input image unless a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ssd_np.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "configs"
+
+
+def _require(condition: bool, key: str, expected: str, got: Any) -> None:
+    if not condition:
+        raise ConfigError(f"expected {expected}, got {got!r}", where=key)
+
+
+def _require_range(low: float, high: float, least: float, most: float, hint: str) -> None:
+    if not least <= low <= high <= most:
+        raise ConfigError(
+            f"expected {least:g} <= low <= high <= {most:g}, got low {low:g}, high {high:g}",
+            hint=hint,
+        )
+
+
+def _require_probability(value: float, key: str = "probability") -> None:
+    _require(0 <= value <= 1, key, "a probability in [0, 1]", value)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """The image a network sees: size x size RGB, (value - mean) / std on the 0..255 scale."""
+
+    size: int
+    mean: tuple[float, float, float] = (123.0, 117.0, 104.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    # "antialias": Pillow's bilinear filter; "half_pixel": four neighbours only, as torchvision
+    resize: Literal["antialias", "half_pixel"] = "antialias"
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 1, "size", "at least 1 pixel", self.size)
+        _require(min(self.std) > 0, "std", "numbers above 0", self.std)
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution followed by ReLU. `channels` come out of it."""
+
+    name: str
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    pad: int = 1
+    dilation: int = 1
+    kind: Literal["conv"] = "conv"
+
+    def __post_init__(self) -> None:
+        for key in ("channels", "kernel", "stride", "dilation"):
+            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+        _require(self.pad >= 0, "pad", "at least 0", self.pad)
+
+
+@dataclass(frozen=True)
+class PoolLayer:
+    """A max-pooling; `ceil` keeps the last, partial window (Caffe's rule: 75 -> 38)."""
+
+    name: str
+    size: int = 2
+    stride: int = 2
+    pad: int = 0
+    ceil: bool = False
+    kind: Literal["pool"] = "pool"
+
+    def __post_init__(self) -> None:
+        for key in ("size", "stride"):
+            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+        limit = self.size // 2  # a wider border would make windows of padding only
+        _require(0 <= self.pad <= limit, "pad", f"0 to size // 2 = {limit}", self.pad)
+
+
+@dataclass(frozen=True)
+class FeatureMapConfig:
+    """One grid of detectors: the layer it reads and its default boxes (SSD paper, section 2.2)."""
+
+    name: str  # of the layer whose output is the map
+    size: int  # cells on a side
+    step: float  # distance of two cell centres
+    min_size: float  # side of the small square box, s
+    max_size: float  # side of the large square box is sqrt(min_size * max_size), s'
+    aspect_ratios: tuple[float, ...] = (2.0,)  # each r stands for a box r and a box 1/r
+    l2norm_scale: float | None = None  # L2Norm before the heads, starting from this scale
+
+    def __post_init__(self) -> None:
+        for key in ("size", "step", "min_size"):
+            _require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
+        _require(
+            self.max_size >= self.min_size, "max_size", f"at least {self.min_size}", self.max_size
+        )
+        for i, ratio in enumerate(self.aspect_ratios):
+            _require(ratio > 1, f"aspect_ratios[{i}]", "a ratio above 1 (1/r is implied)", ratio)
+
+    @property
+    def boxes_per_cell(self) -> int:
+        return 2 + 2 * len(self.aspect_ratios)
+
+
+@dataclass(frozen=True)
+class DefaultBoxConfig:
+    """What holds for the default boxes of all maps."""
+
+    variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    clip: Literal["none", "sizes", "all"] = "none"
+    integer_sizes: bool = False  # truncate min_size and max_size, as Caffe does
+
+    def __post_init__(self) -> None:
+        _require(min(self.variances) > 0, "variances", "four numbers above 0", self.variances)
+
+
+@dataclass(frozen=True)
+class L2NormConfig:
+    """How L2Norm keeps away from a division by zero."""
+
+    eps: float = 1e-10
+    # "inside": sqrt(sum + eps); "max": max(norm, eps); "outside": norm + eps
+    form: Literal["inside", "max", "outside"] = "inside"
+
+    def __post_init__(self) -> None:
+        _require(self.eps > 0, "eps", "a number above 0", self.eps)
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """Which default boxes stand for an object (SSD paper, section 2.2, "Matching strategy")."""
+
+    threshold: float = 0.5
+    neutral_threshold: float | None = None  # IoU in [neutral, threshold) counts for nothing
+
+    def __post_init__(self) -> None:
+        _require(0 < self.threshold <= 1, "threshold", "an IoU in (0, 1]", self.threshold)
+        if self.neutral_threshold is not None:
+            _require(
+                0 < self.neutral_threshold <= self.threshold,
+                "neutral_threshold",
+                f"an IoU in (0, threshold = {self.threshold}] or null",
+                self.neutral_threshold,
+            )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The SSD loss (paper, section 2.2, equations 1 to 3, and "Hard negative mining")."""
+
+    ratio: float = 3.0  # negatives for each positive
+    minimum_negatives: int = 0  # even in an image without objects
+    mining: Literal["image", "batch"] = "image"
+    alpha: float = 1.0  # weight of the location loss
+
+    def __post_init__(self) -> None:
+        for key in ("ratio", "minimum_negatives", "alpha"):
+            _require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """From scores and offsets to detections (paper, section 2.2, last paragraph of 3)."""
+
+    score_threshold: float = 0.01  # for evaluation: a precision-recall curve needs its tail
+    show_threshold: float = 0.5  # for people
+    iou_threshold: float = 0.45  # of non-maximum suppression
+    top_k_class: int = 400  # candidates of a class that enter suppression
+    top_k: int = 200  # detections kept in an image
+    clip: Literal["output", "before_nms"] = "output"
+    max_exponent: float | None = None  # limit on log-size in decode; torchvision ln(1000 / 16)
+
+    def __post_init__(self) -> None:
+        for key in ("score_threshold", "show_threshold", "iou_threshold"):
+            _require(0 <= getattr(self, key) <= 1, key, "a number in [0, 1]", getattr(self, key))
+        for key in ("top_k_class", "top_k"):
+            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Adds a number of grey levels, drawn from [low, high]."""
+
+    probability: float = 0.5
+    low: float = -32.0
+    high: float = 32.0
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require_range(self.low, self.high, -255, 255, "training as published uses -32 to 32")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Multiplies all values by a factor drawn from [low, high]."""
+
+    probability: float = 0.5
+    low: float = 0.5
+    high: float = 1.5
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Multiplies the saturation (of HSV) by a factor drawn from [low, high]."""
+
+    probability: float = 0.5
+    low: float = 0.5
+    high: float = 1.5
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
+
+
+@dataclass(frozen=True)
+class Hue:
+    """Turns the hue by an angle in degrees drawn from [low, high]."""
+
+    probability: float = 0.5
+    low: float = -18.0
+    high: float = 18.0
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require_range(self.low, self.high, -360, 360, "training as published uses -18 to 18")
+
+
+@dataclass(frozen=True)
+class Expand:
+    """Places the image in a canvas 1 to max_ratio times its size, filled with the mean colour."""
+
+    probability: float = 0.5
+    max_ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require(self.max_ratio >= 1, "max_ratio", "at least 1", self.max_ratio)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Cuts out a patch that overlaps an object by at least a minimum IoU drawn from `min_ious`.
+
+    In `min_ious`, 1 stands for the whole image and 0 for no minimum.
+    `scale` is the range of each side of the patch as a share of the image's, `ratio` of its shape.
+    """
+
+    probability: float = 1.0
+    min_ious: tuple[float, ...] = (1.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
+    scale: tuple[float, float] = (0.3, 1.0)
+    ratio: tuple[float, float] = (0.5, 2.0)
+    tries: int = 50
+
+    def __post_init__(self) -> None:
+        _require_probability(self.probability)
+        _require(len(self.min_ious) > 0, "min_ious", "at least one IoU", self.min_ious)
+        for i, iou in enumerate(self.min_ious):
+            _require(0 <= iou <= 1, f"min_ious[{i}]", "an IoU in [0, 1]", iou)
+        low, high = self.scale
+        _require(0 < low <= high <= 1, "scale", "0 < low <= high <= 1", self.scale)
+        low, high = self.ratio
+        _require(0 < low <= high, "ratio", "0 < low <= high", self.ratio)
+        _require(self.tries >= 1, "tries", "at least 1", self.tries)
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Photometric and geometric augmentation, in the order of the published training."""
+
+    brightness: Brightness = field(default_factory=Brightness)
+    contrast: Contrast = field(default_factory=Contrast)
+    saturation: Saturation = field(default_factory=Saturation)
+    hue: Hue = field(default_factory=Hue)
+    lighting_noise: float = 0.5  # probability of a random order of the colour channels
+    expand: Expand = field(default_factory=Expand)
+    crop: Crop = field(default_factory=Crop)
+    horizontal_flip: float = 0.5  # probability
+    vertical_flip: float = 0.0  # probability
+
+    def __post_init__(self) -> None:
+        for key in ("lighting_noise", "horizontal_flip", "vertical_flip"):
+            _require_probability(getattr(self, key), key)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training schedule. Milestones are shares of all steps: 80k, 100k of 120k as 2/3, 5/6."""
+
+    steps: int = 500
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 5e-4  # on weights, never on biases
+    bias_multiplier: float = 1.0  # of the learning rate; Caffe trains biases at twice the rate
+    warmup_steps: int = 50
+    schedule: Literal["step", "cosine"] = "step"
+    milestones: tuple[float, ...] = (2 / 3, 5 / 6)
+    gamma: float = 0.1  # the learning rate is multiplied by it at each milestone
+    clip_norm: float | None = 10.0  # largest norm of all gradients together
+    validate_every: int = 0  # steps between two validations; 0: only at the end
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch_size"):
+            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+        for key in ("learning_rate", "gamma", "bias_multiplier"):
+            _require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
+        for key in ("weight_decay", "warmup_steps", "validate_every", "seed"):
+            _require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
+        _require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+        for i, share in enumerate(self.milestones):
+            _require(0 < share <= 1, f"milestones[{i}]", "a share of the steps in (0, 1]", share)
+        if self.clip_norm is not None:
+            _require(self.clip_norm > 0, "clip_norm", "a number above 0 or null", self.clip_norm)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole detector: what it sees, its network, its boxes, its loss, its training.
+
+    `class_names` leaves the background out; label k is `class_names[k - 1]`.
+    `layers` run from the image to the deepest feature map; those up to `base_end` are the base.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    input: InputConfig
+    layers: tuple[ConvLayer | PoolLayer, ...]
+    base_end: str
+    feature_maps: tuple[FeatureMapConfig, ...]
+    head_kernel: int = 3
+    convolution: Literal["im2col", "plain"] = "im2col"
+    boxes: DefaultBoxConfig = field(default_factory=DefaultBoxConfig)
+    l2norm: L2NormConfig = field(default_factory=L2NormConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        self._check_class_names()
+        sizes = self._layer_sizes()
+        _require(
+            self.base_end in sizes, "base_end", f"one of the layers {list(sizes)}", self.base_end
+        )
+        _require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
+        order = list(sizes)
+        previous = -1
+        for i, feature_map in enumerate(self.feature_maps):
+            key = f"feature_maps[{i}]"
+            _require(feature_map.name in sizes, f"{key}.name", f"one of {order}", feature_map.name)
+            position = order.index(feature_map.name)
+            later = position > previous
+            _require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
+            previous = position
+            actual = sizes[feature_map.name]
+            expected = f"{actual}, the output of layer {feature_map.name!r}"
+            _require(feature_map.size == actual, f"{key}.size", expected, feature_map.size)
+        rest = order[previous + 1 :]
+        _require(not rest, "layers", "no layer after the last feature map", rest)
+        odd = self.head_kernel % 2 == 1 and self.head_kernel > 0
+        _require(
+            odd, "head_kernel", "an odd number (a head keeps the map's size)", self.head_kernel
+        )
+
+    def _check_class_names(self) -> None:
+        _require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
+        for i, name in enumerate(self.class_names):
+            _require(name.strip() != "", f"class_names[{i}]", "a name", name)
+            again = name in self.class_names[:i] and name != "N/A"  # "N/A" fills COCO's gaps
+            _require(not again, f"class_names[{i}]", "each name once", name)
+
+    def _layer_sizes(self) -> dict[str, int]:
+        """Side of each layer's output in cells, from the formula of its kind."""
+        sizes: dict[str, int] = {}
+        size = self.input.size
+        for i, layer in enumerate(self.layers):
+            _require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
+            size = layer_output_size(layer, size)
+            _require(size >= 1, f"layers[{i}]", "an output of at least 1 cell", size)
+            sizes[layer.name] = size
+        return sizes
+
+    @property
+    def num_classes(self) -> int:
+        """K: the classes with the background."""
+        return len(self.class_names) + 1
+
+
+def layer_output_size(layer: ConvLayer | PoolLayer, size: int) -> int:
+    """Cells on a side of a layer's output for `size` cells on a side of its input."""
+    if isinstance(layer, ConvLayer):
+        reach = layer.dilation * (layer.kernel - 1) + 1
+        return (size + 2 * layer.pad - reach) // layer.stride + 1
+    span = size + 2 * layer.pad - layer.size
+    if not layer.ceil:
+        return span // layer.stride + 1
+    out = -(-span // layer.stride) + 1
+    # the last window must begin inside the image or its left border (Caffe and PyTorch alike)
+    return out - 1 if (out - 1) * layer.stride >= size + layer.pad else out
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def load_config(name_or_path: str | Path) -> Config:
+    """A preset by name ("tiny", "small", ...) or a JSON file by path.
+
+    >>> load_config("tiny").input.size
+    128
+    """
+    path = Path(name_or_path)
+    preset = PRESETS / f"{name_or_path}.json"
+    if preset.is_file():
+        path = preset
+    elif path.suffix != ".json" or not path.is_file():
+        raise ConfigError(
+            f"no such config: {str(name_or_path)!r}",
+            hint=f"presets: {', '.join(preset_names())}; or the path of a .json file",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"can not be read: {error}", where=str(path)) from error
+    return config_from_json(text, where=str(path))
+
+
+def preset_names() -> list[str]:
+    """The names of the configs that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.json"))
+
+
+def config_from_json(text: str, where: str = "config") -> Config:
+    """Reads a config from JSON text; `where` names its origin in messages."""
+    try:
+        values = json.loads(text)
+        return _read(Config, values, "")
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"not valid JSON: {error}", where=where) from error
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=where) from error
+    except ConfigError as error:
+        raise ConfigError(error.what, _join(where, error.where, ": "), error.hint) from error
+
+
+def _join(path: str, key: str, by: str = ".") -> str:
+    return f"{path}{by}{key}" if path and key else path or key
+
+
+def _read(kind: Any, value: Any, path: str) -> Any:
+    """Turns a JSON value into `kind` (a dataclass, a tuple, a number, ...) or says why not."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, path)
+    if origin is Literal:
+        choices = " or ".join(map(repr, arguments))
+        _require(isinstance(value, str) and value in arguments, path, choices, value)
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        options = [option for option in arguments if option is not type(None)]
+        if len(options) == 1:
+            return _read(options[0], value, path)
+        by_kind = {option.kind: option for option in options}  # the layers: conv or pool
+        found = value.get("kind") if isinstance(value, dict) else None
+        choices = "an object whose kind is " + " or ".join(map(repr, by_kind))
+        _require(isinstance(found, str) and found in by_kind, path, choices, value)
+        return _read(by_kind[found], value, path)
+    if origin is tuple:
+        _require(isinstance(value, list | tuple), path, "a list", value)
+        if arguments[-1] is not Ellipsis:
+            _require(len(value) == len(arguments), path, f"{len(arguments)} values", value)
+        return tuple(_read(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+    if kind is float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        _require(number and abs(value) < 1e300, path, "a finite number", value)
+        return float(value)
+    if kind is int:
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+        _require(whole, path, "a whole number below 2**31", value)
+        return value
+    words = {str: "a text in quotes", bool: "true or false"}
+    _require(isinstance(value, kind), path, words[kind], value)
+    return value
+
+
+def _read_dataclass(kind: type, value: Any, path: str) -> Any:
+    _require(isinstance(value, dict), path, "an object in braces", value)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in value:
+        if key not in fields:
+            raise ConfigError("unknown key", _join(path, key), f"known: {', '.join(fields)}")
+    hints = typing.get_type_hints(kind)
+    read = {key: _read(hints[key], item, _join(path, key)) for key, item in value.items()}
+    for name, f in fields.items():
+        optional = (
+            f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+        )
+        if name not in read and not optional:
+            raise ConfigError("missing key", where=_join(path, name))
+    try:
+        return kind(**read)
+    except ConfigError as error:  # raised by __post_init__, which knows only its own keys
+        raise ConfigError(error.what, _join(path, error.where), error.hint) from error
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def config_to_json(config: Config) -> str:
+    """All values, the defaults too, one section, layer or feature map a line."""
+    values = dataclasses.asdict(config)
+    lines = []
+    for key, value in values.items():
+        lines.append(f'  "{key}": {_one_line_each(value)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _one_line_each(value: Any) -> str:
+    """JSON with the items of a section or of a list of objects on a line each."""
+    if isinstance(value, dict):
+        items = [f'    "{key}": {json.dumps(item)}' for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n  }"
+    if isinstance(value, tuple) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"
+    return json.dumps(value)

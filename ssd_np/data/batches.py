@@ -1,0 +1,135 @@
+"""Batches for training: shuffled, augmented, loaded ahead by threads, and resumable at any step.
+
+What batch `step` contains depends on (seed, step) alone. Epoch e visits the data set in an order
+drawn from `default_rng([seed, e, len(dataset)])`; item i of it is augmented with
+`default_rng([seed, e, i])`. So neither the number of threads nor a restart changes a picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ssd_np.config import Config
+from ssd_np.data.image import preprocess
+from ssd_np.data.pipeline import augment as augment_sample
+from ssd_np.errors import DataError
+from ssd_np.records import Sample
+
+
+class Dataset(Protocol):
+    """What the data sets of this package have in common, as far as it matters here."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images (N, size, size, 3) float32; truths, of each image (boxes_corner (G, 4), labels (G,));
+    names (N,); the global step, from 0; the epoch of its first image; what `prepare` made of it."""
+
+    images: np.ndarray
+    truths: list[tuple[np.ndarray, np.ndarray]]
+    names: list[str]
+    step: int
+    epoch: int
+    prepared: Any = None
+
+
+class Batches:
+    """Iterates over batches for ever, beginning at `start_step`, `ahead` of them in the making.
+
+    An epoch's last, incomplete batch is dropped; a data set smaller than one batch runs on into its
+    next epoch instead. With `augment=False` images are only preprocessed. `prepare(batch)` is run
+    in the loading thread, and its result is found in `batch.prepared`: a place for matching. An
+    error in a thread is raised where the batch is asked for. Use as a context manager, or `close`.
+
+    steps_per_epoch  batches in an epoch
+    seconds_waited   time the consumer spent waiting for batches
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        augment: bool = True,
+        threads: int = 2,
+        ahead: int = 4,
+        prepare: Callable[[Batch], Any] | None = None,
+    ) -> None:
+        if len(dataset) == 0:
+            raise DataError("the data set has no images", hint="training needs at least one")
+        self.dataset, self.config, self.batch_size, self.seed = dataset, config, batch_size, seed
+        self.augment, self.prepare, self.ahead = augment, prepare, ahead
+        self.start_step = start_step
+        self.steps_per_epoch = max(1, len(dataset) // batch_size)
+        self.seconds_waited = 0.0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd_np-batches")
+
+    def __iter__(self) -> Iterator[Batch]:
+        steps = itertools.count(self.start_step)
+        coming = deque(self._pool.submit(self.make, next(steps)) for _ in range(self.ahead))
+        while True:
+            begin = time.perf_counter()
+            batch = coming.popleft().result()
+            self.seconds_waited += time.perf_counter() - begin
+            coming.append(self._pool.submit(self.make, next(steps)))
+            yield batch
+
+    def make(self, step: int) -> Batch:
+        """The batch of a global step, made here and now."""
+        items = [self._item(epoch, index) for epoch, index in self.places(step)]
+        images, truths, names = zip(*items, strict=True)
+        epoch = self.places(step)[0][0]
+        batch = Batch(np.stack(images), list(truths), list(names), step, epoch)
+        if self.prepare is None:
+            return batch
+        return dataclasses.replace(batch, prepared=self.prepare(batch))
+
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """(epoch, index in the data set) of each image of a step's batch."""
+        count = len(self.dataset)
+        small = count < self.batch_size
+        used = count if small else count // self.batch_size * self.batch_size  # in an epoch
+        places, orders = [], {}
+        for position in range(step * self.batch_size, (step + 1) * self.batch_size):
+            epoch, rank = divmod(position, used)
+            if epoch not in orders:
+                orders[epoch] = np.random.default_rng([self.seed, epoch, count]).permutation(count)
+            places.append((epoch, int(orders[epoch][rank])))
+        return places
+
+    def _item(
+        self, epoch: int, index: int
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], str]:
+        sample = self.dataset[index]
+        if not self.augment:
+            kept = ~sample.truth.crowd
+            truth = (sample.truth.boxes_corner[kept], sample.truth.labels[kept])
+            return preprocess(sample.image, self.config), truth, sample.name
+        rng = np.random.default_rng([self.seed, epoch, index])
+        image, boxes, labels, _ = augment_sample(sample, self.config, rng)
+        return image, (boxes, labels), sample.name
+
+    def close(self) -> None:
+        """Stops the threads; batches that were not yet asked for are given up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,157 @@
+"""From a file to the array a network sees: read, resize, normalise.
+
+Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readable picture gives one
+`DataError` that names the file, whatever the decoder made of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ssd_np.config import Config, InputConfig
+from ssd_np.errors import DataError, ShapeError
+
+MAX_PIXELS = 100_000_000  # a small file can claim to be a huge picture and fill the memory
+_ORIENTATION_TAG = 0x0112  # EXIF; 5 to 8 exchange height and width
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """The picture in a file as (H, W, 3) uint8 RGB.
+
+    A camera's EXIF rotation is applied. Grey, palette and CMYK pictures are converted to RGB.
+    16-bit grey is scaled by value, 65535 to 255. Where a picture is transparent, white shows
+    through, as on a web page: the colour stored under full transparency is arbitrary, often black.
+    Raises DataError naming the file if it is missing, empty, damaged, too large or no picture.
+    """
+    with _opened(path) as picture:
+        try:
+            return _to_rgb(ImageOps.exif_transpose(picture))
+        except DataError as error:
+            raise DataError(error.what, str(path), error.hint) from error
+        except Exception as error:  # each format's decoder raises errors of its own
+            raise _unreadable(path, error) from error
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of the picture that `read_image` returns, from the file's header only."""
+    with _opened(path) as picture:
+        try:
+            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+        width, height = picture.size
+        return (width, height) if turned else (height, width)
+
+
+def _opened(path: str | Path) -> Image.Image:
+    """The file with its header read, its pixels not yet decoded."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no such image file", where=str(path))
+    try:
+        if path.stat().st_size == 0:
+            raise DataError("the image file is empty (0 bytes)", where=str(path))
+        picture = Image.open(path)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise DataError("not an image, or of a format Pillow does not know", str(path)) from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        picture.close()
+        raise DataError(
+            f"image of {width} x {height} pixels is too large",
+            where=str(path),
+            hint=f"at most {MAX_PIXELS:,} pixels; make it smaller first",
+        )
+    return picture
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    return DataError(f"image can not be read: {error}", where=str(path))
+
+
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    if picture.mode.startswith("I"):  # "I;16", "I;16B", or "I", which older Pillow makes of 16 bits
+        values = np.asarray(picture).astype(np.int64)  # (H, W)
+        if values.min() < 0 or values.max() > 65535:
+            raise DataError("has more than 16 bits per pixel", hint="convert it to 8 bits first")
+        grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode == "F":
+        raise DataError("has floating-point pixels", hint="convert it to 8 bits first")
+    if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture)
+    return np.array(picture.convert("RGB"))
+
+
+def resize(
+    image: np.ndarray,
+    height: int,
+    width: int,
+    method: Literal["antialias", "half_pixel"] = "antialias",
+) -> np.ndarray:
+    """Bilinear resizing of an image (H, W, 3) to (height, width, 3); the aspect ratio may change.
+
+    "antialias"   Pillow: when shrinking, the filter widens and averages all pixels. uint8 to uint8.
+    "half_pixel"  torchvision's and OpenCV's rule: the four nearest pixels only. uint8 or float,
+                  to float32.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ShapeError(f"expected an image (H, W, 3), got {image.shape}")
+    if method == "half_pixel":
+        return _resize_half_pixel(image, height, width)
+    if image.dtype != np.uint8:
+        raise ShapeError(f'"antialias" resizes uint8 images, got {image.dtype}')
+    picture = Image.fromarray(image)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _resize_half_pixel(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear interpolation between pixel centres, which lie at half pixels: no antialiasing.
+
+    Output pixel i samples the input at (i + 1/2) * in / out - 1/2 (PyTorch: align_corners=False).
+    """
+    top, bottom, down = _neighbours(image.shape[0], height)
+    left, right, across = _neighbours(image.shape[1], width)
+    down, across = down[:, None, None], across[:, None]
+    upper, lower = image[top].astype(np.float32), image[bottom].astype(np.float32)
+    rows = upper + (lower - upper) * down  # (height, W, 3)
+    before, after = rows.take(left, axis=1), rows.take(right, axis=1)
+    return before + (after - before) * across  # (height, width, 3)
+
+
+def _neighbours(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each output pixel along an axis: its two input pixels, and the share of the second."""
+    position = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    position = np.clip(position, 0, size - 1)  # beyond the last centre its value continues
+    first = position.astype(np.int64)
+    second = np.minimum(first + 1, size - 1)
+    return first, second, (position - first).astype(np.float32)
+
+
+def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
+    """(x - mean) / std per channel, on the 0..255 scale, to float32."""
+    height, width = image.shape[:2]
+    # whole rows of repeated numbers: NumPy is four times slower with three at a time
+    mean, std = (np.tile(np.array(v, np.float32), width) for v in (config.mean, config.std))
+    rows = np.subtract(image.reshape(height, width * 3), mean, dtype=np.float32)
+    return np.divide(rows, std, out=rows).reshape(image.shape)
+
+
+def preprocess(image: np.ndarray, config: Config) -> np.ndarray:
+    """An RGB image (H, W, 3) uint8 as the network sees it: (size, size, 3) float32.
+
+    The image is warped to a square, then normalised. torchvision normalises first; since both steps
+    are linear and the bilinear weights of a pixel sum to 1, the result is the same.
+    """
+    size = config.input.size
+    return normalise(resize(image, size, size, config.input.resize), config.input)

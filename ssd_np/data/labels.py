@@ -1,0 +1,32 @@
+"""From a data set's class numbers to a model's, by name.
+
+A data set counts its classes in its own order, a weights file in another; names are common.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssd_np.errors import DataError
+from ssd_np.records import Truth
+
+
+def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarray:
+    """(len(data_names) + 1,): the model's label for each label of the data; background stays 0.
+
+    >>> label_map(["cat", "dog"], ["bird", "dog", "cat"]).tolist()
+    [0, 3, 2]
+    """
+    unknown = [name for name in data_names if name not in model_names]
+    if unknown:
+        raise DataError(
+            f"classes {unknown} are unknown to the model",
+            hint=f"it knows {list(model_names)}; train with this data set, or leave them out",
+        )
+    return np.array([0, *(list(model_names).index(name) + 1 for name in data_names)])
+
+
+def relabel(truth: Truth, mapping: np.ndarray) -> Truth:
+    """The same objects with the model's labels."""
+    return dataclasses.replace(truth, labels=mapping[truth.labels])

@@ -1,0 +1,270 @@
+"""Reader of Pascal VOC's folder layout: Annotations/*.xml, JPEGImages, ImageSets/Main/<split>.txt.
+
+VOC counts pixels from 1: a coordinate v of an image of `size` pixels becomes (v - 1) / size,
+clipped to [0, 1], for all four sides alike. The development kit's "+1" on widths is not used.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_np.data.image import read_image, read_size
+from ssd_np.errors import DataError
+from ssd_np.records import Sample, Truth
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that was left out or corrected: in which file, at which object (from 0), what."""
+
+    file: str
+    object_index: int | None  # None: the file as a whole
+    name: str  # class of the object
+    what: str
+
+    def __str__(self) -> str:
+        place = "" if self.object_index is None else f": object {self.object_index} ({self.name})"
+        return f"{self.file}{place}: {self.what}"
+
+
+@dataclass(frozen=True)
+class VOCObject:
+    """An object as the XML has it: (xmin, ymin, xmax, ymax) in pixels counted from 1."""
+
+    name: str
+    pixels: tuple[float, float, float, float]
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One XML file. `size` is (height, width), or None where the file does not tell."""
+
+    filename: str
+    size: tuple[int, int] | None
+    objects: tuple[VOCObject, ...]
+
+
+class VOCDataset:
+    """Images and truths of one or several VOC folders.
+
+    root        the folder that holds Annotations, JPEGImages and ImageSets; or a list of folders
+    split       a name of ImageSets/Main, or several: "train+val" or ["train", "val"]. Several roots
+                and splits go together pairwise (07+12); a single root or split serves all others.
+    class_names labels in this order, from 1; left out, the names found in the split, sorted
+    keep_difficult  False leaves out objects marked as difficult
+
+    All annotations are read at once, so that errors show before the training starts. Boxes without
+    area are left out; `problems` lists them, and images whose size is not the annotation's (the
+    image's counts). Everything else that is wrong raises DataError naming file and object.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | Sequence[str | Path],
+        split: str | Sequence[str],
+        class_names: Sequence[str] | None = None,
+        keep_difficult: bool = True,
+    ) -> None:
+        files = [files for pair in pair_roots(root, split) for files in list_files(*pair)]
+        annotations = [parse_annotation(xml) for _, xml, _ in files]
+        self.names = [name for name, _, _ in files]
+        self.class_names = _class_names(class_names, annotations)
+        self.problems: list[Problem] = []
+        self._images: list[Path] = []
+        self._truths: list[Truth] = []
+        for (name, xml, by_stem), annotation in zip(files, annotations, strict=True):
+            image = find_image(name, annotation.filename, by_stem)
+            if image is None:
+                raise DataError(
+                    f"no image for {name!r}", where=str(xml), hint="looked for it in JPEGImages"
+                )
+            self._images.append(image)
+            self._truths.append(self._truth(xml, annotation, read_size(image), keep_difficult))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(read_image(self._images[index]), self._truths[index], self.names[index])
+
+    def truth(self, index: int) -> Truth:
+        """The objects of image `index`, without decoding the image."""
+        return self._truths[index]
+
+    def _truth(
+        self, xml: Path, annotation: Annotation, size: tuple[int, int], keep_difficult: bool
+    ) -> Truth:
+        if annotation.size not in (None, size):
+            what = "annotated as {1} x {0} pixels, the image is {3} x {2}; the image's size is used"
+            self.problems.append(Problem(str(xml), None, "", what.format(*annotation.size, *size)))
+        boxes, labels, difficult = [], [], []
+        for i, item in enumerate(annotation.objects):
+            if item.difficult and not keep_difficult:
+                continue
+            if item.name not in self.class_names:
+                raise DataError(
+                    f"unknown class {item.name!r}",
+                    where=f"{xml}: object {i}",
+                    hint=f"known: {', '.join(self.class_names)}",
+                )
+            box = pixels_to_fractions(item.pixels, size)
+            if box[2] <= box[0] or box[3] <= box[1]:
+                pixels = ", ".join(f"{v:g}" for v in item.pixels)
+                what = f"box ({pixels}) has no area in the image; left out"
+                self.problems.append(Problem(str(xml), i, item.name, what))
+                continue
+            boxes.append(box)
+            labels.append(self.class_names.index(item.name) + 1)
+            difficult.append(item.difficult)
+        return Truth(np.reshape(boxes, (-1, 4)), labels, difficult, size=size)
+
+
+def pixels_to_fractions(pixels: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+    """(4,) corner box in pixels counted from 1 -> (4,) float64 in [0, 1]; size (height, width)."""
+    height, width = size
+    box = (np.array(pixels, np.float64) - 1) / (width, height, width, height)
+    return np.clip(box, 0, 1)
+
+
+def _class_names(given: Sequence[str] | None, annotations: Iterable[Annotation]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise DataError(
+            f"class_names is the text {given!r}, expected a list of names", hint=f"[{given!r}]"
+        )
+    if given is not None:
+        return tuple(given)
+    return tuple(sorted({item.name for a in annotations for item in a.objects}))
+
+
+# --- the folder ----------------------------------------------------------------------------------
+
+
+def pair_roots(
+    root: str | Path | Sequence[str | Path], split: str | Sequence[str]
+) -> list[tuple[Path, str]]:
+    """Which split is read of which folder; see VOCDataset."""
+    roots = [root] if isinstance(root, str | Path) else list(root)
+    splits = split.split("+") if isinstance(split, str) else list(split)
+    if len(splits) == 1:
+        splits *= len(roots)
+    if len(roots) == 1:
+        roots *= len(splits)
+    if len(roots) != len(splits) or not roots:
+        raise DataError(
+            f"{len(roots)} folders and {len(splits)} splits",
+            hint="give as many of both, or one that serves all",
+        )
+    return [(Path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
+
+
+def list_files(root: Path, split: str) -> list[tuple[str, Path, dict[str, Path]]]:
+    """For each id of a split: the id, its XML file, and all images of the folder by stem."""
+    names = read_ids(root, split)
+    by_stem = images_by_stem(root / "JPEGImages")
+    return [(name, root / "Annotations" / f"{name}.xml", by_stem) for name in names]
+
+
+def read_ids(root: Path, split: str) -> list[str]:
+    """The image ids of ImageSets/Main/<split>.txt; a flag behind an id (-1, 0, 1) is ignored."""
+    folder = root / "ImageSets" / "Main"
+    path = folder / f"{split}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.txt")))
+        hint = f"splits there: {known}" if known else f"no .txt file in {folder}"
+        raise DataError(f"no such split: {split!r}", where=str(path), hint=hint)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"split can not be read: {error}", where=str(path)) from error
+    ids = [re.sub(r"\s+(-1|0|1)$", "", line.strip()) for line in lines if line.strip()]
+    if not ids:
+        raise DataError("the split names no images", where=str(path))
+    return ids
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by file name without extension."""
+    if not folder.is_dir():
+        raise DataError("no such folder", where=str(folder), hint="VOC keeps its images there")
+    files = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS]
+    # of several files with one stem the first extension wins, so it is entered last
+    files.sort(key=lambda path: -EXTENSIONS.index(path.suffix.lower()))
+    return {path.stem: path for path in files}
+
+
+def find_image(name: str, filename: str, by_stem: dict[str, Path]) -> Path | None:
+    """The image of id `name`: by the id, else by the annotation's <filename> (extensions vary)."""
+    return by_stem.get(name) or by_stem.get(Path(filename).stem)
+
+
+# --- the annotation ------------------------------------------------------------------------------
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Refuses document types: entities can expand a small file to fill the memory."""
+
+    def doctype(self, *_: object) -> None:
+        raise DataError("XML with a DOCTYPE is refused", hint="remove the <!DOCTYPE ...> line")
+
+
+def parse_annotation(path: Path) -> Annotation:
+    """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError("no such annotation file", where=str(path)) from error
+    except OSError as error:
+        raise DataError(f"annotation can not be read: {error}", where=str(path)) from error
+    try:
+        parser = ElementTree.XMLParser(target=_NoDoctype())
+        root = ElementTree.fromstring(data, parser)
+    except DataError as error:
+        raise DataError(error.what, str(path), error.hint) from error
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encoding
+        raise DataError(f"XML can not be parsed: {error}", where=str(path)) from error
+    objects = tuple(
+        _parse_object(node, f"{path}: object {i}") for i, node in enumerate(root.findall("object"))
+    )
+    return Annotation(_text(root, "filename"), _parse_size(root), objects)
+
+
+def _text(node: ElementTree.Element, tag: str) -> str:
+    return (node.findtext(tag) or "").strip()
+
+
+def _parse_size(root: ElementTree.Element) -> tuple[int, int] | None:
+    try:
+        height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
+    except ValueError:
+        return None
+    return height, width
+
+
+def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
+    name = _text(node, "name")
+    if not name:
+        raise DataError("object without a <name>", where=where)
+    where = f"{where} ({name})"
+    pixels = tuple(_coordinate(node, key, where) for key in ("xmin", "ymin", "xmax", "ymax"))
+    return VOCObject(name, pixels, _text(node, "difficult") == "1")
+
+
+def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:
+    text = _text(node, f"bndbox/{key}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"<{key}> of its <bndbox> is {text!r}, expected a number", where=where)
+    return value

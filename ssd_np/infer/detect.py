@@ -1,0 +1,90 @@
+"""From an image to detections: predict, decode, threshold, suppress, clip.
+
+For each class on its own: boxes whose score is above the threshold, the best 400 of them, then
+non-maximum suppression; of all classes together the best 200 (SSD paper, section 2.2 and 3.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+
+from ssd_np.boxes.codec import decode
+from ssd_np.boxes.coords import center_to_corner, clip
+from ssd_np.boxes.nms import nms
+from ssd_np.data.image import preprocess
+from ssd_np.model.ssd import SSD
+from ssd_np.nn.softmax import softmax
+from ssd_np.records import Detections
+
+
+class Detector:
+    """A model with the thresholds of its decoding.
+
+    The low default score threshold is for evaluation: a precision-recall curve needs its tail. To
+    show detections to people, keep those above `model.config.decoding.show_threshold`.
+    """
+
+    def __init__(
+        self,
+        model: SSD,
+        score_threshold: float = 0.01,
+        iou_threshold: float = 0.45,
+        top_k: int = 200,
+    ) -> None:
+        self.model = model
+        self.score_threshold, self.iou_threshold, self.top_k = score_threshold, iou_threshold, top_k
+
+    def detect(self, image: np.ndarray) -> Detections:
+        """Detections of one RGB image (H, W, 3) uint8 of any size."""
+        return self.detect_preprocessed(preprocess(image, self.model.config)[None])[0]
+
+    def detect_preprocessed(self, images: np.ndarray) -> list[Detections]:
+        """One Detections for each of (N, S, S, 3), already resized and normalised."""
+        logits, offsets = self.model.forward(images.astype(self.model.dtype, copy=False))
+        return [self.decode(*pair) for pair in zip(logits, offsets, strict=True)]
+
+    def detect_all(
+        self, images: Iterable[np.ndarray], batch_size: int = 16
+    ) -> Iterator[Detections]:
+        """Detections of many uint8 images, in order; the next batch is prepared meanwhile."""
+        images = iter(images)
+        with ThreadPoolExecutor(1) as helper:
+            ahead = helper.submit(self._load, images, batch_size)
+            while (batch := ahead.result()) is not None:
+                ahead = helper.submit(self._load, images, batch_size)
+                yield from self.detect_preprocessed(batch)
+
+    def _load(self, images: Iterator[np.ndarray], batch_size: int) -> np.ndarray | None:
+        batch = [preprocess(image, self.model.config) for image in islice(images, batch_size)]
+        return np.stack(batch) if batch else None
+
+    def decode(self, logits: np.ndarray, offsets: np.ndarray) -> Detections:
+        """One image's outputs, logits (T, K) and offsets (T, 4) -> Detections, boxes in [0, 1]."""
+        rule = self.model.config.decoding
+        scores = softmax(logits)  # (T, K)
+        boxes = center_to_corner(decode(offsets, self.model.default_boxes, rule.max_exponent))
+        if rule.clip == "before_nms":
+            boxes = clip(boxes)
+        found: list[tuple[np.ndarray, np.ndarray]] = []  # (indices of boxes, label) of each class
+        for label in range(1, scores.shape[1]):
+            candidates = np.flatnonzero(scores[:, label] > self.score_threshold)
+            if len(candidates):
+                kept = nms(
+                    boxes[candidates],
+                    scores[candidates, label],
+                    self.iou_threshold,
+                    rule.top_k_class,
+                )
+                found.append((candidates[kept], np.full(len(kept), label)))
+        names = self.model.config.class_names
+        if not found:
+            return Detections(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0), names)
+        rows = np.concatenate([indices for indices, _ in found])
+        labels = np.concatenate([labels for _, labels in found])
+        best = np.argsort(-scores[rows, labels], kind="stable")[: self.top_k]
+        rows, labels = rows[best], labels[best]
+        return Detections(clip(boxes[rows]), labels, scores[rows, labels], names)

@@ -1,0 +1,84 @@
+"""The SSD loss: how wrong the classes are plus how wrong the boxes are, with both gradients.
+
+    L = (L_conf + alpha * L_loc) / max(1, positives in the batch)
+
+L_conf is cross-entropy over the positives and the mined negatives, L_loc smooth L1 over the four
+offsets of the positives (SSD paper, equations 1 to 3). A batch without an object has a finite loss.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd_np.errors import ShapeError
+from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from ssd_np.loss.mining import mine_hard_negatives
+from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
+from ssd_np.nn.softmax import log_softmax_forward
+
+
+@dataclass(frozen=True)
+class MultiboxLoss:
+    """The loss, its parts (already divided by the positives), and its gradients.
+
+    mined (N, T) bool marks the chosen negatives; dlogits (N, T, K), doffsets (N, T, 4).
+    """
+
+    total: float
+    location: float
+    confidence: float
+    num_positive: int
+    mined: np.ndarray
+    dlogits: np.ndarray
+    doffsets: np.ndarray
+
+
+def multibox_loss(
+    logits: np.ndarray,
+    offsets: np.ndarray,
+    target_labels: np.ndarray,
+    target_offsets: np.ndarray,
+    ratio: float = 3,
+    alpha: float = 1.0,
+    mining: str = "image",
+    minimum: int = 0,
+) -> MultiboxLoss:
+    """logits (N, T, K), offsets (N, T, 4), target_labels (N, T) int, target_offsets (N, T, 4).
+
+    target_labels: class, 0 background, -1 neutral (counts for nothing). `minimum` is the least
+    number of negatives, even in an image without objects.
+    """
+    _check(logits, offsets, target_labels, target_offsets)
+    positive, negative = target_labels > 0, target_labels == 0
+    num_positive = int(np.count_nonzero(positive))
+    scale = 1 / max(1, num_positive)
+
+    # confidence: every box is ranked by what it costs to call it background, few are trained
+    log_probability, _ = log_softmax_forward(logits)  # (N, T, K)
+    background_loss = -log_probability[..., 0]  # (N, T)
+    mined = mine_hard_negatives(background_loss, positive, negative, ratio, minimum, mining)
+    chosen = positive | mined
+    rows, cache = cross_entropy_forward(logits[chosen], target_labels[chosen])  # (chosen,)
+    dlogits = np.zeros_like(logits)
+    dlogits[chosen] = cross_entropy_backward(np.full_like(rows, scale), cache)
+
+    # location: positives only
+    target = target_offsets[positive].astype(offsets.dtype, copy=False)
+    sides, cache = smooth_l1_forward(offsets[positive], target)  # (positives, 4)
+    doffsets = np.zeros_like(offsets)
+    doffsets[positive] = smooth_l1_backward(np.full_like(sides, alpha * scale), cache)
+
+    confidence, location = float(rows.sum() * scale), float(sides.sum() * scale)
+    total = confidence + alpha * location
+    return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
+
+
+def _check(logits, offsets, target_labels, target_offsets) -> None:
+    n, t = target_labels.shape if target_labels.ndim == 2 else (-1, -1)
+    fits = logits.ndim == 3 and logits.shape[:2] == (n, t)
+    if not (fits and offsets.shape == (n, t, 4) == target_offsets.shape):
+        raise ShapeError(
+            f"logits {logits.shape}, offsets {offsets.shape}, target_labels {target_labels.shape}, "
+            f"target_offsets {target_offsets.shape} do not fit",
+            hint="expected (N, T, K), (N, T, 4), (N, T), (N, T, 4)",
+        )

@@ -1,0 +1,31 @@
+"""Smooth L1: quadratic near zero, linear far away, so that one wild box does not rule the batch.
+
+    f(d) = d^2 / (2 beta)      for |d| < beta
+           |d| - beta / 2      else                  d = pred - target
+
+(Fast R-CNN, equation 3; SSD paper, equation 2, with beta = 1.) f(.5) = .125, f(1) = .5, f(2) = 1.5.
+"""
+
+import numpy as np
+
+from ssd_np.errors import ShapeError
+
+
+def smooth_l1_forward(
+    pred: np.ndarray, target: np.ndarray, beta: float = 1.0
+) -> tuple[np.ndarray, tuple]:
+    """Elementwise, any shape -> the same shape, and the cache. Both shapes must be equal."""
+    if pred.shape != target.shape:
+        raise ShapeError(
+            f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
+        )
+    d = pred - target
+    size = np.abs(d)
+    out = np.where(size < beta, d * d / (2 * beta), size - beta / 2)
+    return out, (d, beta)
+
+
+def smooth_l1_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
+    """dpred = dout * clip(d / beta, -1, 1); the gradient never exceeds dout."""
+    d, beta = cache
+    return dout * np.clip(d / beta, -1, 1)

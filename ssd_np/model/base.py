@@ -1,0 +1,49 @@
+"""The trunk of the network: the base and the extra feature layers, cut where a feature map ends.
+
+A config lists the layers from the image to the deepest map. SSD reads several of them: the trunk is
+cut after each, so that a stage's output is a feature map and the next stage goes on from there
+(SSD paper, figure 2). The base is a classification network cut off before its classifier (VGG-16,
+or a small network of the same style); the extra layers are trained from scratch.
+"""
+
+import numpy as np
+
+from ssd_np.config import Config, ConvLayer, PoolLayer
+from ssd_np.nn.layers import Conv, Layer, MaxPool, Sequential
+
+
+def build_stages(
+    config: Config, rng: np.random.Generator, dtype: np.dtype = np.float32
+) -> tuple[list[Sequential], list[int]]:
+    """One Sequential for each feature map, and the channels of each map."""
+    ends = {feature_map.name for feature_map in config.feature_maps}
+    stages, widths, layers = [], [], []
+    channels = 3
+    for description in config.layers:
+        layers.append(_build_layer(description, channels, config.convolution, rng, dtype))
+        if isinstance(description, ConvLayer):
+            channels = description.channels
+        if description.name in ends:
+            stages.append(Sequential(layers))
+            widths.append(channels)
+            layers = []
+    return stages, widths
+
+
+def _build_layer(
+    layer: ConvLayer | PoolLayer, c_in: int, algorithm: str, rng: np.random.Generator, dtype
+) -> Layer:
+    if isinstance(layer, PoolLayer):
+        return MaxPool(layer.name, layer.size, layer.stride, layer.pad, layer.ceil)
+    return Conv(
+        layer.name,
+        c_in,
+        layer.channels,
+        layer.kernel,
+        layer.stride,
+        layer.pad,
+        layer.dilation,
+        algorithm=algorithm,
+        rng=rng,
+        dtype=dtype,
+    )

@@ -1,0 +1,80 @@
+"""Convolutional predictors: for every cell and default box of a map, class scores and four offsets.
+
+Two 3x3 convolutions without ReLU slide over the map, one for A * K scores, one for A * 4 offsets a
+cell (SSD paper, section 2.1, "Convolutional predictors for detection"). In NHWC their outputs
+reshape to one row for each default box, in the order of `boxes.default_boxes`, with no transpose.
+
+Both read the same windows, so they are computed as one convolution with the kernels side by side.
+"""
+
+import numpy as np
+
+from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.nn.init import glorot_uniform
+from ssd_np.nn.layers import Layer, Parameter, Workspace
+from ssd_np.nn.tiled import output_shape
+
+
+class Head(Layer):
+    """The predictors of one map. Parameters `conf_<map>.weight`, `loc_<map>.weight`, and biases."""
+
+    def __init__(
+        self,
+        map_name: str,
+        c_in: int,
+        boxes: int,
+        classes: int,
+        kernel: int = 3,
+        algorithm: str = "im2col",
+        rng: np.random.Generator | None = None,
+        dtype: np.dtype = np.float32,
+    ) -> None:
+        super().__init__(f"head_{map_name}")
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.classes, self.split = classes, boxes * classes
+        self.pad, self.algorithm = kernel // 2, algorithm
+        for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
+            weight = glorot_uniform(rng, (kernel, kernel, c_in, width), dtype)
+            self.parameters[f"{kind}_{map_name}.weight"] = Parameter(weight)
+            self.parameters[f"{kind}_{map_name}.bias"] = Parameter(np.zeros(width, dtype))
+
+    def forward(
+        self, x: np.ndarray, training: bool, workspace: Workspace
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, H, W, C) -> logits (N, H*W*A, K), offsets (N, H*W*A, 4)"""
+        conf_w, conf_b, loc_w, loc_b = (p.value for p in self.parameters.values())
+        w = np.concatenate([conf_w, loc_w], axis=-1)  # (k, k, C, A*K + A*4)
+        b = np.concatenate([conf_b, loc_b])
+        shape = output_shape(x.shape, w.shape, 1, self.pad, 1)
+        out = workspace.array(self.name, shape, x.dtype)
+        out, cache = conv2d_forward(x, w, b, 1, self.pad, 1, self.algorithm, out=out)
+        self.cache = cache if training else None
+        n = len(x)
+        logits = out[..., : self.split].reshape(n, -1, self.classes)
+        offsets = out[..., self.split :].reshape(n, -1, 4)
+        return logits, offsets
+
+    def backward(
+        self,
+        dlogits: np.ndarray,
+        doffsets: np.ndarray,
+        workspace: Workspace,
+        input_gradient: bool = True,
+    ) -> np.ndarray | None:
+        """The gradients of both outputs -> the gradient of the map (N, H, W, C)"""
+        x, w = self.cache[:2]
+        n, h, width, _ = x.shape
+        dout = workspace.array("head gradient", (n, h, width, w.shape[3]), x.dtype)
+        dout[..., : self.split] = dlogits.reshape(n, h, width, -1)
+        dout[..., self.split :] = doffsets.reshape(n, h, width, -1)
+        dx = workspace.array("map gradient", x.shape, x.dtype) if input_gradient else None
+        dx, dw, db = conv2d_backward(
+            dout, self.cache, input_gradient=input_gradient, kernel_gradient=self.trainable, dx=dx
+        )
+        grads = (None,) * 4
+        if self.trainable:
+            split = self.split
+            grads = (dw[..., :split], db[:split], dw[..., split:], db[split:])
+        for parameter, grad in zip(self.parameters.values(), grads, strict=True):
+            parameter.grad = grad
+        return dx

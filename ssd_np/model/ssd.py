@@ -1,0 +1,156 @@
+"""SSD: one network that looks once and says, for every default box, what it is and where.
+
+    image -> stage 1 -> map 1 -> stage 2 -> map 2 -> ...        the trunk (model/base.py)
+                         |                   |
+                       head 1              head 2               the predictors (model/heads.py)
+                         |                   |
+                        rows of all maps, one after the other:  logits (N, T, K), offsets (N, T, 4)
+
+Backward walks the stages in reverse. A feature map serves two masters, its head and the next stage:
+the two gradients are added (SSD paper, section 2.1, figure 2).
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.config import Config
+from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.model.base import build_stages
+from ssd_np.model.heads import Head
+from ssd_np.nn.layers import L2Norm, Layer, Parameter, Workspace
+from ssd_np.nn.parallel import one_blas_thread
+from ssd_np.nn.softmax import softmax
+
+
+class SSD:
+    """The network of a config, with random weights drawn from `seed`.
+
+    Several threads may call `forward` or `predict` at once; they take turns.
+    """
+
+    def __init__(self, config: Config, seed: int = 0, dtype: np.dtype = np.float32) -> None:
+        self.config, self.dtype = config, np.dtype(dtype)
+        rng = np.random.default_rng(seed)
+        self.stages, widths = build_stages(config, rng, dtype)
+        self.norms: list[L2Norm | None] = []
+        self.heads: list[Head] = []
+        for feature_map, c_in in zip(config.feature_maps, widths, strict=True):
+            norm = None
+            if feature_map.l2norm_scale is not None:
+                eps, form = config.l2norm.eps, config.l2norm.form
+                name = f"{feature_map.name}_norm"
+                norm = L2Norm(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
+            self.norms.append(norm)
+            self.heads.append(
+                Head(
+                    feature_map.name,
+                    c_in,
+                    feature_map.boxes_per_cell,
+                    config.num_classes,
+                    config.head_kernel,
+                    config.convolution,
+                    rng,
+                    dtype,
+                )
+            )
+        self.default_boxes = default_boxes(config)  # (T, 8) float64
+        self._workspace = Workspace()
+        self._turn = threading.Lock()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers: the trunk from the image on, then norms and heads, map by map."""
+        branches = [
+            layer for pair in zip(self.norms, self.heads, strict=True) for layer in pair if layer
+        ]
+        return [layer for stage in self.stages for layer in stage] + branches
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """All parameters by name, such as "conv1_1.weight" or "conf_conv4_3.bias"."""
+        return {name: p for layer in self.layers for name, p in layer.parameters.items()}
+
+    def freeze(self, up_to: str) -> None:
+        """The layers from the image to `up_to` no longer learn; backward ends above them."""
+        names = [layer.name for stage in self.stages for layer in stage]
+        if up_to not in names:
+            raise ConfigError(f"no layer {up_to!r} to freeze up to", hint=f"layers: {names}")
+        for layer in self.layers[: names.index(up_to) + 1]:
+            for parameter in layer.parameters.values():
+                parameter.trainable, parameter.grad = False, None
+
+    def forward(self, images: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """(N, H, W, 3), resized and normalised -> logits (N, T, K), offsets (N, T, 4).
+
+        training=True keeps what `backward` needs.
+        """
+        images = self._check(images)
+        n, t = len(images), len(self.default_boxes)
+        logits = np.empty((n, t, self.config.num_classes), self.dtype)
+        offsets = np.empty((n, t, 4), self.dtype)
+        with self._turn, one_blas_thread():
+            x, first = images, 0
+            for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
+                x = stage.forward(x, training, self._workspace)
+                source = norm.forward(x, training, self._workspace) if norm else x
+                map_logits, map_offsets = head.forward(source, training, self._workspace)
+                rows = slice(first, first + map_logits.shape[1])
+                logits[:, rows], offsets[:, rows] = map_logits, map_offsets
+                first = rows.stop
+        return logits, offsets
+
+    def backward(
+        self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = False
+    ) -> np.ndarray | None:
+        """Gradients of the outputs -> `Parameter.grad` of all that learns; dimages if asked for."""
+        if self.heads[0].cache is None:
+            raise ShapeError("backward needs forward(images, training=True) first")
+        with self._turn, one_blas_thread():
+            dx, last = None, dlogits.shape[1]  # dx: gradient of a map from the stage behind it
+            for i in reversed(range(len(self.stages))):
+                stage, norm, head = self.stages[i], self.norms[i], self.heads[i]
+                # is anything left to train at or below this map?
+                below = input_gradient or any(stage.trainable for stage in self.stages[: i + 1])
+                h, w = head.cache[0].shape[1:3]
+                rows = slice(last - h * w * self.config.feature_maps[i].boxes_per_cell, last)
+                last = rows.start
+                branch = below or (norm is not None and norm.trainable)
+                dmap = head.backward(dlogits[:, rows], doffsets[:, rows], self._workspace, branch)
+                if norm and branch:
+                    dmap = norm.backward(dmap, self._workspace, below)
+                if not below:
+                    dx = None
+                    continue
+                if dx is not None:
+                    dmap += dx
+                deeper = input_gradient or any(stage.trainable for stage in self.stages[:i])
+                dx = stage.backward(dmap, self._workspace, deeper)
+            return dx.copy() if input_gradient else None
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) -> (N, T, K + 4 + 8): softmax scores, offsets, default box, variances."""
+        logits, offsets = self.forward(images)
+        boxes = np.broadcast_to(self.default_boxes.astype(self.dtype), (*offsets.shape[:2], 8))
+        return np.concatenate([softmax(logits), offsets, boxes], axis=-1)
+
+    def _check(self, images: np.ndarray) -> np.ndarray:
+        side = self.config.input.size
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != (side, side, 3):
+            channels_first = images.ndim == 4 and images.shape[1] == 3
+            hint = "images look like (N, 3, H, W); use images.transpose(0, 2, 3, 1)"
+            raise ShapeError(
+                f"images have shape {images.shape}, config {self.config.name!r} expects "
+                f"(N, {side}, {side}, 3)",
+                hint=hint if channels_first else "data.image.preprocess(image, config) resizes",
+            )
+        if images.dtype != self.dtype:
+            raise ShapeError(
+                f"images are {images.dtype}, the model is {self.dtype}",
+                hint="data.image.preprocess(image, config) normalises; or use images.astype",
+            )
+        return images

@@ -1,0 +1,36 @@
+"""Where weights start. Kernels are (kh, kw, C, Co): fan_in = kh kw C, fan_out = kh kw Co.
+
+He keeps the spread of activations through ReLU (He et al. 2015, equation 10); Glorot balances
+forward and backward without it (Glorot and Bengio 2010, equation 16); Caffe calls "xavier" a
+version of Glorot with fan_in alone, with which the published SSDs began.
+"""
+
+import numpy as np
+
+
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """Normal with standard deviation sqrt(2 / fan_in)."""
+    fan_in, _ = _fans(shape)
+    return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
+
+
+def glorot_uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32
+) -> np.ndarray:
+    """Uniform in +- sqrt(6 / (fan_in + fan_out))."""
+    fan_in, fan_out = _fans(shape)
+    bound = np.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+def caffe_xavier(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """Uniform in +- sqrt(3 / fan_in)."""
+    fan_in, _ = _fans(shape)
+    bound = np.sqrt(3 / fan_in)
+    return rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    *kernel, c_in, c_out = shape
+    taps = int(np.prod(kernel))
+    return taps * c_in, taps * c_out

@@ -1,0 +1,117 @@
+"""The thread pool that the kernels run on, and the hold on BLAS's own threads.
+
+A heavy layer is cut into tiles. Each tile is a job for one thread: a kernel that releases the
+interpreter, then a matrix product on a BLAS that keeps to that one thread. Tiles go to threads by
+a fixed rule (worker w takes tiles w, w + n, w + 2n, ...), never to whoever is free first, so that
+sums are added in the same order in every run with the same number of threads.
+
+BLAS's number of threads belongs to the whole process. It is taken down to one while any of our
+layers is at work, counted so that overlapping calls agree, and given back when the last one ends.
+Another thread of the program that calls NumPy meanwhile sees a single-threaded BLAS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from ssd_np.errors import ConfigError
+
+
+def thread_count() -> int:
+    """Threads to use: `SSD_NP_THREADS` if set, else the cores this process may run on."""
+    wish = os.environ.get("SSD_NP_THREADS", "")
+    if not wish:
+        has_affinity = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    if not wish.isdecimal() or int(wish) < 1:
+        raise ConfigError(
+            f"expected a whole number from 1, got {wish!r}",
+            where="SSD_NP_THREADS",
+            hint="unset it to use all cores",
+        )
+    return int(wish)
+
+
+def for_each(job: Callable[[int, int], None], count: int) -> None:
+    """Calls job(tile, worker) for every tile in range(count), on `thread_count()` threads.
+
+    An error of a job is raised again here, once no thread is at work any more.
+    """
+    workers = min(thread_count(), count)
+
+    def lane(worker: int) -> None:
+        for tile in range(worker, count, workers):
+            job(tile, worker)
+
+    with one_blas_thread():
+        helpers = [_pool(thread_count()).submit(lane, worker) for worker in range(1, workers)]
+        try:
+            lane(0)  # the caller works too
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="ssd_np")
+
+
+# a forked child has none of its parent's threads: it makes its own pool
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+_blas = threading.Lock()
+_blas_holders = 0
+_blas_limit = None
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """While any caller is inside, BLAS runs on one thread; the last one out gives it back."""
+    global _blas_holders, _blas_limit
+    with _blas:
+        if _blas_holders == 0:
+            _blas_limit = _blas_controller().limit(limits=1, user_api="blas")
+        _blas_holders += 1
+    try:
+        yield
+    finally:
+        with _blas:
+            _blas_holders -= 1
+            if _blas_holders == 0:
+                _blas_limit.restore_original_limits()
+
+
+@functools.cache
+def _blas_controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class _Scratch(threading.local):
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+
+
+_scratch = _Scratch()
+
+
+def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array of this thread, valid until the thread's next call of `scratch`.
+
+    Kept between calls: fresh memory costs a page fault for each 4 KiB.
+    """
+    dtype = np.dtype(dtype)
+    size = dtype.itemsize * int(np.prod(shape))
+    if _scratch.memory.nbytes < size:
+        _scratch.memory = np.empty(size, np.uint8)
+    return _scratch.memory[:size].view(dtype).reshape(shape)

@@ -1,0 +1,25 @@
+"""The learning rate over the steps of a training: a warm-up, then steps down or a cosine.
+
+Warm-up (Goyal et al. 2017, section 2.2): the rate climbs linearly from near 0, because the first
+gradients of random weights point anywhere. "step" multiplies the rate by gamma at each milestone
+(SSD paper, section 3.1); "cosine" lowers it along half a cosine to 0 (Loshchilov and Hutter 2017).
+"""
+
+import math
+
+from ssd_np.config import TrainConfig
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The rate of step 0, 1, ..., config.steps - 1.
+
+    >>> learning_rate(0, TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10))
+    0.1
+    """
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        rate *= (1 + math.cos(math.pi * step / config.steps)) / 2
+    else:
+        passed = sum(step >= round(share * config.steps) for share in config.milestones)
+        rate *= config.gamma**passed
+    return rate * min(1.0, (step + 1) / (config.warmup_steps + 1e-12))

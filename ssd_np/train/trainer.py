@@ -1,0 +1,202 @@
+"""The trainer: batches in, gradient steps, a log, pictures and checkpoints out.
+
+    for each batch:  forward -> loss -> backward -> SGD
+
+A step's batch and augmentation follow from the seed and the step's number alone. The output folder
+gets `log.csv` (a line a step), `loss.png`, `last.npz` and `best.npz`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ssd_np.boxes.targets import make_targets
+from ssd_np.config import TrainConfig
+from ssd_np.data.batches import Batch, Batches
+from ssd_np.data.labels import label_map
+from ssd_np.errors import NotFinite
+from ssd_np.evaluate.average_precision import evaluate_voc
+from ssd_np.evaluate.run import detect_dataset
+from ssd_np.files import write_atomically
+from ssd_np.loss.multibox import MultiboxLoss, multibox_loss
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import save
+from ssd_np.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from ssd_np.train.schedule import learning_rate
+from ssd_np.train.sgd import SGD
+from ssd_np.viz.figures import loss_curve
+
+COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
+           "gradient_norm", "images_per_second")  # fmt: skip
+CHECKPOINT_EVERY = 250  # steps between two writes of last.npz
+SMOOTHING = 0.98  # of the running average of the loss
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Steps, seconds, the last average loss, and the share of time spent waiting for data."""
+
+    steps: int
+    seconds: float
+    loss: float
+    waited: float
+
+
+class Trainer:
+    """Trains `model` on `dataset` by `train_config` and writes to `out_dir`.
+
+    With a `validation` data set, best.npz holds the weights with the highest mAP at IoU 0.5 on it,
+    measured every `train_config.validate_every` steps and at the end; without one, those with the
+    lowest running average of the loss.
+    """
+
+    def __init__(
+        self,
+        model: SSD,
+        dataset,
+        train_config: TrainConfig,
+        out_dir: str | Path,
+        validation=None,
+    ) -> None:
+        self.model, self.dataset, self.config = model, dataset, train_config
+        self.out_dir, self.validation = Path(out_dir), validation
+        self.mapping = label_map(dataset.class_names, model.config.class_names)
+        self.optimiser = SGD(
+            model.parameters,
+            train_config.momentum,
+            train_config.weight_decay,
+            train_config.bias_multiplier,
+        )
+        self.progress = Progress()
+        self.rows: list[tuple] = []  # of the log
+
+    def resume(self) -> None:
+        """Goes on from the folder's last.npz; the log's lines after it are taken back."""
+        self.progress = load_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser)
+        with open(self.out_dir / "log.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        self.rows = [tuple(row) for row in rows[: self.progress.step]]
+
+    def fit(self) -> TrainResult:
+        """Trains to the last step. Ctrl-C saves last.npz first."""
+        config, start = self.config, time.perf_counter()
+        batches = Batches(
+            self.dataset,
+            self.model.config,
+            config.batch_size,
+            config.seed,
+            start_step=self.progress.step,
+            prepare=self.targets,
+        )
+        with (
+            batches,
+            tqdm(
+                total=config.steps,
+                initial=self.progress.step,
+                desc="train",
+                unit="step",
+                disable=None,
+            ) as bar,
+        ):
+            try:
+                stream = iter(batches)
+                while self.progress.step < config.steps:
+                    self._step(next(stream), bar)
+                    self._after_step()
+            except KeyboardInterrupt:
+                self.save()
+                raise
+        self.save()
+        seconds = time.perf_counter() - start
+        return TrainResult(
+            self.progress.step,
+            seconds,
+            self.progress.loss_average,
+            batches.seconds_waited / seconds,
+        )
+
+    def targets(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (N, T) and offsets (N, T, 4) of a batch; runs in the loader's threads."""
+        rule = self.model.config.matching
+        pairs = [
+            make_targets(
+                boxes,
+                self.mapping[labels],
+                self.model.default_boxes,
+                rule.threshold,
+                rule.neutral_threshold,
+            )
+            for boxes, labels in batch.truths
+        ]
+        labels, offsets = zip(*pairs, strict=True)
+        return np.stack(labels), np.stack(offsets).astype(self.model.dtype)
+
+    def _step(self, batch: Batch, bar: tqdm) -> None:
+        started = time.perf_counter()
+        rate = learning_rate(self.progress.step, self.config)
+        loss = self._gradients(batch)
+        norm = self.optimiser.step(rate, self.config.clip_norm)
+        average = self.progress.loss_average
+        self.progress.loss_average = (
+            loss.total if average is None else SMOOTHING * average + (1 - SMOOTHING) * loss.total
+        )
+        speed = len(batch.images) / (time.perf_counter() - started)
+        values = (loss.total, loss.location, loss.confidence)
+        numbers = (*values, loss.num_positive, rate, norm, speed)
+        self.rows.append((self.progress.step, *(f"{number:.6g}" for number in numbers)))
+        self.progress.step += 1
+        bar.update()
+        bar.set_postfix_str(
+            f"loss {loss.total:.3f} = {loss.confidence:.3f} class + {loss.location:.3f} box, "
+            f"{speed:.0f} images/s",
+            refresh=False,
+        )
+
+    def _gradients(self, batch: Batch) -> MultiboxLoss:
+        rule = self.model.config.loss
+        labels, offsets = batch.prepared
+        predicted = self.model.forward(batch.images.astype(self.model.dtype, copy=False), True)
+        loss = multibox_loss(
+            *predicted, labels, offsets, rule.ratio, rule.alpha, rule.mining, rule.minimum_negatives
+        )
+        if not math.isfinite(loss.total):
+            raise NotFinite(
+                f"the loss is {loss.total} (class {loss.confidence}, box {loss.location})",
+                where=f"step {self.progress.step}, images {batch.names}",
+                hint="lower the learning rate or warm up longer",
+            )
+        self.model.backward(loss.dlogits, loss.doffsets)
+        return loss
+
+    def _after_step(self) -> None:
+        step, every = self.progress.step, self.config.validate_every
+        if step == self.config.steps or (every and step % every == 0):
+            self._keep_best()
+        if step % CHECKPOINT_EVERY == 0:
+            self.save()
+
+    def _keep_best(self) -> None:
+        score = -self.progress.loss_average
+        if self.validation is not None:
+            detections, truths = detect_dataset(self.model, self.validation)
+            score = evaluate_voc(detections, truths).mean_ap
+        if self.progress.best_score is None or score > self.progress.best_score:
+            self.progress.best_score = float(score)
+            save(self.out_dir / "best.npz", self.model)
+
+    def save(self) -> None:
+        """Writes last.npz, log.csv and loss.png."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
+        write_atomically(self.out_dir / "log.csv", text.getvalue())
+        save_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser, self.progress)
+        columns = zip(COLUMNS, np.array(self.rows, np.float64).T, strict=True)
+        loss_curve(dict(columns), self.out_dir / "loss.png")

@@ -1,0 +1,115 @@
+"""Offsets: the worked example, the round trip, decode's gradient, and boxes that have no offsets."""
+
+import numpy as np
+import pytest
+
+from ssd_np.boxes.codec import decode, decode_backward, encode
+from ssd_np.errors import DegenerateBox, ShapeError
+from ssd_np.gradcheck import numeric_gradient, relative_error
+
+VARIANCES = [0.1, 0.1, 0.2, 0.2]
+
+
+def random_center(rng, count):
+    return np.concatenate([rng.random((count, 2)), 0.05 + rng.random((count, 2))], axis=1)
+
+
+def random_defaults(rng, count):
+    return np.concatenate([random_center(rng, count), np.tile(VARIANCES, (count, 1))], axis=1)
+
+
+def test_the_worked_example():
+    default = np.array([[0.5, 0.5, 0.25, 0.25, *VARIANCES]])
+    offsets = encode(np.array([[0.55, 0.48, 0.3, 0.2]]), default)
+    np.testing.assert_allclose(offsets, [[2, -0.8, 0.9116, -1.1157]], rtol=0, atol=5e-5)
+    np.testing.assert_allclose(decode(offsets, default), [[0.55, 0.48, 0.3, 0.2]], rtol=1e-12)
+
+
+def test_every_variance_belongs_to_its_own_offset():
+    default = np.array([[0.5, 0.5, 1.0, 1.0, 0.1, 0.2, 0.3, 0.4]])
+    offsets = encode(np.array([[0.6, 0.6, np.e, np.e]]), default)
+    np.testing.assert_allclose(offsets, [[1, 0.5, 1 / 0.3, 1 / 0.4]], rtol=1e-12)
+
+
+def test_the_default_box_itself_has_offsets_zero(rng):
+    defaults = random_defaults(rng, 5)
+    assert not encode(defaults[:, :4], defaults).any()
+    assert np.array_equal(decode(np.zeros((5, 4)), defaults), defaults[:, :4])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+def test_round_trip(dtype, tolerance, rng):
+    boxes, defaults = (f(rng, 50).astype(dtype) for f in (random_center, random_defaults))
+    offsets = encode(boxes, defaults)
+    back = decode(offsets, defaults)
+    assert offsets.dtype == back.dtype == dtype
+    np.testing.assert_allclose(back, boxes, rtol=0, atol=tolerance)
+
+
+def test_decode_of_a_batch(rng):
+    offsets, defaults = rng.standard_normal((3, 6, 4)), random_defaults(rng, 6)
+    each = np.stack([decode(one, defaults) for one in offsets])
+    assert np.array_equal(decode(offsets, defaults), each)
+
+
+@pytest.mark.parametrize("limit", [None, 0.1])
+def test_decode_backward(limit, rng):
+    defaults = random_defaults(rng, 7)
+    offsets, dout = rng.standard_normal((2, 7, 4)), rng.standard_normal((2, 7, 4))
+    if limit is not None:
+        cut = offsets[..., 2:] * 0.2 > limit
+        assert cut.any() and not cut.all()
+    numeric = numeric_gradient(lambda o: decode(o, defaults, limit), offsets, dout)
+    assert relative_error(numeric, decode_backward(dout, offsets, defaults, limit)) <= 1e-6
+
+
+def test_max_exponent_limits_growth_not_shrinking():
+    default = np.array([[0.5, 0.5, 0.25, 0.25, *VARIANCES]])
+    limit = float(np.log(1000 / 16))
+    huge = decode(np.array([[0, 0, 1000.0, -1000.0]]), default, limit)
+    np.testing.assert_allclose(huge[0, 2:], [0.25 * 62.5, 0], rtol=1e-12, atol=1e-80)
+    gradient = decode_backward(np.ones((1, 4)), np.array([[0, 0, 1000.0, 1]]), default, limit)
+    assert gradient[0, 2] == 0 and gradient[0, 3] > 0
+
+
+def test_torch_agrees(rng):
+    torch = pytest.importorskip("torch")
+    defaults, dout = random_defaults(rng, 9), rng.standard_normal((9, 4))
+    offsets = torch.tensor(rng.standard_normal((9, 4)), requires_grad=True)
+    d = torch.tensor(defaults)
+    center = d[:, :2] + offsets[:, :2] * d[:, 4:6] * d[:, 2:4]
+    boxes = torch.cat([center, d[:, 2:4] * torch.exp(offsets[:, 2:] * d[:, 6:])], dim=1)
+    boxes.backward(torch.tensor(dout))
+    values = offsets.detach().numpy()
+    assert relative_error(decode(values, defaults), boxes.detach().numpy()) <= 1e-14
+    assert relative_error(decode_backward(dout, values, defaults), offsets.grad.numpy()) <= 1e-14
+
+
+@pytest.mark.parametrize("size", [0.0, -0.1, np.nan])
+def test_a_box_without_area_is_named(size, rng):
+    boxes = random_center(rng, 4)
+    boxes[2, 3] = size
+    with pytest.raises(DegenerateBox, match=r"gt_center\[2\].*above 0"):
+        encode(boxes, random_defaults(rng, 4))
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ShapeError, match="cx cy w h and four variances"):
+        encode(np.ones((3, 4)), np.ones((3, 4)))
+    with pytest.raises(ShapeError, match="offsets has shape"):
+        decode(np.ones((3, 8)), np.ones((3, 8)))
+
+
+def test_inputs_stay_as_they_are(rng):
+    boxes, defaults, dout = (
+        random_center(rng, 5),
+        random_defaults(rng, 5),
+        rng.standard_normal((5, 4)),
+    )
+    offsets = rng.standard_normal((5, 4))
+    arrays = (boxes, defaults, dout, offsets)
+    before = [a.copy() for a in arrays]
+    encode(boxes, defaults)
+    decode(offsets, defaults, 0.1)
+    decode_backward(dout, offsets, defaults, 0.1)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
