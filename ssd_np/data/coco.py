@@ -1,8 +1,8 @@
 """Reader of COCO's layout: a folder of images and one JSON file of instances.
 
-COCO's categories have ids from 1 to 90 of which 80 are in use. A data set's labels have no gaps: the
-categories of its file, in the order of their ids, are 1, 2, 3, ... Boxes are (x, y, width, height)
-in pixels counted from 0, so x / width of the image is a fraction without more ado.
+COCO's categories have ids from 1 to 90, of which 80 are in use. A data set's labels have no gaps:
+the categories of its file, in the order of their ids, are 1, 2, 3, ... Boxes are (x, y, width,
+height) in pixels counted from 0, so x / width of the image is a fraction without more ado.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.boxes.coords import clip
 from ssd_np.data.image import read_image
 from ssd_np.data.voc import Problem
 from ssd_np.errors import DataError
@@ -45,11 +46,11 @@ class CocoDataset:
     images       the folder of the image files
     annotations  the JSON file, with the lists "images", "categories" and "annotations"
 
-    Crowd regions stay in the truth, flagged: evaluation needs them, training leaves them out. Images
-    without objects are kept. `area` is the annotation's own. The image sizes are the file's. Boxes
-    without area in their image are left out and listed in `problems`, with the annotation's id.
-    Everything else that is wrong raises DataError naming file and annotation. `category_ids[k - 1]`
-    is the file's id of label k.
+    Crowd regions stay in the truth, flagged: evaluation needs them, training leaves them out.
+    Images without objects are kept. `area` is the annotation's own. The image sizes are the file's.
+    Boxes without area in their image are left out and listed in `problems`, with the annotation's
+    id. Everything else that is wrong raises DataError naming file and annotation.
+    `category_ids[k - 1]` is the file's id of label k, `image_ids[i]` that of image i.
     """
 
     def __init__(self, images: str | Path, annotations: str | Path) -> None:
@@ -61,6 +62,10 @@ class CocoDataset:
             str(field(categories[number], "name", str, f"{path}: category {number}"))
             for number in self.category_ids
         )
+        for number, name in zip(self.category_ids, self.class_names, strict=True):
+            if not name.strip() or self.class_names.count(name) > 1:
+                what = f"name {name!r} is empty or not unique"
+                raise DataError(what, where=f"{path}: category {number}")
         labels = {number: label for label, number in enumerate(self.category_ids, 1)}
 
         records = _by_id(content["images"], f"{path}: image")
@@ -73,8 +78,8 @@ class CocoDataset:
             where = f"{path}: annotation {number}"
             image = _known(field(item, "image_id", int, where), records, "image", where)
             category = _known(field(item, "category_id", int, where), labels, "category", where)
-            size = _size(records[image], f"{path}: image {image}")
-            box = pixels_to_fractions(pixel_box(item, where), size)
+            size = image_size(records[image], f"{path}: image {image}")
+            box = clip(pixels_to_fractions(pixel_box(item, where), size))
             if box[2] <= box[0] or box[3] <= box[1]:
                 what = f"box {item['bbox']} has no area in the image; left out"
                 name = self.class_names[labels[category] - 1]
@@ -83,7 +88,7 @@ class CocoDataset:
             area = item.get("area", (box[2] - box[0]) * (box[3] - box[1]) * size[0] * size[1])
             objects[image].append((box, labels[category], bool(item.get("iscrowd", 0)), area))
         self._truths = [
-            _truth(objects[number], _size(record, f"{path}: image {number}"))
+            _truth(objects[number], image_size(record, f"{path}: image {number}"))
             for number, record in records.items()
         ]
 
@@ -150,7 +155,8 @@ def _known(number: int, known: dict, what: str, where: str) -> int:
     return number
 
 
-def _size(record: dict, where: str) -> tuple[int, int]:
+def image_size(record: dict, where: str) -> tuple[int, int]:
+    """(height, width) of an image record."""
     height, width = (field(record, key, int, where) for key in ("height", "width"))
     if height < 1 or width < 1:
         raise DataError(f"size of {width} x {height} pixels", where=where)
@@ -174,7 +180,7 @@ def pixel_box(item: dict, where: str) -> tuple[float, float, float, float]:
 
 
 def pixels_to_fractions(box: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:
-    """(x, y, width, height) in pixels -> corner box (4,) float64 in [0, 1]; size (height, width)."""
+    """(x, y, width, height) in pixels -> corner box (4,), not clipped; size (height, width)."""
     x, y, w, h = box
     height, width = size
-    return np.clip(np.array([x / width, y / height, (x + w) / width, (y + h) / height]), 0, 1)
+    return np.array([x / width, y / height, (x + w) / width, (y + h) / height])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.boxes.coords import clip
 from ssd_np.data.image import read_image, read_size
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
@@ -117,7 +118,7 @@ class VOCDataset:
                     where=f"{xml}: object {i}",
                     hint=f"known: {', '.join(self.class_names)}",
                 )
-            box = pixels_to_fractions(item.pixels, size)
+            box = clip(pixels_to_fractions(item.pixels, size))
             if box[2] <= box[0] or box[3] <= box[1]:
                 pixels = ", ".join(f"{v:g}" for v in item.pixels)
                 what = f"box ({pixels}) has no area in the image; left out"
@@ -130,10 +131,9 @@ class VOCDataset:
 
 
 def pixels_to_fractions(pixels: Sequence[float], size: tuple[int, int]) -> np.ndarray:
-    """(4,) corner box in pixels counted from 1 -> (4,) float64 in [0, 1]; size (height, width)."""
+    """(4,) corner box in pixels counted from 1 -> (4,), not clipped; size (height, width)."""
     height, width = size
-    box = (np.array(pixels, np.float64) - 1) / (width, height, width, height)
-    return np.clip(box, 0, 1)
+    return (np.array(pixels, np.float64) - 1) / (width, height, width, height)
 
 
 def _class_names(given: Sequence[str] | None, annotations: Iterable[Annotation]) -> tuple[str, ...]:

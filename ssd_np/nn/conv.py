@@ -73,22 +73,22 @@ def conv2d_backward(
             hint="dout is the gradient of what conv2d_forward returned",
         )
     dw = db = None
+    dx = _memory(dx, x.shape, x.dtype) if input_gradient else None
     if algorithm == "plain":
         cols = im2col_plain(x, w.shape[:2], stride, pad, dilation)
         rows = dout.reshape(-1, w.shape[3])  # (N*Ho*Wo, Co)
         if kernel_gradient:
             dw, db = (cols.T @ rows).reshape(w.shape), rows.sum(axis=0)
-        if not input_gradient:
-            return None, dw, db
-        dcols = rows @ w.reshape(-1, w.shape[3]).T  # (N*Ho*Wo, kh*kw*C)
-        return col2im_plain(dcols, x.shape, w.shape[:2], stride, pad, dilation), dw, db
+        if input_gradient:
+            dcols = rows @ w.reshape(-1, w.shape[3]).T  # (N*Ho*Wo, kh*kw*C)
+            dx[...] = col2im_plain(dcols, x.shape, w.shape[:2], stride, pad, dilation)
+        return dx, dw, db
     dout = np.ascontiguousarray(dout)
     if kernel_gradient:
         dw, db = tiled.kernel_gradient(dout, x, w.shape[:2], stride, pad, dilation)
-    if not input_gradient:
-        return None, dw, db
-    dx = _memory(dx, x.shape, x.dtype)
-    return tiled.input_gradient(dout, w, stride, pad, dilation, dx), dw, db
+    if input_gradient:
+        tiled.input_gradient(dout, w, stride, pad, dilation, dx)
+    return dx, dw, db
 
 
 def _memory(given: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

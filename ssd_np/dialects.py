@@ -1,0 +1,250 @@
+"""What the implementations of SSD do differently, and which key of a config says so.
+
+The paper leaves small things open, and every implementation settled them in its own way. A file of
+trained weights is only as good as the detector around it is like the one it was trained in: other
+default boxes or another mean cost accuracy and raise no error. So each such choice is a key of the
+config, and the one table below says who made which. `ssd-np config --dialects` prints it, and
+`in_dialect` turns a config into the one an implementation would have used.
+
+Caffe is the authors' own implementation (weiliu89/caffe, branch ssd) and what the presets follow.
+The others: torchvision (ssd300_vgg16), amdegroot/ssd.pytorch, Socret360's object-detection-in-keras,
+pierluigiferrari/ssd_keras, lufficc/SSD, qfgaohao/pytorch-ssd, sgrvinod's tutorial, the TinySSD of
+d2l.ai, NVIDIA's DeepLearningExamples. Who is not named at a choice does something else again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ssd_np.config import Config
+from ssd_np.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key such as "boxes.clip", what it decides, and (value, names of those who use it) pairs."""
+
+    key: str
+    about: str
+    values: tuple[tuple[Any, tuple[str, ...]], ...]
+
+    def of(self, implementation: str) -> tuple[Any, ...]:
+        """The value that an implementation uses; () if the table does not know it."""
+        return tuple(value for value, names in self.values if implementation in names)
+
+
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
+
+CHOICES = (
+    Choice(
+        "input.mean",
+        "what is taken from the pixels, RGB on 0..255; (.48235, .45882, .40784) is its 1/255",
+        (
+            (
+                (123.0, 117.0, 104.0),
+                ("caffe", "amdegroot", "pierluigiferrari", "lufficc", "qfgaohao"),
+            ),
+            ((0.48235 * 255, 0.45882 * 255, 0.40784 * 255), ("torchvision",)),
+            ((123.68, 116.779, 103.939), ("socret360",)),
+            (IMAGENET_MEAN, ("sgrvinod", "nvidia")),
+        ),
+    ),
+    Choice(
+        "input.std",
+        "what the pixels are then divided by",
+        (
+            (
+                (1.0, 1.0, 1.0),
+                ("caffe", "torchvision", "amdegroot", "socret360", "pierluigiferrari", "lufficc"),
+            ),
+            (IMAGENET_STD, ("sgrvinod", "nvidia")),
+        ),
+    ),
+    Choice(
+        "input.resize",
+        "shrinking: from the four nearest pixels, or from all that a new pixel covers",
+        (
+            ("half_pixel", ("caffe", "torchvision", "amdegroot", "socret360", "lufficc")),
+            ("antialias", ("sgrvinod",)),
+        ),
+    ),
+    Choice(
+        "boxes.integer_sizes",
+        "min_size and max_size cut to whole pixels; matters for SSD512 only",
+        (
+            (True, ("caffe",)),
+            (
+                False,
+                (
+                    "torchvision",
+                    "amdegroot",
+                    "socret360",
+                    "pierluigiferrari",
+                    "lufficc",
+                    "qfgaohao",
+                    "sgrvinod",
+                    "d2l",
+                    "nvidia",
+                ),
+            ),
+        ),
+    ),  # fmt: skip
+    Choice(
+        "boxes.clip",
+        "default boxes that leave the image: kept, width and height limited to 1, or all four",
+        (
+            ("none", ("caffe", "pierluigiferrari", "d2l")),
+            ("sizes", ("torchvision",)),
+            ("all", ("amdegroot", "lufficc", "qfgaohao", "sgrvinod", "nvidia")),
+        ),
+    ),
+    Choice(
+        "l2norm.form",
+        "where eps keeps L2Norm from dividing by 0: in the root, as a least norm, beside the root",
+        (
+            ("inside", ("caffe",)),
+            ("max", ("torchvision", "socret360", "pierluigiferrari")),
+            ("outside", ("amdegroot", "lufficc")),
+        ),
+    ),
+    Choice(
+        "l2norm.eps",
+        "and how large it is",
+        (
+            (1e-10, ("caffe", "amdegroot", "lufficc")),
+            (1e-12, ("torchvision",)),
+            (1e-6, ("socret360", "pierluigiferrari")),
+        ),
+    ),
+    Choice(
+        "matching.neutral_threshold",
+        "from this IoU up to the threshold a default box counts for nothing; null: no such zone",
+        (
+            (
+                None,
+                (
+                    "caffe",
+                    "torchvision",
+                    "amdegroot",
+                    "lufficc",
+                    "qfgaohao",
+                    "sgrvinod",
+                    "d2l",
+                    "nvidia",
+                ),
+            ),
+            (0.3, ("socret360",)),
+        ),
+    ),  # fmt: skip
+    Choice(
+        "loss.mining",
+        "three negatives for each positive: in every image, or in the batch as a whole",
+        (
+            (
+                "image",
+                ("caffe", "torchvision", "amdegroot", "lufficc", "qfgaohao", "sgrvinod", "nvidia"),
+            ),
+            ("batch", ("socret360", "pierluigiferrari")),
+        ),
+    ),
+    Choice(
+        "decoding.max_exponent",
+        "limit on the logarithm of a size's change before exp; null: none",
+        (
+            (
+                None,
+                (
+                    "caffe",
+                    "amdegroot",
+                    "socret360",
+                    "pierluigiferrari",
+                    "lufficc",
+                    "qfgaohao",
+                    "sgrvinod",
+                    "d2l",
+                    "nvidia",
+                ),
+            ),
+            (math.log(1000 / 16), ("torchvision",)),
+        ),
+    ),  # fmt: skip
+    Choice(
+        "decoding.clip",
+        "detections are clipped to the image before suppression, or at the very end",
+        (("output", ("caffe",)), ("before_nms", ("torchvision",))),
+    ),
+    Choice(
+        "decoding.top_k_class",
+        "candidates of a class that enter suppression",
+        (
+            (400, ("caffe", "torchvision", "socret360", "pierluigiferrari")),
+            (200, ("amdegroot", "qfgaohao")),
+        ),
+    ),
+    Choice(
+        "decoding.top_k",
+        "detections kept in an image",
+        (
+            (200, ("caffe", "torchvision", "pierluigiferrari", "nvidia")),
+            (100, ("lufficc",)),
+            (10, ("socret360",)),
+        ),
+    ),
+    Choice(
+        "training.bias_multiplier",
+        "learning rate of biases over that of weights",
+        (
+            (2.0, ("caffe", "sgrvinod")),
+            (1.0, ("torchvision", "amdegroot", "lufficc", "qfgaohao", "nvidia")),
+        ),
+    ),
+)
+
+
+def in_dialect(config: Config, implementation: str) -> Config:
+    """The config with every choice of the table as `implementation` makes it.
+
+    What the table does not say of it stays as it is.
+
+    >>> from ssd_np.config import load_config
+    >>> in_dialect(load_config("ssd300_voc"), "amdegroot").boxes.clip
+    'all'
+    """
+    known = sorted({name for choice in CHOICES for _, names in choice.values for name in names})
+    if implementation not in known:
+        raise ConfigError(f"no dialect {implementation!r}", hint=f"known: {', '.join(known)}")
+    for choice in CHOICES:
+        for value in choice.of(implementation):
+            config = with_value(config, choice.key, value)
+    return config
+
+
+def with_value(config: Config, key: str, value: Any) -> Config:
+    """The config with another value for a key such as "boxes.clip"."""
+    section, field = key.split(".")
+    changed = dataclasses.replace(getattr(config, section), **{field: value})
+    return dataclasses.replace(config, **{section: changed})
+
+
+def dialect_table() -> str:
+    """The table as text: a paragraph for each key, a line for each value."""
+    paragraphs = []
+    for choice in CHOICES:
+        lines = [f"{choice.key}: {choice.about}"]
+        for value, names in choice.values:
+            lines.append(f"    {_shown(value):24} {', '.join(names)}")
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON, numbers shortened."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{v:.7g}" for v in value) + "]"
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return json.dumps(value)

@@ -1,0 +1,103 @@
+"""The `.npz` archive: it comes back bit-equal, and nothing damaged or foreign is let in."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from ssd_np.errors import WeightsError
+from ssd_np.model.archive import HEADER, read_archive, write_archive
+
+
+@pytest.fixture
+def path(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"a.weight": rng.standard_normal((3, 3, 2, 4)).astype(np.float32), "b": np.arange(5)}
+    write_archive(tmp_path / "w.npz", {"note": "grün"}, arrays)
+    return tmp_path / "w.npz"
+
+
+def test_what_was_written_is_read(path):
+    header, arrays = read_archive(path)
+    rng = np.random.default_rng(0)
+    assert header["note"] == "grün"
+    np.testing.assert_array_equal(
+        arrays["a.weight"], rng.standard_normal((3, 3, 2, 4)).astype(np.float32)
+    )
+    assert arrays["a.weight"].dtype == np.float32
+    assert list(arrays) == ["a.weight", "b"]
+
+
+def test_every_cut_is_refused(path):
+    content = path.read_bytes()
+    for length in range(0, len(content), 37):
+        path.write_bytes(content[:length])
+        with pytest.raises(WeightsError, match=r"w\.npz"):
+            read_archive(path)
+
+
+def test_a_changed_value_is_refused(path):
+    header, arrays = read_archive(path)
+    arrays["b"][0] += 1
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(buffer, **{HEADER: text}, **arrays)
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(WeightsError, match="checksum"):
+        read_archive(path)
+
+
+def test_changed_bytes_never_give_other_values(path):
+    """Flipped bytes are refused, or hit nothing that matters (a date in the zip directory)."""
+    content, (_, arrays) = path.read_bytes(), read_archive(path)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            read = read_archive(path)[1]
+        except WeightsError:
+            continue
+        assert read.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(read[name], array)
+
+
+def test_a_pickle_inside_is_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    np.savez(tmp_path / "trap.npz", x=np.array([Trap()], dtype=object))
+    with pytest.raises(WeightsError, match=r"trap\.npz"):
+        read_archive(tmp_path / "trap.npz")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_foreign_files_are_told_apart(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(WeightsError, match="not a file of this package"):
+        read_archive(tmp_path / "other.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(WeightsError, match="damaged or not an"):
+        read_archive(tmp_path / "text.npz")
+    with pytest.raises(WeightsError, match="no such file"):
+        read_archive(tmp_path / "missing.npz")
+
+
+def test_a_future_format_is_refused(path):
+    header, arrays = read_archive(path)
+    write_archive(path, {**header, "format": 99}, arrays)
+    with pytest.raises(WeightsError, match="format 99"):
+        read_archive(path)
+
+
+def test_a_member_that_claims_to_be_huge_is_refused_unread(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", b"\0" * 50_000_000)
+    with pytest.raises(WeightsError, match="claims 50000000 bytes"):
+        read_archive(path)

@@ -1,0 +1,177 @@
+"""Layers: gradients through a small network, memory kept between steps, what is not computed."""
+
+import numpy as np
+import pytest
+
+from ssd_np.gradcheck import numeric_gradient, relative_error
+from ssd_np.nn.layers import Conv, FreshMemory, L2Norm, MaxPool, Parameter, Sequential, Workspace
+
+
+def small_network(dtype=np.float64, algorithm="im2col"):
+    rng = np.random.default_rng(3)
+    options = {"algorithm": algorithm, "rng": rng, "dtype": dtype}
+    network = Sequential(
+        [
+            Conv("conv1", 2, 3, **options),
+            MaxPool("pool1"),
+            Conv("conv2", 3, 4, stride=2, **options),
+            L2Norm("norm", 4, dtype=dtype),
+            Conv("conv3", 4, 2, kernel=1, pad=0, relu=False, **options),
+        ]
+    )
+    for p in network.parameters.values():  # no ReLU at its kink, no bias at 0
+        p.value += 0.3 * rng.standard_normal(p.value.shape).astype(dtype)
+    return network
+
+
+def draw(rng, dtype=np.float64):
+    x, dout = rng.standard_normal((2, 8, 6, 2)), rng.standard_normal((2, 2, 2, 2))
+    return x.astype(dtype), dout.astype(dtype)
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "plain"])
+@pytest.mark.parametrize("memory", [None, Workspace()])
+def test_gradients_of_input_and_parameters(algorithm, memory, rng):
+    network = small_network(algorithm=algorithm)
+    x, dout = draw(rng)
+
+    def forward(v):
+        return network.forward(v)
+
+    assert forward(x).shape == dout.shape
+    numeric = numeric_gradient(forward, x, dout)
+    network.forward(x, True, memory)
+    assert relative_error(numeric, network.backward(dout, memory)) <= 1e-6
+    gradients = {name: p.grad.copy() for name, p in network.parameters.items()}
+    assert set(gradients) == {
+        *("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "norm.scale"),
+        *("conv3.weight", "conv3.bias"),
+    }
+    for name, p in network.parameters.items():
+
+        def with_value(v, p=p):
+            kept, p.value = p.value, v
+            out = forward(x)
+            p.value = kept
+            return out
+
+        numeric = numeric_gradient(with_value, p.value, dout)
+        assert relative_error(numeric, gradients[name]) <= 1e-6, name
+
+
+def test_kept_memory_changes_no_result(rng):
+    """Three steps of different sizes on one workspace, against fresh memory each time."""
+    network, fresh, workspace = small_network(), small_network(), Workspace()
+    for n in (2, 1, 3):
+        x, dout = rng.standard_normal((n, 8, 6, 2)), rng.standard_normal((n, 2, 2, 2))
+        out = network.forward(x, True, workspace).copy()
+        dx = network.backward(dout, workspace).copy()
+        assert np.array_equal(out, fresh.forward(x, True))
+        assert np.array_equal(dx, fresh.backward(dout))
+        for name, p in network.parameters.items():
+            assert np.array_equal(p.grad, fresh.parameters[name].grad), name
+
+
+def test_gradients_of_parameters_survive_the_next_step(rng):
+    network, workspace = small_network(), Workspace()
+    x, dout = draw(rng)
+    network.forward(x, True, workspace)
+    network.backward(dout, workspace)
+    kept = [(p.grad, p.grad.copy()) for p in network.parameters.values()]
+    network.forward(2 * x, True, workspace)
+    network.backward(-dout, workspace)
+    assert all(np.array_equal(now, then) for now, then in kept)
+
+
+def test_no_layer_changes_its_input_or_gradient(rng):
+    network = small_network()
+    x, dout = draw(rng)
+    before = x.copy(), dout.copy()
+    workspace = Workspace()
+    network.forward(x, True, workspace)
+    network.backward(dout, workspace)
+    assert np.array_equal(x, before[0]) and np.array_equal(dout, before[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_types_stay(dtype, rng):
+    network = small_network(dtype)
+    x, dout = draw(rng, dtype)
+    assert network.forward(x, True).dtype == dtype
+    assert network.backward(dout).dtype == dtype
+    assert all(p.grad.dtype == p.value.dtype == dtype for p in network.parameters.values())
+
+
+def test_without_training_nothing_is_remembered(rng):
+    network = small_network()
+    x, _ = draw(rng)
+    network.forward(x, training=True)
+    assert all(layer.cache is not None for layer in network)
+    network.forward(x)
+    assert all(layer.cache is None for layer in network)
+
+
+def test_backward_ends_where_nothing_is_left_to_train(rng):
+    network = small_network()
+    conv1, pool1, conv2, _, _ = network
+    for p in (*conv1.parameters.values(), *conv2.parameters.values()):
+        p.trainable = False
+    called = []
+    for layer in network:
+        original = layer.backward
+        layer.backward = lambda *a, f=original, n=layer.name: (called.append(n), f(*a))[1]
+    x, dout = draw(rng)
+    network.forward(x, True)
+    assert network.backward(dout, input_gradient=False) is None
+    assert called == ["conv3", "norm"]
+    assert conv1.weight.grad is None and conv2.weight.grad is None
+    called.clear()
+    assert network.backward(dout).shape == x.shape  # the gradient of the image is asked for
+    assert called == ["conv3", "norm", "conv2", "pool1", "conv1"]
+    assert conv1.weight.grad is None and pool1.trainable is False and not conv1.trainable
+
+
+def test_a_frozen_layer_in_the_middle_passes_the_gradient_on(rng):
+    network, free = small_network(), small_network()
+    _, _, conv2, _, _ = network
+    conv2.weight.trainable = conv2.bias.trainable = False
+    x, dout = draw(rng)
+    for n in (network, free):
+        n.forward(x, True)
+        n.backward(dout, input_gradient=False)
+    assert conv2.weight.grad is None and conv2.bias.grad is None
+    for name in ("conv1.weight", "conv1.bias", "norm.scale"):
+        assert np.array_equal(network.parameters[name].grad, free.parameters[name].grad)
+
+
+def test_workspace_gives_the_same_memory_for_the_same_key():
+    workspace = Workspace()
+    a = workspace.array("a", (4, 3), np.float32)
+    assert np.shares_memory(a, workspace.array("a", (2, 2), np.float64))
+    assert not np.shares_memory(a, workspace.array("b", (4, 3), np.float32))
+    larger = workspace.array("a", (40, 3), np.float32)
+    assert larger.shape == (40, 3) and larger.dtype == np.float32
+    fresh = FreshMemory()
+    first = fresh.array("a", (3,), np.float64)
+    assert not np.shares_memory(first, fresh.array("a", (3,), np.float64))
+
+
+def test_two_gradient_buffers_take_turns():
+    workspace = Workspace()
+    given = np.zeros((2, 3))
+    first = workspace.gradient((2, 3), np.float64, given)
+    second = workspace.gradient((2, 3), np.float64, first)
+    third = workspace.gradient((2, 3), np.float64, second)
+    assert not np.shares_memory(first, given) and not np.shares_memory(first, second)
+    assert np.shares_memory(first, third)
+
+
+def test_starting_values():
+    conv = Conv("c", 64, 64, rng=np.random.default_rng(0))
+    head = Conv("h", 64, 64, relu=False, rng=np.random.default_rng(0))
+    assert conv.weight.value.std() == pytest.approx(np.sqrt(2 / 576), rel=0.02)  # He
+    assert np.abs(head.weight.value).max() <= np.sqrt(6 / 1152)  # Glorot
+    assert not conv.bias.value.any() and conv.weight.value.dtype == np.float32
+    assert (L2Norm("n", 5).scale.value == 20).all()
+    parameter = Parameter(np.ones(2))
+    assert parameter.trainable and parameter.grad is None

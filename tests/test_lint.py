@@ -1,0 +1,267 @@
+"""The linter finds each kind of fault, and nothing in a data set without faults."""
+
+import dataclasses
+import json
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.config import load_config
+from ssd_np.data.coco import CocoDataset
+from ssd_np.data.lint import check_coco, check_voc, coverage
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.voc import VOCDataset
+from ssd_np.errors import DataError
+from ssd_np.records import Truth
+
+GOOD = ("dog", 10, 10, 60, 60)
+
+
+def xml_of(*objects, width=200, height=150):
+    size = f"<size><width>{width}</width><height>{height}</height></size>"
+    body = "".join(
+        f"<object><name>{name}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin>"
+        f"<xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>"
+        for name, a, b, c, d in objects
+    )
+    return f"<annotation><filename>x.jpg</filename>{size}{body}</annotation>"
+
+
+@pytest.fixture
+def make_voc(tmp_path):
+    """Writes a VOC folder of id -> XML text, with images of 200 x 150 pixels."""
+
+    def write(items):
+        for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in items.items():
+            (tmp_path / "Annotations" / f"{name}.xml").write_text(text)
+            Image.new("RGB", (200, 150)).save(tmp_path / "JPEGImages" / f"{name}.jpg")
+        (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("\n".join(items))
+        return tmp_path
+
+    return write
+
+
+def only(report):
+    """The one finding of a report: kind, effect, name of the file, object."""
+    assert len(report.findings) == 1, report.lines()
+    (finding,) = report.findings
+    file = finding.problem.file.split(": ")[0].rsplit("/", 1)[-1]
+    return finding.kind, finding.effect, file, finding.problem.object_index
+
+
+def test_nothing_wrong(make_voc):
+    report = check_voc(
+        make_voc({"a": xml_of(GOOD, ("cat", 1, 1, 200, 150)), "b": xml_of()}), "train"
+    )
+    assert report.findings == [] and report.images == 2
+    assert report.sizes == {"dog": Counter(medium=1), "cat": Counter(large=1)}
+    assert "2 images, 0 findings" in report.lines()
+
+
+@pytest.mark.parametrize(
+    "bad, expected",
+    [
+        (("dog", 30, 30, 30, 60), ("no area", "left out", "a.xml", 1)),
+        (("dog", 60, 30, 30, 50), ("reversed box", "left out", "a.xml", 1)),
+        (("dog", 300, 30, 350, 60), ("outside", "left out", "a.xml", 1)),
+        (("dog", 150, 30, 230, 60), ("outside", "kept", "a.xml", 1)),
+        (("dog", 0, 30, 50, 60), ("outside", "kept", "a.xml", 1)),  # pixels count from 1
+        (GOOD, ("duplicate box", "kept", "a.xml", 1)),
+        (("cow", 10, 20, 60, 60), ("class", "stops", "a.xml", 1)),
+        (("", 10, 20, 60, 60), ("annotation", "stops", "a.xml", None)),
+        (("dog", 10, "x", 60, 60), ("annotation", "stops", "a.xml", None)),
+    ],
+)
+def test_faults_of_objects(make_voc, bad, expected):
+    root = make_voc({"a": xml_of(GOOD, bad), "b": xml_of(GOOD)})
+    report = check_voc(root, "train", class_names=["dog"])
+    assert only(report) == expected
+    agrees_with_training(expected[1], lambda: VOCDataset(root, "train", ["dog"]), objects=3)
+
+
+def agrees_with_training(effect, open_dataset, objects):
+    """What the linter says happens, happens."""
+    if effect == "stops":
+        with pytest.raises(DataError):
+            dataset = open_dataset()
+            [dataset[i] for i in range(len(dataset))]
+    else:
+        dataset = open_dataset()
+        kept = sum(len(dataset.truth(i)) for i in range(len(dataset)))
+        assert kept == objects - (effect == "left out")
+
+
+def test_faults_of_files(make_voc):
+    root = make_voc({"a": xml_of(GOOD), "b": xml_of(GOOD)})
+    xml, image = root / "Annotations" / "b.xml", root / "JPEGImages" / "b.jpg"
+
+    def check(expected, objects=2):
+        assert only(check_voc(root, "train")) == expected
+        agrees_with_training(expected[1], lambda: VOCDataset(root, "train"), objects)
+
+    xml.write_text("<annotation>")
+    check(("annotation", "stops", "b.xml", None))
+    xml.unlink()
+    check(("annotation", "stops", "b.xml", None))
+    xml.write_text(xml_of(GOOD, width=400, height=300))
+    check(("size", "kept", "b.xml", None))
+    xml.write_text(xml_of(GOOD))
+
+    noise = np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(image)
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])  # its header is intact
+    check(("image", "stops", "b.jpg", None))
+    image.unlink()
+    check(("no image", "stops", "b.xml", None))
+    image.write_bytes(whole)
+
+    (root / "ImageSets" / "Main" / "train.txt").write_text("a\nb\na\n")
+    check(("duplicate image", "kept", "a.xml", None), objects=3)
+    with pytest.raises(DataError, match="splits there"):
+        check_voc(root, "test")
+
+
+def test_the_files_are_not_changed(make_voc):
+    root = make_voc({"a": xml_of(GOOD, GOOD)})
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    check_voc(root, "train")
+    assert before == {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_report_for_people_and_for_json(make_voc):
+    report = check_voc(make_voc({"a": xml_of(GOOD, ("dog", 5, 5, 5, 5))}), "train")
+    lines = report.lines()
+    assert "a.xml: object 1 (dog): box (5, 5, 5, 5) has no area [no area; left out]" in lines[0]
+    assert lines[1] == "1 images, 1 findings (1 left out)"
+    assert lines[3].split() == ["dog", "1", "0", "1", "0"]
+    values = json.loads(json.dumps(report.as_dict()))
+    assert values["images"] == 1 and values["objects"] == {"dog": {"medium": 1}}
+    (finding,) = values["findings"]
+    assert (finding["kind"], finding["object"], finding["class"]) == ("no area", 1, "dog")
+
+
+def instances():
+    return {
+        "images": [
+            {"id": 1, "file_name": "a.png", "height": 150, "width": 200},
+            {"id": 2, "file_name": "b.png", "height": 150, "width": 200},
+        ],
+        "categories": [{"id": 3, "name": "dog"}, {"id": 7, "name": "cat"}],
+        "annotations": [
+            {"id": 11, "image_id": 1, "category_id": 3, "bbox": [10, 10, 50, 50]},
+            {"id": 12, "image_id": 2, "category_id": 7, "bbox": [0, 0, 200, 150]},
+        ],
+    }
+
+
+def no_change(content):
+    pass
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (no_change, None),
+        (lambda c: c["annotations"][1].update(bbox=[5, 5, 0, 9]), ("no area", "left out", 12)),
+        (
+            lambda c: c["annotations"][1].update(bbox=[5, 5, 4, -9]),
+            ("reversed box", "left out", 12),
+        ),
+        (lambda c: c["annotations"][1].update(bbox=[205, 5, 4, 9]), ("outside", "left out", 12)),
+        (lambda c: c["annotations"][1].update(bbox=[-1, 5, 40, 9]), ("outside", "kept", 12)),
+        (
+            lambda c: c["annotations"][1].update(image_id=1, bbox=[10, 10, 50, 50]),
+            ("duplicate box", "kept", 12),
+        ),
+        (lambda c: c["annotations"][1].update(category_id=4), ("class", "stops", 12)),
+        (lambda c: c["annotations"][1].update(image_id=4), ("no image", "stops", 12)),
+        (lambda c: c["annotations"][1].update(id=11), ("annotation", "stops", 11)),
+        (lambda c: c["annotations"][1].update(bbox=None), ("annotation", "stops", None)),
+        (lambda c: c["images"][1].update(file_name="none.png"), ("no image", "stops", None)),
+        (lambda c: c["images"][1].update(file_name="text.png"), ("image", "stops", None)),
+        (lambda c: c["images"][1].update(width=400), ("size", "kept", None)),
+        (lambda c: c["images"].append({"id": 5}), ("image record", "stops", None)),
+        (lambda c: c["images"].append(c["images"][0]), ("duplicate image", "stops", None)),
+        (lambda c: c["categories"][1].update(name=" "), ("class", "stops", None)),
+        (lambda c: c["categories"][1].update(name="dog"), ("class", "stops", None)),
+    ],
+)
+def test_coco(tmp_path, change, expected):
+    for name in "ab":
+        Image.new("RGB", (200, 150)).save(tmp_path / f"{name}.png")
+    (tmp_path / "text.png").write_text("no picture")
+    content = instances()
+    change(content)
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    report = check_coco(tmp_path, path)
+    if expected is None:
+        assert report.findings == []
+        assert report.sizes == {"dog": Counter(medium=1), "cat": Counter(large=1)}
+        return
+    kind, effect, _, index = only(report)
+    assert (kind, effect, index) == expected
+    agrees_with_training(effect, lambda: CocoDataset(tmp_path, path), objects=2)
+
+
+def test_coverage_of_known_boxes():
+    config = load_config("tiny")
+    defaults = center_to_corner(default_boxes(config)[:, :4])
+    inside = defaults[(defaults.min(axis=1) >= 0) & (defaults.max(axis=1) <= 1)]
+    dot = np.array([[0.5, 0.5, 0.5 + 4 / 128, 0.5 + 4 / 128]])  # 4 pixels; the smallest box has 20
+    truths = [
+        Truth(inside[:2], [1, 2]),
+        Truth(np.empty((0, 4)), []),
+        Truth(np.concatenate([dot, dot]), [1, 1], crowd=[False, True]),
+    ]
+    found = coverage(truths, config)
+    np.testing.assert_allclose(found.best_iou[:2], 1)
+    # the smallest default box has 20 x 20 px, ratio 2 keeps its area: 16 of 400 square pixels
+    np.testing.assert_allclose(found.best_iou[2:], [16 / 400], rtol=1e-9)
+    assert found.uncovered == pytest.approx(1 / 3) and found.threshold == 0.5
+    small = found.by_size[0]
+    assert small[:3] == ("0 to 8 px", 1, 1.0)
+    assert (
+        sum(group[1] for group in found.by_size) == sum(group[1] for group in found.by_ratio) == 3
+    )
+    assert "33.3% of 3 objects" in found.lines()[0]
+    assert json.loads(json.dumps(found.as_dict()))["by_size"][0]["objects"] == 1
+
+
+def test_coverage_shapes_and_threshold():
+    config = load_config("tiny")
+    sides = [(0.1, 0.5), (0.2, 0.4), (0.3, 0.3), (0.4, 0.2), (0.5, 0.1)]
+    truth = Truth([[0.2, 0.2, 0.2 + w, 0.2 + h] for w, h in sides], [1] * 5)
+    names = [group[0] for group in coverage([truth], config).by_ratio]
+    assert names == ["tall, over 3:1", "tall", "about square", "wide", "wide, over 3:1"]
+    strict = dataclasses.replace(config.matching, threshold=0.99)
+    strict = dataclasses.replace(config, matching=strict)
+    assert coverage([truth], strict).uncovered == 1.0
+    assert coverage([], config).uncovered == 0.0 and coverage([], config).by_size == []
+
+
+def test_coverage_of_the_generated_shapes():
+    """The preset's boxes were chosen for these objects."""
+    dataset = ShapesDataset(0, 200)
+    found = coverage((dataset.truth(i) for i in range(200)), load_config("tiny"))
+    assert len(found.best_iou) > 500 and found.uncovered < 0.2
+
+
+@pytest.mark.skipif("BCCD_ROOT" not in os.environ, reason="BCCD_ROOT names no folder")
+def test_real_photographs():
+    report = check_voc(os.environ["BCCD_ROOT"], "trainval+test")
+    found = [
+        (f.kind, f.effect, f.problem.file[-8:-4], f.problem.object_index) for f in report.findings
+    ]
+    expected = [("no area", "left out", "0338", 12), ("no area", "left out", "0343", 3)]
+    assert sorted(found) == expected
+    totals = {name: sizes.total() for name, sizes in report.sizes.items()}
+    assert report.images == 364 and totals == {"Platelets": 361, "RBC": 4153, "WBC": 372}

@@ -1,0 +1,174 @@
+"""The trainer: it learns, repeats itself bit for bit, goes on where it stopped, and leaves a log."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ssd_np.config import TrainConfig, load_config
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.errors import DataError, NotFinite
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load
+from ssd_np.train.trainer import COLUMNS, Trainer
+
+
+def narrow_config():
+    """`tiny` with a quarter of the channels: quick, and every part of it is there."""
+    config = load_config("tiny")
+    layers = tuple(
+        dataclasses.replace(layer, channels=layer.channels // 4) if layer.kind == "conv" else layer
+        for layer in config.layers
+    )
+    return dataclasses.replace(config, layers=layers)
+
+
+def trainer(out, steps=4, dataset=None, **changes) -> Trainer:
+    rule = TrainConfig(
+        steps=steps, batch_size=2, learning_rate=0.01, warmup_steps=2, schedule="cosine"
+    )
+    rule = dataclasses.replace(rule, **changes)
+    return Trainer(SSD(narrow_config()), dataset or ShapesDataset(0, 12), rule, out)
+
+
+def weights(model: SSD) -> dict:
+    return {name: p.value.copy() for name, p in model.parameters.items()}
+
+
+def assert_equal_weights(a: SSD, b: SSD) -> None:
+    for name, parameter in a.parameters.items():
+        np.testing.assert_array_equal(parameter.value, b.parameters[name].value, name)
+
+
+def test_it_learns_one_image_by_heart(tmp_path):
+    learner = trainer(tmp_path, steps=60, dataset=ShapesDataset(3, 1), learning_rate=0.02)
+    learner.fit()
+    totals = [float(row[1]) for row in learner.rows]
+    assert np.mean(totals[-5:]) < 0.3 * np.mean(totals[5:10])
+
+
+def test_two_runs_are_bit_equal(tmp_path):
+    a, b = trainer(tmp_path / "a"), trainer(tmp_path / "b")
+    a.fit()
+    b.fit()
+    assert_equal_weights(a.model, b.model)
+
+
+def test_another_seed_is_another_run(tmp_path):
+    a, b = trainer(tmp_path / "a"), trainer(tmp_path / "b", seed=1)
+    a.fit()
+    b.fit()
+    assert a.rows[0][1] != b.rows[0][1]
+
+
+def test_a_run_that_stopped_goes_on_as_if_it_had_not(tmp_path):
+    whole, part = trainer(tmp_path / "whole"), trainer(tmp_path / "part")
+    whole.fit()
+
+    step = part._step
+
+    def interrupt(batch, bar):
+        if part.progress.step == 2:
+            raise KeyboardInterrupt
+        step(batch, bar)
+
+    part._step = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        part.fit()
+    rest = trainer(tmp_path / "part")
+    rest.resume()
+    assert rest.progress.step == 2
+    rest.fit()
+    assert_equal_weights(whole.model, rest.model)
+    logs = [read_log(tmp_path / name) for name in ("whole", "part")]
+    for a, b in zip(*logs, strict=True):
+        assert a[:-1] == b[:-1]  # all but the speed
+
+
+def read_log(folder) -> list[list[str]]:
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_what_is_left_in_the_folder(tmp_path):
+    learner = trainer(tmp_path)
+    result = learner.fit()
+    assert {p.name for p in tmp_path.iterdir()} == {"best.npz", "last.npz", "log.csv", "loss.png"}
+    header, *rows = read_log(tmp_path)
+    assert tuple(header) == COLUMNS
+    assert [int(row[0]) for row in rows] == [0, 1, 2, 3]
+    for row in rows:
+        total, location, confidence = map(float, row[1:4])
+        assert total == pytest.approx(location + confidence, rel=1e-4)
+    assert result.steps == 4
+    for name in ("best.npz", "last.npz"):
+        assert_equal_weights(load(tmp_path / name), learner.model)
+
+
+def test_best_is_the_best_on_the_validation_set(tmp_path, monkeypatch):
+    scores = iter([0.2, 0.5, 0.3, 0.1])
+
+    class Result:
+        @property
+        def mean_ap(self):
+            return next(scores)
+
+    monkeypatch.setattr("ssd_np.train.trainer.evaluate_voc", lambda *_: Result())
+    learner = trainer(tmp_path, validate_every=1)
+    learner.validation = ShapesDataset(1, 2)
+    kept, after = {}, learner._after_step
+
+    def remember():
+        kept[learner.progress.step] = weights(learner.model)
+        after()
+
+    learner._after_step = remember
+    learner.fit()
+    assert learner.progress.best_score == 0.5
+    for name, parameter in load(tmp_path / "best.npz").parameters.items():
+        np.testing.assert_array_equal(parameter.value, kept[2][name])
+
+
+def test_frozen_layers_stay_as_they_were(tmp_path):
+    rule = TrainConfig(steps=3, batch_size=2, learning_rate=0.01, weight_decay=0.1)
+    model = SSD(narrow_config())
+    model.freeze("conv4_2")
+    before = weights(model)
+    Trainer(model, ShapesDataset(0, 6), rule, tmp_path).fit()
+    for name, parameter in model.parameters.items():
+        same = np.array_equal(parameter.value, before[name])
+        assert same == (not parameter.trainable), name
+
+
+def test_images_without_objects_train(tmp_path):
+    class Empty(ShapesDataset):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            none = dataclasses.replace(
+                sample.truth,
+                boxes_corner=np.zeros((0, 4)),
+                labels=np.zeros(0),
+                difficult=None,
+                crowd=None,
+                area=None,
+            )
+            return dataclasses.replace(sample, truth=none)
+
+    learner = trainer(tmp_path, dataset=Empty(0, 4))
+    learner.fit()
+    assert [float(row[1]) for row in learner.rows] == [0, 0, 0, 0]
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where(tmp_path):
+    learner = trainer(tmp_path)
+    learner.model.parameters["conv3_1.weight"].value[0, 0, 0, 0] = np.nan
+    with pytest.raises(NotFinite, match=r"step 0, images \['shapes"):
+        learner.fit()
+
+
+def test_classes_the_model_does_not_know_are_named(tmp_path):
+    data = ShapesDataset(0, 4)
+    data.class_names = ("circle", "hexagon")
+    with pytest.raises(DataError, match="hexagon"):
+        trainer(tmp_path, dataset=data)
