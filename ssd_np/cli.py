@@ -84,6 +84,9 @@ def _add_train(commands) -> None:
         "--config", help="preset or .json file (default: tiny for shapes, small for other data)"
     )
     parser.add_argument("--out", help="new folder for the results (default: runs/CONFIG)")
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with the training in this folder, as it was started"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite what --out holds")
     parser.add_argument("--seed", type=_whole, help="of weights, order and augmentation")
     length = parser.add_mutually_exclusive_group()

@@ -426,6 +426,12 @@ def load_config(name_or_path: str | Path) -> Config:
     >>> load_config("tiny").input.size
     128
     """
+    if str(name_or_path).lower().startswith("ssd500"):
+        raise ConfigError(
+            f"no config {str(name_or_path)!r}: SSD500 was in the paper's first version only",
+            hint="the published one is SSD512, with a seventh feature map and other box sizes: "
+            "ssd512_voc or ssd512_coco",
+        )
     path = Path(name_or_path)
     preset = PRESETS / f"{name_or_path}.json"
     if preset.is_file():

@@ -7,9 +7,10 @@ config, and the one table below says who made which. `ssd-np config --dialects` 
 `in_dialect` turns a config into the one an implementation would have used.
 
 Caffe is the authors' own implementation (weiliu89/caffe, branch ssd) and what the presets follow.
-The others: torchvision (ssd300_vgg16), amdegroot/ssd.pytorch, Socret360's object-detection-in-keras,
-pierluigiferrari/ssd_keras, lufficc/SSD, qfgaohao/pytorch-ssd, sgrvinod's tutorial, the TinySSD of
-d2l.ai, NVIDIA's DeepLearningExamples. Who is not named at a choice does something else again.
+The others: torchvision (ssd300_vgg16), amdegroot/ssd.pytorch, Socret360's
+object-detection-in-keras, pierluigiferrari/ssd_keras, lufficc/SSD, qfgaohao/pytorch-ssd,
+sgrvinod's tutorial, d2l.ai's TinySSD, NVIDIA's DeepLearningExamples. Who is not named at a choice
+does something else again, or was not looked up.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from ssd_np.errors import ConfigError
 
 @dataclass(frozen=True)
 class Choice:
-    """A key such as "boxes.clip", what it decides, and (value, names of those who use it) pairs."""
+    """A key such as "boxes.clip", what it decides, and (value, who uses it) pairs."""
 
     key: str
     about: str
-    values: tuple[tuple[Any, tuple[str, ...]], ...]
+    values: tuple[tuple[Any, str], ...]
 
     def of(self, implementation: str) -> tuple[Any, ...]:
         """The value that an implementation uses; () if the table does not know it."""
-        return tuple(value for value, names in self.values if implementation in names)
+        return tuple(value for value, names in self.values if implementation in names.split())
 
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
@@ -42,113 +43,83 @@ IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CHOICES = (
     Choice(
         "input.mean",
-        "what is taken from the pixels, RGB on 0..255; (.48235, .45882, .40784) is its 1/255",
+        "taken from the pixels, RGB on the scale 0..255",
         (
-            (
-                (123.0, 117.0, 104.0),
-                ("caffe", "amdegroot", "pierluigiferrari", "lufficc", "qfgaohao"),
-            ),
-            ((0.48235 * 255, 0.45882 * 255, 0.40784 * 255), ("torchvision",)),
-            ((123.68, 116.779, 103.939), ("socret360",)),
-            (IMAGENET_MEAN, ("sgrvinod", "nvidia")),
+            ((123.0, 117.0, 104.0), "caffe amdegroot pierluigiferrari lufficc qfgaohao"),
+            ((0.48235 * 255, 0.45882 * 255, 0.40784 * 255), "torchvision"),
+            ((123.68, 116.779, 103.939), "socret360"),
+            (IMAGENET_MEAN, "sgrvinod nvidia"),
         ),
     ),
     Choice(
         "input.std",
         "what the pixels are then divided by",
         (
-            (
-                (1.0, 1.0, 1.0),
-                ("caffe", "torchvision", "amdegroot", "socret360", "pierluigiferrari", "lufficc"),
-            ),
-            (IMAGENET_STD, ("sgrvinod", "nvidia")),
+            ((1.0, 1.0, 1.0), "caffe torchvision amdegroot socret360 pierluigiferrari lufficc"),
+            (IMAGENET_STD, "sgrvinod nvidia"),
         ),
     ),
     Choice(
         "input.resize",
-        "shrinking: from the four nearest pixels, or from all that a new pixel covers",
+        "bilinear: from the four nearest pixels, or from all that a new pixel covers",
         (
-            ("half_pixel", ("caffe", "torchvision", "amdegroot", "socret360", "lufficc")),
-            ("antialias", ("sgrvinod",)),
+            ("half_pixel", "caffe torchvision amdegroot socret360 lufficc"),
+            ("antialias", "sgrvinod"),
         ),
     ),
     Choice(
         "boxes.integer_sizes",
-        "min_size and max_size cut to whole pixels; matters for SSD512 only",
+        "min_size and max_size cut to whole pixels; changes SSD512 only",
         (
-            (True, ("caffe",)),
+            (True, "caffe"),
             (
                 False,
-                (
-                    "torchvision",
-                    "amdegroot",
-                    "socret360",
-                    "pierluigiferrari",
-                    "lufficc",
-                    "qfgaohao",
-                    "sgrvinod",
-                    "d2l",
-                    "nvidia",
-                ),
+                "torchvision amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod "
+                "d2l nvidia",
             ),
         ),
-    ),  # fmt: skip
+    ),
     Choice(
         "boxes.clip",
-        "default boxes that leave the image: kept, width and height limited to 1, or all four",
+        "default boxes that leave the image: kept, their sizes limited to 1, or all four numbers",
         (
-            ("none", ("caffe", "pierluigiferrari", "d2l")),
-            ("sizes", ("torchvision",)),
-            ("all", ("amdegroot", "lufficc", "qfgaohao", "sgrvinod", "nvidia")),
+            ("none", "caffe pierluigiferrari d2l"),
+            ("sizes", "torchvision"),
+            ("all", "amdegroot lufficc qfgaohao sgrvinod nvidia"),
         ),
     ),
     Choice(
         "l2norm.form",
-        "where eps keeps L2Norm from dividing by 0: in the root, as a least norm, beside the root",
+        "what keeps L2Norm from dividing by 0: eps in the root, a least norm, eps beside the root",
         (
-            ("inside", ("caffe",)),
-            ("max", ("torchvision", "socret360", "pierluigiferrari")),
-            ("outside", ("amdegroot", "lufficc")),
+            ("inside", "caffe"),
+            ("max", "torchvision socret360 pierluigiferrari"),
+            ("outside", "amdegroot lufficc"),
         ),
     ),
     Choice(
         "l2norm.eps",
         "and how large it is",
         (
-            (1e-10, ("caffe", "amdegroot", "lufficc")),
-            (1e-12, ("torchvision",)),
-            (1e-6, ("socret360", "pierluigiferrari")),
+            (1e-10, "caffe amdegroot lufficc"),
+            (1e-12, "torchvision"),
+            (1e-6, "socret360 pierluigiferrari"),
         ),
     ),
     Choice(
         "matching.neutral_threshold",
         "from this IoU up to the threshold a default box counts for nothing; null: no such zone",
         (
-            (
-                None,
-                (
-                    "caffe",
-                    "torchvision",
-                    "amdegroot",
-                    "lufficc",
-                    "qfgaohao",
-                    "sgrvinod",
-                    "d2l",
-                    "nvidia",
-                ),
-            ),
-            (0.3, ("socret360",)),
+            (None, "caffe torchvision amdegroot lufficc qfgaohao sgrvinod d2l nvidia"),
+            (0.3, "socret360"),
         ),
-    ),  # fmt: skip
+    ),
     Choice(
         "loss.mining",
         "three negatives for each positive: in every image, or in the batch as a whole",
         (
-            (
-                "image",
-                ("caffe", "torchvision", "amdegroot", "lufficc", "qfgaohao", "sgrvinod", "nvidia"),
-            ),
-            ("batch", ("socret360", "pierluigiferrari")),
+            ("image", "caffe torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+            ("batch", "socret360 pierluigiferrari"),
         ),
     ),
     Choice(
@@ -157,49 +128,39 @@ CHOICES = (
         (
             (
                 None,
-                (
-                    "caffe",
-                    "amdegroot",
-                    "socret360",
-                    "pierluigiferrari",
-                    "lufficc",
-                    "qfgaohao",
-                    "sgrvinod",
-                    "d2l",
-                    "nvidia",
-                ),
+                "caffe amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod d2l nvidia",
             ),
-            (math.log(1000 / 16), ("torchvision",)),
+            (math.log(1000 / 16), "torchvision"),
         ),
-    ),  # fmt: skip
+    ),
     Choice(
         "decoding.clip",
-        "detections are clipped to the image before suppression, or at the very end",
-        (("output", ("caffe",)), ("before_nms", ("torchvision",))),
+        "boxes are clipped to the image at the very end, or before suppression",
+        (("output", "caffe"), ("before_nms", "torchvision")),
     ),
     Choice(
         "decoding.top_k_class",
         "candidates of a class that enter suppression",
         (
-            (400, ("caffe", "torchvision", "socret360", "pierluigiferrari")),
-            (200, ("amdegroot", "qfgaohao")),
+            (400, "caffe torchvision socret360 pierluigiferrari"),
+            (200, "amdegroot qfgaohao nvidia"),
         ),
     ),
     Choice(
         "decoding.top_k",
         "detections kept in an image",
         (
-            (200, ("caffe", "torchvision", "pierluigiferrari", "nvidia")),
-            (100, ("lufficc",)),
-            (10, ("socret360",)),
+            (200, "caffe torchvision pierluigiferrari sgrvinod nvidia"),
+            (100, "lufficc"),
+            (10, "socret360"),
         ),
     ),
     Choice(
         "training.bias_multiplier",
         "learning rate of biases over that of weights",
         (
-            (2.0, ("caffe", "sgrvinod")),
-            (1.0, ("torchvision", "amdegroot", "lufficc", "qfgaohao", "nvidia")),
+            (2.0, "caffe sgrvinod"),
+            (1.0, "torchvision amdegroot lufficc qfgaohao nvidia"),
         ),
     ),
 )
@@ -214,13 +175,18 @@ def in_dialect(config: Config, implementation: str) -> Config:
     >>> in_dialect(load_config("ssd300_voc"), "amdegroot").boxes.clip
     'all'
     """
-    known = sorted({name for choice in CHOICES for _, names in choice.values for name in names})
-    if implementation not in known:
-        raise ConfigError(f"no dialect {implementation!r}", hint=f"known: {', '.join(known)}")
+    if implementation not in implementations():
+        known = ", ".join(implementations())
+        raise ConfigError(f"no dialect {implementation!r}", hint=f"known: {known}")
     for choice in CHOICES:
         for value in choice.of(implementation):
             config = with_value(config, choice.key, value)
     return config
+
+
+def implementations() -> list[str]:
+    """All names of the table."""
+    return sorted({who for c in CHOICES for _, names in c.values for who in names.split()})
 
 
 def with_value(config: Config, key: str, value: Any) -> Config:
@@ -236,7 +202,7 @@ def dialect_table() -> str:
     for choice in CHOICES:
         lines = [f"{choice.key}: {choice.about}"]
         for value, names in choice.values:
-            lines.append(f"    {_shown(value):24} {', '.join(names)}")
+            lines.append(f"    {_shown(value):30}  {', '.join(names.split())}")
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 
@@ -245,6 +211,4 @@ def _shown(value: Any) -> str:
     """A value as JSON, numbers shortened."""
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{v:.7g}" for v in value) + "]"
-    if isinstance(value, float):
-        return f"{value:.7g}"
-    return json.dumps(value)
+    return f"{value:.7g}" if isinstance(value, float) else json.dumps(value)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from ssd_np.config import AugmentationConfig, load_config
+from ssd_np.config import AugmentationConfig, ConvLayer, load_config
 from ssd_np.data.batches import Batches
 from ssd_np.data.image import preprocess
 from ssd_np.data.pipeline import augment
@@ -25,7 +25,7 @@ def config():
         augmentation=AugmentationConfig(),
         # the network is of no interest here, so its layers are the smallest that fit 16 pixels
         input=dataclasses.replace(tiny.input, size=16),
-        layers=tiny.layers[:1],
+        layers=(ConvLayer("conv1_1", 8),),
         base_end="conv1_1",
         feature_maps=(dataclasses.replace(tiny.feature_maps[0], name="conv1_1", size=16),),
     )

@@ -120,7 +120,7 @@ def test_train_from_start_to_pictures(capsys, tmp_path):
     names = {path.name for path in out.iterdir()}
     assert names == {
         "best.npz", "config.json", "eval.json", "gallery.png", "last.npz", "log.csv", "loss.png",
-        "precision_recall.png",
+        "precision_recall.png", "run.json",
     }  # fmt: skip
     assert "2 steps in" in text and "500 generated images" in text and "triangle" in text
     report = json.loads((out / "eval.json").read_text())
@@ -129,6 +129,10 @@ def test_train_from_start_to_pictures(capsys, tmp_path):
     assert load(out / "best.npz").config.training.seed == 4
     code, _, err = run(capsys, *argv)  # the folder is taken now
     assert code == 1 and "not empty" in err and "--force" in err
+    code, text, _ = run(capsys, "train", "--resume", out)
+    assert code == 0 and "going on at step 2 of 2" in text
+    code, _, err = run(capsys, "train", "--resume", tmp_path)
+    assert code == 1 and "holds no training to go on with" in err
 
 
 def test_detect_draws_and_prints_a_table(capsys, tmp_path, weights, picture):
@@ -178,10 +182,10 @@ def test_train_and_eval_on_photographs(capsys, tmp_path, bccd_root):
     """The degenerate boxes are named by file and object and left out."""
     out = tmp_path / "cells"
     argv = ["train", "--data", f"voc:{bccd_root}", "--split", "train", "--eval-split", "val"]
-    code, text, err = run(capsys, *argv, "--steps", 1, "--out", out)
+    code, text, _ = run(capsys, *argv, "--steps", 1, "--out", out)
     assert code == 0 and "205 images, classes: Platelets, RBC, WBC" in text
     assert "split val, 87 images" in text
-    code, text, err = run(
+    code, text, _ = run(
         capsys, "eval", out / "best.npz", "--data", f"voc:{bccd_root}", "--out", tmp_path / "e",
         "--metric", "11-point",
     )  # fmt: skip

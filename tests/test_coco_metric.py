@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import DataError, ShapeError
-from ssd_np.evaluate.coco import coco_iou, evaluate_coco, from_coco_results, to_coco_results
+from ssd_np.evaluate.coco import coco_result, evaluate_coco
+from ssd_np.evaluate.coco_matching import coco_iou
+from ssd_np.evaluate.coco_results import from_coco_results, to_coco_results
 from ssd_np.records import Detections, Truth
 
 NAMES = ("cat", "dog", "bird")

@@ -1,4 +1,4 @@
-"""Offsets: the worked example, the round trip, decode's gradient, and boxes that have no offsets."""
+"""Offsets: the worked example, the round trip, decode's gradient, boxes that have no offsets."""
 
 import numpy as np
 import pytest

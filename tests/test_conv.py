@@ -252,17 +252,15 @@ def test_wrong_shapes_are_named(x, w, b, words):
 def test_wrong_types_are_named():
     x, w, b = np.zeros((1, 4, 4, 2)), np.zeros((3, 3, 2, 1)), np.zeros(1)
     for wrong in ((x.astype(np.float32), w, b), (x, w, b.astype(np.float32))):
-        with pytest.raises(ShapeError, match="types must be equal.*float32"):
+        with pytest.raises(ShapeError, match=r"types must be equal.*float32"):
             conv2d_forward(*wrong)
     with pytest.raises(ShapeError, match=r"uint8.*use x.astype"):
         conv2d_forward(*(a.astype(np.uint8) for a in (x, w, b)))
 
 
 def test_an_unknown_algorithm_is_named():
-    with pytest.raises(ShapeError, match="unknown algorithm 'fft' .known: im2col, plain"):
-        conv2d_forward(
-            np.zeros((1, 4, 4, 2)), np.zeros((3, 3, 2, 1)), np.zeros(1), algorithm="fft"
-        )
+    with pytest.raises(ShapeError, match=r"unknown algorithm 'fft' \(known: im2col, plain"):
+        conv2d_forward(np.zeros((1, 4, 4, 2)), np.zeros((3, 3, 2, 1)), np.zeros(1), algorithm="fft")
 
 
 @ENGINES

@@ -1,6 +1,7 @@
 """Default boxes: small grids by hand, and the published tables of SSD300 and SSD512."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ TABLES = {
 def published(name, clip="none", integer_sizes=False):
     """The default boxes of a published detector, on the least network with maps of these sizes."""
     side, sizes, steps, ratios, limits = TABLES[name]
-    strides = [8] + [3 if (a, b) == (3, 1) else 2 for a, b in zip(sizes, sizes[1:], strict=False)]
+    strides = [8] + [3 if (a, b) == (3, 1) else 2 for a, b in itertools.pairwise(sizes)]
     layers = [ConvLayer(f"map{i}", 1, kernel=1, stride=s, pad=0) for i, s in enumerate(strides)]
     maps = [
         FeatureMapConfig(f"map{i}", sizes[i], steps[i], limits[i], limits[i + 1], ratios[i])

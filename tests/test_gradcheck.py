@@ -1,4 +1,4 @@
-"""The measure that all gradients are held against must itself be right, and never say yes to NaN."""
+"""The measure that all gradients are held against: right itself, and never content with NaN."""
 
 import numpy as np
 import pytest

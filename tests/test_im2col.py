@@ -56,7 +56,7 @@ def test_kernels_against_plain(geometry, dtype, rng):
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 @pytest.mark.parametrize("pair", [(im2col, col2im), (im2col_plain, col2im_plain)])
 def test_col2im_is_the_adjoint_of_im2col(geometry, pair, rng):
-    """<im2col(x), c> = <x, col2im(c)> for every x and c: what makes one the gradient of the other."""
+    """<im2col(x), c> = <x, col2im(c)> for all x and c: so one is the gradient of the other."""
     forward, adjoint = pair
     x = rng.standard_normal((2, 7, 8, 2))
     cols = forward(x, *geometry)
@@ -69,9 +69,7 @@ def test_views_give_the_same_as_copies(rng):
     cols = im2col(x, 3, 1, 1)
     assert np.array_equal(cols, im2col(x.copy(), 3, 1, 1))
     values = rng.standard_normal(cols.shape[::-1]).T
-    assert np.array_equal(
-        col2im(values, x.shape, 3, 1, 1), col2im(values.copy(), x.shape, 3, 1, 1)
-    )
+    assert np.array_equal(col2im(values, x.shape, 3, 1, 1), col2im(values.copy(), x.shape, 3, 1, 1))
 
 
 @pytest.mark.parametrize(

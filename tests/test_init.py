@@ -8,9 +8,7 @@ from ssd_np.nn.init import caffe_xavier, glorot_uniform, he_normal
 HEAD = (3, 3, 512, 16)  # the location head of conv4_3: 512 -> 4 boxes x 4 offsets
 
 
-@pytest.mark.parametrize(
-    ("start", "bound"), [(caffe_xavier, 0.02552), (glorot_uniform, 0.03553)]
-)
+@pytest.mark.parametrize(("start", "bound"), [(caffe_xavier, 0.02552), (glorot_uniform, 0.03553)])
 def test_bounds_of_a_published_head(start, bound, rng):
     w = start(rng, HEAD)
     assert np.abs(w).max() <= bound + 5e-6

@@ -94,5 +94,5 @@ def test_types_and_untouched_inputs(form, dtype, rng):
 def test_wrong_arguments_are_named():
     with pytest.raises(ShapeError, match=r"scale has shape \(3,\).*one scale a channel"):
         l2norm_forward(np.ones((1, 2, 2, 4)), np.ones(3))
-    with pytest.raises(ConfigError, match="unknown form 'l1'.*inside, max, outside"):
+    with pytest.raises(ConfigError, match=r"unknown form 'l1'.*inside, max, outside"):
         l2norm_forward(np.ones((1, 4)), np.ones(4), form="l1")

@@ -159,7 +159,7 @@ def test_float32_boxes_match_as_float64_ones(voc_corner):
 
 
 def test_a_neutral_zone_above_the_threshold_is_refused():
-    with pytest.raises(ConfigError, match="neutral_threshold 0.6 is above threshold 0.5"):
+    with pytest.raises(ConfigError, match=r"neutral_threshold 0\.6 is above threshold 0\.5"):
         match(np.array([[0, 0, 1, 1.0]]), np.array([[0, 0, 1, 1.0]]), 0.5, 0.6)
 
 

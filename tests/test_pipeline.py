@@ -11,6 +11,7 @@ from ssd_np.config import (
     AugmentationConfig,
     Brightness,
     Contrast,
+    ConvLayer,
     Crop,
     Expand,
     Hue,
@@ -43,7 +44,7 @@ def config_with(augmentation, size=128, **input_changes):
         tiny,
         augmentation=augmentation,
         input=dataclasses.replace(tiny.input, size=size, **input_changes),
-        layers=tiny.layers[:1],
+        layers=(ConvLayer("conv1_1", 8),),
         base_end="conv1_1",
         feature_maps=(dataclasses.replace(tiny.feature_maps[0], name="conv1_1", size=size),),
     )

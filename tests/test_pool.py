@@ -113,7 +113,9 @@ def test_output_sizes_against_torch_over_many_rules():
                     for ceil in (False, True):
                         if size + 2 * pad >= window:
                             out = torch.nn.functional.max_pool2d(x, window, stride, pad, 1, ceil)
-                            assert pool_output_size(size, window, stride, pad, ceil) == len(out[0, 0])
+                            assert pool_output_size(size, window, stride, pad, ceil) == len(
+                                out[0, 0]
+                            )
 
 
 def test_sizes_of_ssd300():

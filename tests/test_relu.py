@@ -35,7 +35,7 @@ def test_torch_agrees(rng):
 
 def test_nan_is_not_hidden():
     assert np.isnan(relu_forward(np.array([np.nan, 1.0]))[0]).tolist() == [True, False]
-    out, cache = relu_forward(np.array([1.0, 1.0]))
+    _, cache = relu_forward(np.array([1.0, 1.0]))
     assert np.isnan(relu_backward(np.array([np.nan, 1.0]), cache)).tolist() == [True, False]
 
 

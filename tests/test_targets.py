@@ -60,7 +60,7 @@ def test_a_box_without_area_is_named(box):
 
 
 def test_boxes_in_pixels_are_refused_with_the_way_out():
-    with pytest.raises(ShapeError, match="gt_corner holds 200.*divide pixels"):
+    with pytest.raises(ShapeError, match=r"gt_corner holds 200.*divide pixels"):
         make_targets(np.array([[20, 30, 100, 200.0]]), np.array([1]), DEFAULTS)
 
 

@@ -1,7 +1,8 @@
-"""The trainer: it learns, repeats itself bit for bit, goes on where it stopped, and leaves a log."""
+"""The trainer: it learns, repeats itself bit for bit, goes on where it stopped, keeps a log."""
 
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -160,10 +161,45 @@ def test_images_without_objects_train(tmp_path):
     assert [float(row[1]) for row in learner.rows] == [0, 0, 0, 0]
 
 
-def test_a_loss_that_is_not_finite_stops_and_says_where(tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_a_post_mortem(tmp_path):
+    learner = trainer(tmp_path, steps=8)
+    learn = learner._learn
+
+    def break_in_step_3(batch, rate):
+        if learner.progress.step == 3:
+            batch.images[1, 5, 6, 2] = np.inf
+        return learn(batch, rate)
+
+    learner._learn = break_in_step_3
+    with pytest.raises(NotFinite, match=r"step 3, images \['shapes.*post_mortem.json"):
+        learner.fit()
+    found = json.loads((tmp_path / "post_mortem.json").read_text())
+    assert found["step"] == 3 and found["first_broken_tensor"] == "images"
+    assert found["first_at"] == [1, 5, 6, 2] and found["not_finite"] == 1
+    assert len(found["last_losses"]) == 3 and len(found["batch"]) == 2
+    assert len(found["batch"][0]["boxes_corner"]) == len(found["batch"][0]["labels"]) > 0
+    for parameter in load(tmp_path / "last.npz").parameters.values():  # the good weights are kept
+        assert np.isfinite(parameter.value).all()
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("conv3_1.weight", "parameter conv3_1.weight"),
+        ("loc_conv5_2.bias", "parameter loc_conv5_2.bias"),
+    ],
+)
+def test_the_first_broken_tensor_is_the_cause_not_what_follows(tmp_path, name, expected):
     learner = trainer(tmp_path)
-    learner.model.parameters["conv3_1.weight"].value[0, 0, 0, 0] = np.nan
-    with pytest.raises(NotFinite, match=r"step 0, images \['shapes"):
+    learner.model.parameters[name].value.flat[0] = np.nan
+    with pytest.raises(NotFinite, match=expected):
+        learner.fit()
+
+
+def test_an_overflow_is_found_in_its_layer(tmp_path):
+    learner = trainer(tmp_path)
+    learner.model.parameters["conv3_2.weight"].value[...] = 3e38
+    with pytest.raises(NotFinite, match="first broken: output of layer conv3_2"):
         learner.fit()
 
 

@@ -10,6 +10,33 @@ import numpy as np
 from ssd_np.config import Config, FeatureMapConfig
 
 
+def derive_sizes(
+    input_size: int, first: float, low: float, high: float, maps: int, whole_percent: bool = True
+) -> list[float]:
+    """Where a published detector's 30, 60, 111, ... come from: `maps` sizes s and the last s'.
+
+    The shallowest map has the scale `first`, the m = maps - 1 others are spaced evenly:
+
+        s_k = low + (high - low) (k - 1) / (m - 1),   k = 1 .. m
+
+    (SSD paper, equation 4 and section 3.1), all in percent of the image's side; one step beyond the
+    last comes the max_size of the deepest map. The published detectors differ from the formula: the
+    authors' script (ssd_pascal.py) cuts the step to a whole percent, floor(70 / 4) = 17 for 17.5.
+
+    >>> derive_sizes(300, 10, 20, 90, maps=6)
+    [30.0, 60.0, 111.0, 162.0, 213.0, 264.0, 315.0]
+    >>> derive_sizes(300, 10, 20, 90, maps=6, whole_percent=False)
+    [30.0, 60.0, 112.5, 165.0, 217.5, 270.0, 322.5]
+
+    SSD300 on COCO is (300, 7, 15, 90, 6); SSD512 is (512, 7, 15, 90, 7) on VOC and
+    (512, 4, 10, 90, 7) on COCO.
+    """
+    step = (high - low) / (maps - 2)
+    step = int(step) if whole_percent else step
+    percent = [first] + [low + step * k for k in range(maps)]
+    return [input_size * p / 100 for p in percent]
+
+
 def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np.ndarray:
     """(A, 2) widths and heights in pixels, in the order s, s', r, 1/r for each aspect ratio r.
 

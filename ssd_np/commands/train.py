@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import math
+import shlex
+import sys
 from pathlib import Path
 
 from ssd_np.commands.datasets import describe, evaluation_data, training_data
 from ssd_np.commands.eval import evaluate_and_write
 from ssd_np.config import Config, config_to_json, load_config
-from ssd_np.errors import OutputError
+from ssd_np.errors import DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.train.trainer import Trainer
 
+# options that the config does not hold; a resumed run takes them from its run.json
+SETTINGS = ("data", "split", "val_split", "eval_split")
+
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains and reports; the output folder holds everything."""
+    """Trains and reports; the output folder holds everything, also what a resumed run needs."""
+    if arguments.resume:
+        _recall(arguments)
     config = load_config(arguments.config or ("tiny" if arguments.data == "shapes" else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
     dataset = training_data(arguments.data, arguments.split, seed)
-    config = _adapt(config, dataset, seed, arguments)
+    if not arguments.resume:
+        config = _adapt(config, dataset, seed, arguments)
     names = config.class_names
     # data that is missing should be missed before the training, not after it
     unseen = evaluation_data(arguments.data, arguments.eval_split, names, seed)
@@ -30,10 +39,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.val_split:
         validation = evaluation_data(arguments.data, arguments.val_split, names, seed + 1)
 
-    out = _output_folder(arguments.out, config.name, arguments.force)
-    write_atomically(out / "config.json", config_to_json(config))
-    print(f"{len(dataset)} images, classes: {', '.join(names)}; results go to {out}")
-    result = Trainer(SSD(config, seed), dataset, config.training, out, validation).fit()
+    out = Path(arguments.resume or _output_folder(arguments.out, config.name, arguments.force))
+    trainer = Trainer(SSD(config, seed), dataset, config.training, out, validation)
+    if arguments.resume:
+        trainer.resume()
+        print(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
+    else:
+        write_atomically(out / "config.json", config_to_json(config))
+        settings = {name: getattr(arguments, name) for name in SETTINGS}
+        write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
+        print(f"{len(dataset)} images, classes: {', '.join(names)}; results go to {out}")
+    try:
+        result = trainer.fit()
+    except KeyboardInterrupt:
+        print(f"saved; go on with: ssd-np train --resume {shlex.quote(str(out))}", file=sys.stderr)
+        raise
     print(
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
         f"waited for data {result.waited:.1%} of the time"
@@ -42,6 +62,21 @@ def run(arguments: argparse.Namespace) -> int:
     evaluate_and_write(load(weights), unseen, describe(arguments.data, arguments.eval_split), out)
     print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
     return 0
+
+
+def _recall(arguments: argparse.Namespace) -> None:
+    """Fills in what the run was started with, from the files it left."""
+    run = Path(arguments.resume)
+    try:
+        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        recalled = {name: settings[name] for name in SETTINGS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"holds no training to go on with ({error})",
+            where=str(run),
+            hint="give the folder that `ssd-np train` wrote its results to",
+        ) from error
+    vars(arguments).update(recalled, config=run / "config.json", seed=None)
 
 
 def _adapt(config: Config, dataset, seed: int, arguments: argparse.Namespace) -> Config:

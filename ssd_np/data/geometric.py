@@ -6,7 +6,8 @@ corner boxes (G, 4) in [0, 1], labels (G,). A transform always applies, drawing 
 
 Expanding and cropping are one thing seen from two sides: a *window* (xmin, ymin, xmax, ymax), in
 fractions of the old image, becomes the new image. A crop's window lies inside the image, an
-expansion's reaches beyond it.
+expansion's reaches beyond it. `zoom_out` and `zoom_in` are the two without the pixels: they only
+move a view (see `view.py`), so that a chain of both touches the pixels once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.data.photometric import History, Item
+from ssd_np.data.view import look, whole
 
 
 def horizontal_flip(
@@ -78,24 +80,28 @@ def expand(
 
     `fill` is the colour of the canvas, RGB on the image's scale. Objects become small.
     """
-    height, width = image.shape[:2]
+    view, boxes = zoom_out(whole(image), boxes_corner, rng, max_ratio, history)
+    return look(image, view, fill), boxes, labels
+
+
+def zoom_out(
+    view: np.ndarray,
+    boxes_corner: np.ndarray,
+    rng: np.random.Generator,
+    max_ratio: float,
+    history: History | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`expand` without the pixels: view (4,), boxes (G, 4) -> the larger view, the boxes in it."""
+    width, height = view[2:] - view[:2]
     ratio = rng.uniform(1, max_ratio)
     canvas_h, canvas_w = int(height * ratio), int(width * ratio)
     top = int(rng.integers(canvas_h - height + 1))
     left = int(rng.integers(canvas_w - width + 1))
-    canvas = np.empty((canvas_h, canvas_w, 3), image.dtype)
-    canvas[0] = np.rint(fill) if image.dtype == np.uint8 else fill
-    canvas[1:] = canvas[0]  # rows are copied much faster than pixels
-    canvas[top : top + height, left : left + width] = image
-    window = np.array([-left, -top, canvas_w - left, canvas_h - top]) / (
-        width,
-        height,
-        width,
-        height,
-    )
+    around = np.array([-left, -top, canvas_w - left, canvas_h - top])
+    window = around / (width, height, width, height)
     if history is not None:
         history.append(("expand", {"ratio": ratio, "window": window}))
-    return canvas, into_window(boxes_corner, window), labels
+    return around + np.tile(view[:2], 2), into_window(boxes_corner, window)
 
 
 def crop(
@@ -117,20 +123,39 @@ def crop(
     there are no objects the shape alone decides. If none of the `tries` patches passes, the image
     stays whole. Objects whose centre is inside are kept, clipped to the patch; others are dropped.
     """
+    view, boxes, labels = zoom_in(
+        whole(image), boxes_corner, labels, rng, min_ious, scale, ratio, tries, history
+    )
+    x0, y0, x1, y1 = view
+    return image[y0:y1, x0:x1].copy(), boxes, labels
+
+
+def zoom_in(
+    view: np.ndarray,
+    boxes_corner: np.ndarray,
+    labels: np.ndarray,
+    rng: np.random.Generator,
+    min_ious: tuple[float, ...],
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    tries: int,
+    history: History | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`crop` without the pixels: view (4,) -> the smaller view, its boxes (G, 4), labels (G,)."""
+    width, height = view[2:] - view[:2]
     min_iou = min_ious[int(rng.integers(len(min_ious)))]
     window = np.array([0.0, 0.0, 1.0, 1.0])
     if min_iou < 1:
-        patches = _draw_patches(image.shape[:2], rng, scale, ratio, tries)
+        patches = _draw_patches((height, width), rng, scale, ratio, tries)
         passed = np.flatnonzero(_passes(patches, boxes_corner, min_iou))
         if len(passed) > 0:
             window = patches[passed[0]]
     if history is not None:
         history.append(("crop", {"min_iou": min_iou, "window": window}))
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = np.rint(window * (width, height, width, height)).astype(int)
+    inside = np.rint(window * (width, height, width, height)).astype(int)
     kept = _centres_inside(window[None], boxes_corner)[0]  # (G,)
     boxes = np.clip(into_window(boxes_corner[kept], window), 0, 1)
-    return image[y0:y1, x0:x1].copy(), boxes, labels[kept]
+    return inside + np.tile(view[:2], 2), boxes, labels[kept]
 
 
 def _draw_patches(

@@ -98,8 +98,12 @@ def resize(
     height: int,
     width: int,
     method: Literal["antialias", "half_pixel"] = "antialias",
+    box: tuple[float, float, float, float] | None = None,
 ) -> np.ndarray:
     """Bilinear resizing of an image (H, W, 3) to (height, width, 3); the aspect ratio may change.
+
+    `box` (left, top, right, bottom) in pixels, fractions of them too: the part that becomes the
+    result; pixels beside it still weigh in at its border. Default: the whole image.
 
     "antialias"   Pillow: when shrinking, the filter widens and averages all pixels. uint8 to uint8.
     "half_pixel"  torchvision's and OpenCV's rule: the four nearest pixels only. uint8 or float,
@@ -108,20 +112,23 @@ def resize(
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ShapeError(f"expected an image (H, W, 3), got {image.shape}")
     if method == "half_pixel":
-        return _resize_half_pixel(image, height, width)
+        return _resize_half_pixel(image, height, width, box)
     if image.dtype != np.uint8:
         raise ShapeError(f'"antialias" resizes uint8 images, got {image.dtype}')
     picture = Image.fromarray(image)
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box))
 
 
-def _resize_half_pixel(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def _resize_half_pixel(
+    image: np.ndarray, height: int, width: int, box: tuple[float, float, float, float] | None
+) -> np.ndarray:
     """Bilinear interpolation between pixel centres, which lie at half pixels: no antialiasing.
 
     Output pixel i samples the input at (i + 1/2) * in / out - 1/2 (PyTorch: align_corners=False).
     """
-    top, bottom, down = _neighbours(image.shape[0], height)
-    left, right, across = _neighbours(image.shape[1], width)
+    x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
+    top, bottom, down = _neighbours(image.shape[0], y0, y1, height)
+    left, right, across = _neighbours(image.shape[1], x0, x1, width)
     down, across = down[:, None, None], across[:, None]
     upper, lower = image[top].astype(np.float32), image[bottom].astype(np.float32)
     rows = upper + (lower - upper) * down  # (height, W, 3)
@@ -129,9 +136,12 @@ def _resize_half_pixel(image: np.ndarray, height: int, width: int) -> np.ndarray
     return before + (after - before) * across  # (height, width, 3)
 
 
-def _neighbours(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each output pixel along an axis: its two input pixels, and the share of the second."""
-    position = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+def _neighbours(
+    size: int, low: float, high: float, new_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each output pixel along an axis, the outputs lying in [low, high) of the `size` inputs:
+    its two input pixels, and the share of the second."""
+    position = low + (np.arange(new_size) + 0.5) * ((high - low) / new_size) - 0.5
     position = np.clip(position, 0, size - 1)  # beyond the last centre its value continues
     first = position.astype(np.int64)
     second = np.minimum(first + 1, size - 1)

@@ -2,7 +2,8 @@
 
 photometric -> expand -> crop -> resize -> flip -> normalise (SSD paper, section 2.2, and its
 authors' Caffe code). The distortions of light come first, so that the canvas of an expansion keeps
-the mean colour, which normalisation turns into 0.
+the mean colour, which normalisation turns into 0. Expand and crop choose what is to be seen of the
+image; the pixels are moved once, together with the resizing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 
 from ssd_np.config import AugmentationConfig, Config
 from ssd_np.data import geometric, photometric
-from ssd_np.data.image import normalise, resize
+from ssd_np.data.image import normalise
 from ssd_np.data.photometric import History
+from ssd_np.data.view import look_resized, whole
 from ssd_np.records import Sample
 
 
@@ -30,16 +32,17 @@ def augment(
     keep = ~sample.truth.crowd
     boxes, labels = sample.truth.boxes_corner[keep], sample.truth.labels[keep]
     history: History = []
-    item = (distort(sample.image, chances, rng, history), boxes, labels)
+    image, view = distort(sample.image, chances, rng, history), whole(sample.image)
     if rng.random() < chances.expand.probability:
-        mean = config.input.mean
-        item = geometric.expand(*item, rng, chances.expand.max_ratio, mean, history)
+        ratio = chances.expand.max_ratio
+        view, boxes = geometric.zoom_out(view, boxes, rng, ratio, history)
     if rng.random() < chances.crop.probability:
         c = chances.crop
-        item = geometric.crop(*item, rng, c.min_ious, c.scale, c.ratio, c.tries, history)
-    image, boxes, labels = item
-    size = config.input.size
-    item = (resize(image, size, size, config.input.resize), boxes, labels)
+        view, boxes, labels = geometric.zoom_in(
+            view, boxes, labels, rng, c.min_ious, c.scale, c.ratio, c.tries, history
+        )
+    rule = config.input
+    item = (look_resized(image, view, rule.size, rule.mean, rule.resize), boxes, labels)
     if rng.random() < chances.horizontal_flip:
         item = geometric.horizontal_flip(*item, rng, history)
     if rng.random() < chances.vertical_flip:

@@ -2,45 +2,92 @@
 
 Against Pascal VOC: AP is averaged over ten IoU thresholds, 0.50, 0.55 .. 0.95, so that tight boxes
 pay; precision is read at 101 recalls; a detection takes the best object *that is still free*; and
-results are split by the objects' area in square pixels. Within one image and class, from the best
-score down, at one threshold and for one range of areas:
+results are split by the objects' area in square pixels. What is right and
+wrong in one image is decided in `coco_matching.py`.
 
-    an object counts if its area lies in the range and it is no crowd; the others are ignored;
-    a detection takes the free counted object of largest IoU >= threshold, failing that an ignored
-    one (a crowd is never used up); taking an ignored one, it is dropped, neither right nor wrong;
-    a detection that takes nothing is wrong, unless its own area lies outside the range: dropped.
-
-IoU with a crowd is the intersection over the *detection's* area: a crowd outlines many objects.
 All in float64 and equal, tie for tie, to pycocotools' `COCOeval` on boxes with its default
 parameters: -1 stands where there is no object to find. No gradient: the metric is a count.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.average_precision import common_class_names
+from ssd_np.evaluate.coco_matching import (
+    AREAS,
+    IOU_THRESHOLDS,
+    MOST_DETECTIONS,
+    Matched,
+    match_image,
+)
 from ssd_np.records import Detections, Truth
 
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
-MOST_DETECTIONS = 100  # of one class in one image; those with the best scores
+DIFFICULT_RULE = "counted like any other: COCO has no such mark"
 
 
 @dataclass(frozen=True)
-class _Matched:
-    """One image and class. Letters: A ranges of area, T IoU thresholds, D detections."""
+class CocoClass:
+    """One class; -1 stands where there is no object to find."""
 
-    scores: np.ndarray  # (D,) best first
-    right: np.ndarray  # (A, T, D) bool
-    dropped: np.ndarray  # (A, T, D) bool
-    truths: np.ndarray  # (A,) objects that count
+    name: str
+    ap: float  # over all ten IoU thresholds
+    ap50: float
+    recall: float  # mean over the thresholds, with 100 detections an image
+    truths: int  # objects to find (crowds left out)
+    detections: int
+
+
+@dataclass(frozen=True)
+class CocoResult:
+    """The twelve numbers, and the classes they are means of."""
+
+    summary: dict[str, float]
+    classes: tuple[CocoClass, ...]
+
+    def table(self) -> str:
+        """The result as text, a line for each class that has truths or detections."""
+        shown = [c for c in self.classes if c.truths or c.detections]
+        width = max([len("class"), *(len(c.name) for c in shown)])
+        head = ("AP", "AP50", "recall", "truths", "detections")
+        lines = [f"{'class':<{width}}  {head[0]:>6}  {head[1]:>6}  {head[2]:>6}  "
+                 f"{head[3]:>7}  {head[4]:>10}"]  # fmt: skip
+        for c in shown:
+            numbers = "  ".join(f"{_shown(v):>6}" for v in (c.ap, c.ap50, c.recall))
+            lines.append(f"{c.name:<{width}}  {numbers}  {c.truths:>7}  {c.detections:>10}")
+        counted = sum(c.truths > 0 for c in self.classes)
+        s = {key: _shown(value) for key, value in self.summary.items()}
+        lines += [
+            f"{'mean':<{width}}  {s['AP']:>6}  {s['AP50']:>6}  {s['AR_100']:>6}  "
+            f"over {counted} of {len(self.classes)} classes",
+            f"AP    IoU .50:.05:.95 {s['AP']}, .50 {s['AP50']}, .75 {s['AP75']}; "
+            f"small {s['AP_small']}, medium {s['AP_medium']}, large {s['AP_large']}",
+            f"AR    1 detection an image {s['AR_1']}, 10 {s['AR_10']}, 100 {s['AR_100']}; "
+            f"small {s['AR_small']}, medium {s['AR_medium']}, large {s['AR_large']}",
+            f"COCO AP, mean over IoU .50:.05:.95; difficult {DIFFICULT_RULE}",
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict:
+        """Plain numbers and texts for `json.dump`; -1 where there is nothing to find."""
+        classes = [dataclasses.asdict(c) for c in self.classes]
+        return {
+            "metric": "COCO",
+            "difficult": DIFFICULT_RULE,
+            "iou_thresholds": [round(float(t), 2) for t in IOU_THRESHOLDS],
+            **self.summary,
+            "classes": classes,
+        }
+
+
+def _shown(value: float) -> str:
+    return "-" if value < 0 else f"{value:.4f}"
 
 
 def evaluate_coco(
@@ -53,11 +100,16 @@ def evaluate_coco(
     without objects to find is left out of a mean; a mean over nothing is -1.
     Raises ShapeError for lists that do not fit each other, NotFinite for NaN boxes or scores.
     """
+    return coco_result(detections, ground_truth).summary
+
+
+def coco_result(detections: Sequence[Detections], ground_truth: Sequence[Truth]) -> CocoResult:
+    """`evaluate_coco` with the numbers of each class."""
     names = common_class_names(detections, ground_truth)
     by_class = defaultdict(list)
     for found, truth in zip(detections, ground_truth, strict=True):
         for label in np.union1d(found.labels, truth.labels):
-            by_class[int(label)].append(_match_image(found, truth, label))
+            by_class[int(label)].append(match_image(found, truth, label))
 
     shape = (len(names), len(AREAS), len(IOU_THRESHOLDS))
     precision = np.full((*shape, len(RECALLS)), -1.0)  # (K-1, A, T, R)
@@ -66,7 +118,19 @@ def evaluate_coco(
         for most, table in recall.items():
             table[label - 1], curve = _accumulate(images, most)
         precision[label - 1] = curve  # of the last, MOST_DETECTIONS
-    return _summary(precision, recall)
+    found_labels = np.concatenate([np.empty(0, int), *(found.labels for found in detections)])
+    classes = tuple(
+        CocoClass(
+            name,
+            _mean(precision[k, 0]),
+            _mean(precision[k, 0, 0]),
+            _mean(recall[MOST_DETECTIONS][k, 0]),
+            sum(int(image.truths[0]) for image in by_class[k + 1]),
+            int(np.sum(found_labels == k + 1)),
+        )
+        for k, name in enumerate(names)
+    )
+    return CocoResult(_summary(precision, recall), classes)
 
 
 def _summary(precision: np.ndarray, recall: dict[int, np.ndarray]) -> dict[str, float]:
@@ -87,68 +151,10 @@ def _mean(values: np.ndarray) -> float:
     return float(present.mean()) if present.size else -1.0
 
 
-# --- one image, one class ------------------------------------------------------------------------
-
-
-def _match_image(found: Detections, truth: Truth, label: int) -> _Matched:
-    rows = np.flatnonzero(np.asarray(found.labels) == label)
-    scores = np.asarray(found.scores, np.float64)[rows]
-    best = np.argsort(-scores, kind="stable")[:MOST_DETECTIONS]
-    found_pixels = _pixels(np.asarray(found.boxes_corner)[rows[best]], truth.size)
-    mine = truth.labels == label
-    truth_pixels, crowd = _pixels(truth.boxes_corner[mine], truth.size), truth.crowd[mine]
-
-    counted = _inside_ranges(truth.area[mine]) & ~crowd  # (A, G)
-    iou = coco_iou(found_pixels, truth_pixels, crowd)  # (D, G)
-    taken, dropped = _match(iou, counted, crowd)  # (A, T, D) both
-    outside = ~_inside_ranges(_area(found_pixels))  # (A, D)
-    dropped |= ~taken & outside[:, None]
-    return _Matched(scores[best], taken & ~dropped, dropped, counted.sum(axis=1))
-
-
-def _match(
-    iou: np.ndarray, counted: np.ndarray, crowd: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Greedy matching for all ranges of area A and all thresholds T at once.
-
-    iou (D, G), counted (A, G), crowd (G,) -> (A, T, D) bool: the detection took an object;
-    the object that it took is an ignored one.
-    """
-    (found, truths), ranges = iou.shape, len(counted)
-    free = np.ones((ranges, len(IOU_THRESHOLDS), truths), bool)
-    taken = np.zeros((ranges, len(IOU_THRESHOLDS), found), bool)
-    ignored = np.zeros_like(taken)
-    near = np.flatnonzero(iou.max(axis=1, initial=0.0) >= IOU_THRESHOLDS[0])  # the others take none
-    for d in near:
-        possible = (iou[d] >= IOU_THRESHOLDS[:, None]) & free  # (A, T, G)
-        wanted = possible & counted[:, None]
-        takes_counted = wanted.any(axis=2)
-        possible = np.where(takes_counted[..., None], wanted, possible)
-        # of equal IoUs the last object wins, as in pycocotools
-        last_first = np.where(possible, iou[d], -1.0)[..., ::-1]
-        choice = truths - 1 - last_first.argmax(axis=2)  # (A, T)
-        takes = possible.any(axis=2)
-        taken[..., d] = takes
-        ignored[..., d] = takes & ~takes_counted
-        a, t = np.nonzero(takes)
-        free[a, t, choice[a, t]] = crowd[choice[a, t]]
-    return taken, ignored
-
-
-def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """IoU of corner boxes, (D, 4), (G, 4) -> (D, G); over the detection's area for a crowd (G,)."""
-    low = np.maximum(found[:, None, :2], truth[None, :, :2])
-    high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
-    sides = np.maximum(high - low, 0.0)  # (D, G, 2)
-    overlap = sides[..., 0] * sides[..., 1]
-    union = _area(found)[:, None] + np.where(crowd, 0.0, _area(truth) - overlap)
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0)
-
-
 # --- one class, all images -----------------------------------------------------------------------
 
 
-def _accumulate(images: list[_Matched], most: int) -> tuple[np.ndarray, np.ndarray]:
+def _accumulate(images: list[Matched], most: int) -> tuple[np.ndarray, np.ndarray]:
     """Recall (A, T) and precision at RECALLS (A, T, R) with `most` detections an image."""
     scores = np.concatenate([image.scores[:most] for image in images])
     order = np.argsort(-scores, kind="stable")
@@ -170,110 +176,3 @@ def _accumulate(images: list[_Matched], most: int) -> tuple[np.ndarray, np.ndarr
         at = np.searchsorted(recall, RECALLS, side="left")
         sampled[a, t] = np.append(envelope[a, t], 0.0)[at]  # 0 beyond the last recall
     return final_recall, sampled
-
-
-# --- pixels --------------------------------------------------------------------------------------
-
-
-def _pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fractions to pixels, float64."""
-    height, width = size
-    boxes = np.asarray(boxes_corner, np.float64).reshape(-1, 4)
-    return _clean(boxes * (width, height, width, height))
-
-
-def _clean(values: np.ndarray) -> np.ndarray:
-    """Removes the last bits: v / size * size may miss v by one, and turn IoU 0.5 into less."""
-    return np.round(values, 9)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
-def _inside_ranges(area: np.ndarray) -> np.ndarray:
-    """(G,) -> (A, G): a border belongs to both its ranges."""
-    low, high = np.array(list(AREAS.values())).T[..., None]  # (A, 1) each
-    return (low <= _clean(area)) & (_clean(area) <= high)
-
-
-# --- results files -------------------------------------------------------------------------------
-
-
-def to_coco_results(
-    detections: Sequence[Detections],
-    image_ids: Sequence[int],
-    sizes: Sequence[tuple[int, int]],
-    category_ids: Sequence[int],
-) -> list[dict]:
-    """The list of a COCO results file: bbox is (x, y, width, height) in pixels.
-
-    One id and one (height, width) for each image; `category_ids[k - 1]` is the id of label k.
-    """
-    _require_equal_lengths(
-        "image", {"detections": detections, "image_ids": image_ids, "sizes": sizes}
-    )
-    results = []
-    for found, image_id, size in zip(detections, image_ids, sizes, strict=True):
-        boxes = _pixels(found.boxes_corner, size)
-        boxes[:, 2:] = _clean(boxes[:, 2:] - boxes[:, :2])
-        for box, label, score in zip(boxes, found.labels, found.scores, strict=True):
-            results.append(
-                {
-                    "image_id": image_id,
-                    "category_id": category_ids[label - 1],
-                    "bbox": box.tolist(),
-                    "score": float(score),
-                }
-            )
-    return results
-
-
-def from_coco_results(
-    results: Sequence[Mapping],
-    image_ids: Sequence[int],
-    sizes: Sequence[tuple[int, int]],
-    category_ids: Sequence[int],
-    class_names: Sequence[str],
-) -> list[Detections]:
-    """The detections of a COCO results file, one item for each of `image_ids`, best first.
-
-    Raises DataError for a result without its keys, or of an image or a category not listed.
-    """
-    _require_equal_lengths("image", {"image_ids": image_ids, "sizes": sizes})
-    _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
-    image_of = {image_id: i for i, image_id in enumerate(image_ids)}
-    label_of = {category_id: k for k, category_id in enumerate(category_ids, start=1)}
-    rows = [[] for _ in image_ids]  # of (x, y, w, h, label, score)
-    for i, result in enumerate(results):
-        try:
-            image, label = image_of[result["image_id"]], label_of[result["category_id"]]
-            x, y, w, h = result["bbox"]
-            rows[image].append((x, y, w, h, label, result["score"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"not usable: {error!r}",
-                where=f"results[{i}]",
-                hint="needs image_id and category_id from the data set, bbox [x, y, w, h], score",
-            ) from error
-    return [
-        _detections_from_rows(image_rows, size, tuple(class_names))
-        for image_rows, size in zip(rows, sizes, strict=True)
-    ]
-
-
-def _detections_from_rows(
-    rows: list[tuple], size: tuple[int, int], names: tuple[str, ...]
-) -> Detections:
-    table = np.array(rows, np.float64).reshape(-1, 6)
-    table = table[np.argsort(-table[:, 5], kind="stable")]
-    height, width = size
-    corner = np.hstack([table[:, :2], table[:, :2] + table[:, 2:4]])
-    corner /= (width, height, width, height)
-    return Detections(corner, table[:, 4].astype(np.int64), table[:, 5], names)
-
-
-def _require_equal_lengths(each: str, lists: dict[str, Sequence]) -> None:
-    lengths = {name: len(values) for name, values in lists.items()}
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(f"lists of different lengths: {lengths}", hint=f"one item for each {each}")

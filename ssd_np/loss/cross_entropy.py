@@ -21,6 +21,8 @@ def cross_entropy_forward(logits: np.ndarray, labels: np.ndarray) -> tuple[np.nd
             f"labels have shape {labels.shape}, logits {logits.shape}",
             hint="expected one label for each row of logits",
         )
+    if labels.dtype.kind not in "iu":
+        raise ShapeError(f"labels are {labels.dtype}", hint="classes are whole numbers")
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
         raise ShapeError(
             f"labels run from {labels.min()} to {labels.max()}, logits have {classes} classes",

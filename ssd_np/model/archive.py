@@ -28,29 +28,24 @@ def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)
-    np.savez(buffer, allow_pickle=False, **{HEADER: text}, **arrays)
+    np.savez(buffer, **{HEADER: text}, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
 def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays; raises WeightsError for anything that `write_archive` did not write."""
-    where = str(path)
+    where, arrays = str(path), read_arrays(path)
     try:
-        _check_sizes(path)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop(HEADER).tobytes().decode("utf-8"))
         version, digest = header["format"], header["sha256"]
-    except FileNotFoundError as error:
-        raise WeightsError("no such file", where=where) from error
     except KeyError as error:
         raise WeightsError(
             f"has no {error.args[0]!r}: not a file of this package",
             where=where,
-            hint="published PyTorch files are read by model.weights.load_torch",
+            hint="`ssd-np import` makes one of a published file",
         ) from error
-    except Exception as error:  # zip, zlib, struct, header and JSON readers raise many kinds
-        raise WeightsError(f"damaged or not an .npz file ({error})", where=where) from error
+    except Exception as error:  # the header and JSON readers raise many kinds
+        raise WeightsError(f"has a damaged header ({error})", where=where) from error
     if version != FORMAT:
         raise WeightsError(
             f"has format {version!r}, this version reads {FORMAT}",
@@ -64,6 +59,18 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
             hint="take another copy",
         )
     return header, arrays
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError."""
+    try:
+        _check_sizes(path)
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise WeightsError("no such file", where=str(path)) from error
+    except Exception as error:  # zip, zlib and struct raise many kinds
+        raise WeightsError(f"damaged or not an .npz file ({error})", where=str(path)) from error
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

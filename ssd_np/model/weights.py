@@ -2,18 +2,34 @@
 
 The file alone is enough to detect: it says how images are resized and normalised, how the network
 is built, what its boxes are and what its classes are called.
+
+Published PyTorch files carry none of that. `load_torch` knows from the names of their tensors who
+made them, and gives the config that implementation's choices (`ssd_np/dialects.py`).
 """
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ssd_np.config import config_from_json, config_to_json
-from ssd_np.errors import SsdError, WeightsError
-from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.config import Config, config_from_json, config_to_json, load_config
+from ssd_np.dialects import in_dialect
+from ssd_np.errors import ConfigError, SsdError, WeightsError
+from ssd_np.files import write_atomically
+from ssd_np.model.archive import read_archive, read_arrays, write_archive
+from ssd_np.model.published import (
+    amdegroot_names,
+    from_published,
+    to_published,
+    torchvision_names,
+)
 from ssd_np.model.ssd import SSD
+from ssd_np.model.torch_file import read_torch
 
 OPTIMISER = "velocity/"  # prefix of arrays that belong to training only
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -25,25 +41,47 @@ def save(path: str | Path, model: SSD) -> None:
     write_archive(path, {"config": config_to_json(model.config)}, arrays)
 
 
-def load(path: str | Path) -> SSD:
+def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
     """A model from a file that `save` wrote, or from the name of one that comes with the package.
+
+    `replace_heads`: names of new classes, to fine-tune for. The trunk and the box heads, which know
+    what an object's edge looks like, are kept; the class heads start anew.
 
     >>> load("shapes").config.class_names
     ('circle', 'square', 'triangle', 'star', 'cross')
     """
+    if isinstance(replace_heads, str):
+        raise ConfigError(f"replace_heads is {replace_heads!r}", hint="expected a list of names")
     path = locate(path)
     header, arrays = read_archive(path)
     # a training's checkpoint is a weights file with the optimiser's arrays beside
     arrays = {name: a for name, a in arrays.items() if not name.startswith(OPTIMISER)}
-    where, text = str(path), header.get("config")
+    model = SSD(config_of(header, str(path)))
+    if header.get("base"):
+        raise WeightsError(
+            "holds a pretrained base, not a detector",
+            where=str(path),
+            hint="train from it: ssd-np train --base-weights FILE",
+        )
+    set_parameters(model, arrays, str(path))
+    if replace_heads is None:
+        return model
+    tuned = SSD(dataclasses.replace(model.config, class_names=tuple(replace_heads)))
+    for name, parameter in tuned.parameters.items():
+        if not name.startswith("conf_"):
+            parameter.value = model.parameters[name].value
+    return tuned
+
+
+def config_of(header: dict, where: str) -> Config:
+    """The config in the header of a file."""
+    text = header.get("config")
     if not isinstance(text, str):
         raise WeightsError("carries no config", where=where)
     try:
-        model = SSD(config_from_json(text))
+        return config_from_json(text)
     except SsdError as error:
         raise WeightsError(f"its config is refused: {error}", where=where) from error
-    set_parameters(model, arrays, where)
-    return model
 
 
 def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> None:
@@ -66,6 +104,59 @@ def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> Non
             )
     for name, parameter in parameters.items():
         parameter.value = arrays[name].astype(model.dtype)
+
+
+# --- published files -----------------------------------------------------------------------------
+
+
+def load_torch(path: str | Path, config: Config | None = None) -> SSD:
+    """A model from an SSD300 file of torchvision or amdegroot, read without PyTorch.
+
+    `config` says what the network is; its choices are replaced by those of whoever made the file:
+    mean, clip rules, and so on (`ssd_np.dialects`). Left out, it is ssd300_coco for torchvision's
+    names and ssd300_voc for amdegroot's. A file of `export_torchvision` carries its own config,
+    which a given one replaces as it is. Raises WeightsError naming missing, surplus and misshapen
+    tensors by the file's own names.
+    """
+    where = str(path)
+    own, arrays = _read_export(path) if where.endswith(".npz") else (None, read_torch(path))
+    if "backbone.features.0.weight" in arrays:
+        maker, preset, names = "torchvision", "ssd300_coco", torchvision_names()
+    elif "vgg.0.weight" in arrays:
+        maker, preset, names = "amdegroot", "ssd300_voc", amdegroot_names()
+    else:
+        raise WeightsError(
+            f"its tensors {list(arrays)[:3]} ... are named neither as torchvision's ssd300_vgg16 "
+            "nor as amdegroot's SSD300",
+            where=where,
+            hint="a classification network is a base: ssd-np train --base-weights FILE",
+        )
+    if own is None:
+        config = in_dialect(config or load_config(preset), maker)
+    model = SSD(config or own)
+    set_parameters(model, from_published(arrays, names, model, where), where)
+    return model
+
+
+def export_torchvision(path: str | Path, model: SSD) -> None:
+    """Writes the weights under the names and in the layout of torchvision's `ssd300_vgg16`.
+
+    An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment.
+    """
+    arrays = to_published(torchvision_names(), model)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = config_to_json(model.config).encode("utf-8")
+    write_atomically(path, buffer.getvalue())
+
+
+def _read_export(path: str | Path) -> tuple[Config | None, dict[str, np.ndarray]]:
+    """The config in the comment, if there is one, and the arrays."""
+    arrays = read_arrays(path)
+    with zipfile.ZipFile(path) as archive:
+        comment = archive.comment.decode("utf-8", errors="replace")
+    return config_of({"config": comment}, str(path)) if comment else None, arrays
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -107,31 +107,61 @@ def im2col_rows(x, cols, first, last, kh, kw, stride, pad, dilation, ho, wo):
     """Fills cols with the rows `first` to `last` of im2col, counted over the whole batch."""
     _, h, w, c = x.shape
     source, target = x.reshape(-1), cols.reshape(-1)
-    row_length = kh * kw * c
-    for row in range(first, last):
+    row = first
+    while row < last:  # one output line, or as much of it as belongs to these rows
         image, pixel = row // (ho * wo), row % (ho * wo)
-        top = (pixel // wo) * stride - pad
-        left = (pixel % wo) * stride - pad
+        oy, ox = pixel // wo, pixel % wo
+        count = min(wo - ox, last - row)
+        left = ox * stride - pad  # column of the first pixel's first tap
+        # pixels inner to outer have all taps of a kernel row inside the image, side by side
+        inner = min(max(-(left // stride), 0), count) if dilation == 1 else count
+        outer = max(min((w - kw - left) // stride + 1, count), inner)
         for i in range(kh):
-            y = top + i * dilation
-            start = (row - first) * row_length + i * kw * c  # of this kernel row in target
-            if y < 0 or y >= h:
-                target[start : start + kw * c] = 0
-                continue
+            y = oy * stride - pad + i * dilation
             line = (image * h + y) * w
-            if dilation == 1 and left >= 0 and left + kw <= w:  # the taps lie side by side
-                origin = (line + left) * c
-                for k in range(kw * c):
-                    target[start + k] = source[origin + k]
+            start = ((row - first) * kh + i) * kw * c  # in target
+            step = kh * kw * c
+            if y < 0 or y >= h:
+                for k in range(count):
+                    _zeros(target, start + k * step, kw * c)
                 continue
-            for j in range(kw):
-                column = left + j * dilation
-                if column < 0 or column >= w:
-                    target[start + j * c : start + (j + 1) * c] = 0
-                else:
-                    origin = (line + column) * c
-                    for k in range(c):
-                        target[start + j * c + k] = source[origin + k]
+            origin = (line + left + inner * stride) * c
+            _runs(source, origin, stride * c, target, start + inner * step, step, kw * c,
+                  outer - inner)  # fmt: skip
+            for k in range(count - (outer - inner)):  # the pixels before inner, then from outer on
+                k = k if k < inner else k + outer - inner
+                for j in range(kw):
+                    column = left + k * stride + j * dilation
+                    place = start + k * step + j * c
+                    if column < 0 or column >= w:
+                        _zeros(target, place, c)
+                    else:
+                        _runs(source, (line + column) * c, c, target, place, c, c, 1)
+        row += count
+
+
+@numba.njit(nogil=True, cache=True)
+def _runs(source, origin, hop, target, start, step, length, count):
+    """Copies `count` runs of `length` numbers, `hop` apart in source, `step` apart in target."""
+    # unsigned: Numba need not ask whether an index counts from the end
+    a, b = np.uint64(origin), np.uint64(start)
+    if length == 9:  # 3 taps of 3 colours: a length known to the compiler beats its memcpy
+        for _ in range(count):
+            for k in range(np.uint64(9)):
+                target[b + k] = source[a + k]
+            a, b = a + np.uint64(hop), b + np.uint64(step)
+    else:
+        for _ in range(count):
+            for k in range(np.uint64(length)):
+                target[b + k] = source[a + k]
+            a, b = a + np.uint64(hop), b + np.uint64(step)
+
+
+@numba.njit(nogil=True, cache=True)
+def _zeros(target, start, count):
+    a = np.uint64(start)
+    for k in range(np.uint64(count)):
+        target[a + k] = 0
 
 
 @numba.njit(nogil=True, cache=True)

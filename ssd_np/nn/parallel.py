@@ -61,6 +61,12 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
             helper.result()
 
 
+def shares(count: int, least: int = 1 << 15) -> list[int]:
+    """Bounds that cut `count` items into equal shares, one a thread, of at least `least` items."""
+    lanes = max(1, min(thread_count(), count // least))
+    return [count * lane // lanes for lane in range(lanes + 1)]
+
+
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="ssd_np")

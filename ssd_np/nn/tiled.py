@@ -12,7 +12,8 @@ import numpy as np
 from ssd_np.nn.im2col import col2im_image, im2col_rows, output_size
 from ssd_np.nn.parallel import for_each, scratch, thread_count
 
-TILE_BYTES = 6 << 20  # of im2col rows; larger tiles miss the cache, smaller ones repack the kernel
+TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
+LEAST_ROWS = 512  # but no fewer rows: each product packs the whole kernel anew
 
 
 def convolve(
@@ -30,7 +31,7 @@ def convolve(
     _, ho, wo, _ = out.shape
     matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
-    tile_rows, tiles = _tiles(len(pixels), len(matrix) * x.itemsize)
+    tile_rows, tiles = row_tiles(len(pixels), len(matrix) * x.itemsize)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
 
     def job(tile: int, _worker: int) -> None:
@@ -52,20 +53,22 @@ def kernel_gradient(
     _, ho, wo, c_out = dout.shape
     pixels = dout.reshape(-1, c_out)
     row_length = kh * kw * x.shape[3]
-    tile_rows, tiles = _tiles(len(pixels), row_length * x.itemsize)
+    tile_rows, tiles = row_tiles(len(pixels), row_length * x.itemsize, 2 * LEAST_ROWS)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
     workers = min(thread_count(), tiles)
-    dw = np.zeros((workers, row_length, c_out), x.dtype)
+    sums = np.zeros((workers, row_length, c_out), x.dtype)
+    one_tile = np.empty_like(sums)
     db = np.zeros((workers, c_out), x.dtype)
 
     def job(tile: int, worker: int) -> None:
         first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))
         cols = _windows(x, first, last, geometry)
-        dw[worker] += cols.T @ pixels[first:last]
-        db[worker] += pixels[first:last].sum(axis=0)
+        np.matmul(cols.T, pixels[first:last], out=one_tile[worker])
+        sums[worker] += one_tile[worker]
+        add_rows(pixels[first:last], db[worker])
 
     for_each(job, tiles)
-    return dw.sum(axis=0).reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
+    return sums.sum(axis=0).reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
 
 
 def input_gradient(
@@ -75,7 +78,7 @@ def input_gradient(
     kh, kw, c, c_out = w.shape
     pad_h, pad_w = dilation * (kh - 1) - pad, dilation * (kw - 1) - pad
     if stride == 1 and pad_h == pad_w >= 0:
-        flipped = np.ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))  # (kh, kw, Co, C)
+        flipped = flipped_kernel(w)
         return convolve(dout, flipped, None, 1, pad_h, dilation, False, out)
     transposed = np.ascontiguousarray(w.reshape(-1, c_out).T)  # (Co, kh * kw * C)
     n, ho, wo, _ = dout.shape
@@ -90,10 +93,23 @@ def input_gradient(
     return out
 
 
-def _tiles(rows: int, row_bytes: int) -> tuple[int, int]:
+def flipped_kernel(w: np.ndarray) -> np.ndarray:
+    """(kh, kw, C, Co) -> (kh, kw, Co, C), turned by 180 degrees: what takes dout to dx."""
+    kh, kw, c, c_out = w.shape
+    flipped = np.empty((kh, kw, c_out, c), w.dtype)
+
+    def job(tap: int, _worker: int) -> None:
+        i, j = tap // kw, tap % kw
+        flipped[i, j] = w[kh - 1 - i, kw - 1 - j].T
+
+    for_each(job, kh * kw)
+    return flipped
+
+
+def row_tiles(rows: int, row_bytes: int, least: int = LEAST_ROWS) -> tuple[int, int]:
     """Rows of a tile and number of tiles: about TILE_BYTES each, equal shares for all threads."""
     threads = thread_count()
-    tiles = -(-rows * row_bytes // TILE_BYTES)
+    tiles = -(-rows // max(least, TILE_BYTES // row_bytes))
     tiles = min(-(-tiles // threads) * threads, rows)
     tile_rows = -(-rows // tiles)
     return tile_rows, -(-rows // tile_rows)
@@ -129,3 +145,10 @@ def _bias_kernel(rows, b, relu):  # (P, Co) in place
         else:
             for j in range(rows.shape[1]):
                 rows[i, j] += b[j]
+
+
+@numba.njit(nogil=True, cache=True)
+def add_rows(rows, total):  # (P, Co) added up into (Co,)
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            total[j] += rows[i, j]

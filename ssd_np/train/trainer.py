@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.labels import label_map
-from ssd_np.errors import NotFinite
+from ssd_np.errors import DataError, NotFinite
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.files import write_atomically
@@ -30,6 +31,7 @@ from ssd_np.loss.multibox import MultiboxLoss, multibox_loss
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
 from ssd_np.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from ssd_np.train.postmortem import report
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 from ssd_np.viz.figures import loss_curve
@@ -79,10 +81,18 @@ class Trainer:
         self.rows: list[tuple] = []  # of the log
 
     def resume(self) -> None:
-        """Goes on from the folder's last.npz; the log's lines after it are taken back."""
+        """Goes on from the folder's last.npz; the log's lines after it are taken back.
+
+        Without a last.npz the training was stopped before its first checkpoint: it starts again.
+        """
+        if not (self.out_dir / "last.npz").is_file():
+            return
         self.progress = load_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser)
-        with open(self.out_dir / "log.csv", newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+        try:
+            with open(self.out_dir / "log.csv", newline="", encoding="utf-8") as file:
+                rows = list(csv.reader(file))[1:]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"can not be read: {error}", str(self.out_dir / "log.csv")) from error
         self.rows = [tuple(row) for row in rows[: self.progress.step]]
 
     def fit(self) -> TrainResult:
@@ -142,8 +152,7 @@ class Trainer:
     def _step(self, batch: Batch, bar: tqdm) -> None:
         started = time.perf_counter()
         rate = learning_rate(self.progress.step, self.config)
-        loss = self._gradients(batch)
-        norm = self.optimiser.step(rate, self.config.clip_norm)
+        loss, norm = self._learn(batch, rate)
         average = self.progress.loss_average
         self.progress.loss_average = (
             loss.total if average is None else SMOOTHING * average + (1 - SMOOTHING) * loss.total
@@ -160,21 +169,52 @@ class Trainer:
             refresh=False,
         )
 
-    def _gradients(self, batch: Batch) -> MultiboxLoss:
+    def _learn(self, batch: Batch, rate: float) -> tuple[MultiboxLoss, float]:
+        """Forward, loss, backward, update; the loss and the norm of the gradients."""
         rule = self.model.config.loss
-        labels, offsets = batch.prepared
-        predicted = self.model.forward(batch.images.astype(self.model.dtype, copy=False), True)
-        loss = multibox_loss(
-            *predicted, labels, offsets, rule.ratio, rule.alpha, rule.mining, rule.minimum_negatives
+        labels, target = batch.prepared
+        logits, offsets = self.model.forward(
+            batch.images.astype(self.model.dtype, copy=False), training=True
         )
-        if not math.isfinite(loss.total):
-            raise NotFinite(
-                f"the loss is {loss.total} (class {loss.confidence}, box {loss.location})",
-                where=f"step {self.progress.step}, images {batch.names}",
-                hint="lower the learning rate or warm up longer",
-            )
-        self.model.backward(loss.dlogits, loss.doffsets)
-        return loss
+        loss = multibox_loss(
+            logits,
+            offsets,
+            labels,
+            target,
+            rule.ratio,
+            rule.alpha,
+            rule.mining,
+            rule.minimum_negatives,
+        )
+        try:
+            if not math.isfinite(loss.total):
+                raise NotFinite(f"the loss is {loss.total}")
+            self.model.backward(loss.dlogits, loss.doffsets)
+            return loss, self.optimiser.step(rate, self.config.clip_norm)
+        except NotFinite as error:
+            outputs = {
+                "logits": logits,
+                "offsets": offsets,
+                "gradient of the logits": loss.dlogits,
+                "gradient of the offsets": loss.doffsets,
+            }
+            raise self._post_mortem(error, batch, outputs, rate) from error
+
+    def _post_mortem(
+        self, error: NotFinite, batch: Batch, outputs: dict[str, np.ndarray], rate: float
+    ) -> NotFinite:
+        """Writes what broke; the last good weights, those before this step, are kept."""
+        step, path = self.progress.step, self.out_dir / "post_mortem.json"
+        losses = [float(row[1]) for row in self.rows[-20:]]
+        found = report(self.model, batch, outputs, step, rate, losses)
+        write_atomically(path, json.dumps(found, indent=2) + "\n")
+        if not found["first_broken_tensor"].startswith("parameter"):
+            self.save()
+        return NotFinite(
+            f"{error.what}; first broken: {found['first_broken_tensor']}",
+            where=f"step {step}, images {batch.names}",
+            hint=f"lower the learning rate or warm up longer; more in {path}",
+        )
 
     def _after_step(self) -> None:
         step, every = self.progress.step, self.config.validate_every
@@ -198,5 +238,6 @@ class Trainer:
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
         write_atomically(self.out_dir / "log.csv", text.getvalue())
         save_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser, self.progress)
-        columns = zip(COLUMNS, np.array(self.rows, np.float64).T, strict=True)
-        loss_curve(dict(columns), self.out_dir / "loss.png")
+        if self.rows:
+            columns = zip(COLUMNS, np.array(self.rows, np.float64).T, strict=True)
+            loss_curve(dict(columns), self.out_dir / "loss.png")

@@ -1,8 +1,6 @@
 """Three figures that tell how training went and what a detector can do.
 
-Each is drawn on a `matplotlib.figure.Figure` of its own, never through pyplot: no window, no
-backend to choose, no state shared between threads. Lines differ in style and width as well as in
-colour, so that the figures survive a black-and-white printer.
+Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
 
 from __future__ import annotations
@@ -12,16 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from ssd_np.errors import DataError, OutputError, ShapeError
+from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
-from ssd_np.viz.draw import OKABE_ITO
+from ssd_np.viz.canvas import BLUE, COLORS, ORANGE, VERMILION, Out, canvas, tidy
 
-COLORS = [tuple(c / 255 for c in color) for color in OKABE_ITO]
-ORANGE, GREEN, VERMILION, BLUE = COLORS[0], COLORS[2], COLORS[4], COLORS[5]
 STYLES = ("-", "--", "-.", ":")
 LOSSES = (("total", "black", "-"), ("location", BLUE, "--"), ("confidence", VERMILION, "-."))
 MOST_CURVES = 20  # of precision and recall with a colour and a name each
@@ -30,9 +24,7 @@ MOST_CURVES = 20  # of precision and recall with a colour and a name each
 # --- training ------------------------------------------------------------------------------------
 
 
-def loss_curve(
-    csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out_path: str | Path
-) -> None:
+def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: Out) -> None:
     """The parts of the loss over the steps, raw (light) and smoothed; below, the learning rate.
 
     Takes the CSV file of a training run or its columns: step, total, location, confidence and
@@ -50,26 +42,35 @@ def loss_curve(
     if len(step) == 0:
         raise DataError("no step was logged yet", where=where)
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    loss_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    window = max(1, len(step) // 40)
-    marker = "o" if len(step) < 20 else None  # a line through one point would not be seen
-    for name, color, style in LOSSES:
-        raw = np.asarray(columns[name], np.float64)
-        loss_axes.plot(step, raw, color=color, alpha=0.2, linewidth=0.7)
-        loss_axes.plot(
-            step, _smoothed(raw, window), style, color=color, linewidth=2, label=name, marker=marker
+    with canvas(out, 7, 5) as figure:
+        loss_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        window = max(1, len(step) // 40)
+        marker = "o" if len(step) < 20 else None  # a line through one point would not be seen
+        for name, color, style in LOSSES:
+            raw = np.asarray(columns[name], np.float64)
+            loss_axes.plot(step, raw, color=color, alpha=0.2, linewidth=0.7)
+            loss_axes.plot(
+                step,
+                _smoothed(raw, window),
+                style,
+                color=color,
+                linewidth=2,
+                label=name,
+                marker=marker,
+            )
+        if np.any(
+            np.asarray(columns["total"]) > 0
+        ):  # images without objects may cost nothing at all
+            loss_axes.set_yscale("log")
+        loss_axes.set_ylabel(f"loss ({loss_axes.get_yscale()} scale)")
+        loss_axes.legend(title=f"average of {window} steps" if window > 1 else None, frameon=False)
+        _plain_numbers(loss_axes.yaxis)
+        rate_axes.plot(
+            step, np.asarray(columns["learning_rate"], np.float64), color="black", marker=marker
         )
-    loss_axes.set(ylabel="loss (log scale)", yscale="log")
-    loss_axes.legend(title=f"average of {window} steps" if window > 1 else None, frameon=False)
-    _plain_numbers(loss_axes.yaxis)
-    rate_axes.plot(
-        step, np.asarray(columns["learning_rate"], np.float64), color="black", marker=marker
-    )
-    rate_axes.set(xlabel="step", ylabel="learning\nrate", ylim=(0, None))
-    for axes in (loss_axes, rate_axes):
-        _tidy(axes)
-    _save(figure, out_path)
+        rate_axes.set(xlabel="step", ylabel="learning\nrate", ylim=(0, None))
+        for axes in (loss_axes, rate_axes):
+            tidy(axes)
 
 
 def _read_columns(path: Path) -> dict[str, np.ndarray]:
@@ -100,7 +101,7 @@ def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
 # --- precision and recall ------------------------------------------------------------------------
 
 
-def precision_recall(voc_result: VocResult, out_path: str | Path, show_score: float = 0.5) -> None:
+def precision_recall(voc_result: VocResult, out: Out, show_score: float = 0.5) -> None:
     """Precision against recall for every class that has truth, best AP first in the legend.
 
     A dot marks where each curve stands when only scores of at least `show_score` are shown.
@@ -111,28 +112,29 @@ def precision_recall(voc_result: VocResult, out_path: str | Path, show_score: fl
         raise ShapeError("no class has an object to find, so there is no curve to draw")
     few = len(classes) <= MOST_CURVES
     named = classes if few else classes[:5] + classes[-5:]
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    for c in [] if few else classes[5:-5]:
-        axes.plot(*_curve(c), color="0.8", linewidth=0.8)
-    for i, c in enumerate(named):
-        color, style = COLORS[i % len(COLORS)], STYLES[i % len(STYLES)]
-        axes.plot(*_curve(c), style, color=color, linewidth=2, label=f"{c.name}  {c.ap:.3f}")
-        shown = int(np.sum(c.scores >= show_score))
-        if shown:
-            at = c.recall[shown - 1], c.precision[shown - 1]
-            axes.plot(*at, "o", color=color, markeredgecolor="black", markersize=7, zorder=3)
-    axes.plot([], [], "o", color="white", markeredgecolor="black", label=f"score {show_score:g}")
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
-    axes.set_title(
-        f"mean AP {voc_result.mean_ap:.3f} over {len(classes)} classes "
-        f"({voc_result.metric}, IoU ≥ {voc_result.iou_threshold:g})",
-        fontsize=11,
-    )
-    title = "class and AP" if few else f"5 best, 5 worst of {len(classes)}"
-    figure.legend(loc="outside right upper", title=title, fontsize=9, frameon=False)
-    _tidy(axes)
-    _save(figure, out_path)
+    with canvas(out, 7, 5) as figure:
+        axes = figure.subplots()
+        for c in [] if few else classes[5:-5]:
+            axes.plot(*_curve(c), color="0.8", linewidth=0.8)
+        for i, c in enumerate(named):
+            color, style = COLORS[i % len(COLORS)], STYLES[i % len(STYLES)]
+            axes.plot(*_curve(c), style, color=color, linewidth=2, label=f"{c.name}  {c.ap:.3f}")
+            shown = int(np.sum(c.scores >= show_score))
+            if shown:
+                at = c.recall[shown - 1], c.precision[shown - 1]
+                axes.plot(*at, "o", color=color, markeredgecolor="black", markersize=7, zorder=3)
+        axes.plot(
+            [], [], "o", color="white", markeredgecolor="black", label=f"score {show_score:g}"
+        )
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
+        axes.set_title(
+            f"mean AP {voc_result.mean_ap:.3f} over {len(classes)} classes "
+            f"({voc_result.metric}, IoU ≥ {voc_result.iou_threshold:g})",
+            fontsize=11,
+        )
+        title = "class and AP" if few else f"5 best, 5 worst of {len(classes)}"
+        figure.legend(loc="outside right upper", title=title, fontsize=9, frameon=False)
+        tidy(axes)
 
 
 def _curve(c: ClassResult) -> tuple[np.ndarray, np.ndarray]:
@@ -144,9 +146,7 @@ def _curve(c: ClassResult) -> tuple[np.ndarray, np.ndarray]:
 # --- default boxes -------------------------------------------------------------------------------
 
 
-def coverage(
-    best_iou: np.ndarray, sizes: np.ndarray, out_path: str | Path, threshold: float = 0.5
-) -> None:
+def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float = 0.5) -> None:
     """How well the default boxes cover the objects of a data set.
 
     best_iou  (G,) each object's largest IoU with any default box
@@ -163,40 +163,46 @@ def coverage(
             hint="expected one IoU and one size above 0 for each object, and at least one object",
         )
     covered = best_iou >= threshold
-    figure = Figure(figsize=(7, 5.5), layout="constrained")
-    cloud, bars = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
-    for part, marker, color, word in (
-        (covered, "o", BLUE, "covered"),
-        (~covered, "x", VERMILION, "not covered"),
-    ):
-        alpha = float(np.clip(40 / np.sqrt(len(sizes)), 0.15, 0.8))
-        label = f"{word}: {part.sum()} of {len(part)} ({part.mean():.1%})"
-        cloud.scatter(
-            sizes[part], best_iou[part], 14, color=color, marker=marker, alpha=alpha, label=label
-        )
-    cloud.axhline(threshold, color="black", linewidth=1, linestyle="--")
-    cloud.set(ylabel="best IoU with a default box", ylim=(0, 1.02), xscale="log")
-    legend = cloud.legend(loc="lower right")
-    for handle in legend.legend_handles:
-        handle.set_alpha(1)
+    with canvas(out, 7, 5.5) as figure:
+        cloud, bars = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
+        for part, marker, color, word in (
+            (covered, "o", BLUE, "covered"),
+            (~covered, "x", VERMILION, "not covered"),
+        ):
+            alpha = float(np.clip(40 / np.sqrt(len(sizes)), 0.15, 0.8))
+            label = f"{word}: {part.sum()} of {len(part)} ({part.mean():.1%})"
+            cloud.scatter(
+                sizes[part],
+                best_iou[part],
+                14,
+                color=color,
+                marker=marker,
+                alpha=alpha,
+                label=label,
+            )
+        cloud.axhline(threshold, color="black", linewidth=1, linestyle="--")
+        cloud.set(ylabel="best IoU with a default box", ylim=(0, 1.02), xscale="log")
+        legend = cloud.legend(loc="lower right")
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
 
-    edges = np.geomspace(sizes.min() * 0.999, sizes.max() * 1.001, 13)
-    place = np.digitize(sizes, edges) - 1
-    count = np.bincount(place, minlength=12)
-    missed = np.bincount(place[~covered], minlength=12)
-    share = np.divide(100 * missed, count, out=np.zeros(12), where=count > 0)
-    drawn = bars.bar(
-        edges[:-1], share, np.diff(edges), align="edge", color=ORANGE, edgecolor="black", lw=0.7
-    )
-    bars.bar_label(drawn, [str(n) if n else "" for n in count], fontsize=8, padding=1)
-    bars.set(
-        xlabel="object size: root of area, pixels (log scale)", ylabel="% not covered\nof how many"
-    )
-    bars.set_ylim(0, max(10.0, 1.25 * share.max()))
-    _plain_numbers(bars.xaxis)
-    for axes in (cloud, bars):
-        _tidy(axes)
-    _save(figure, out_path)
+        edges = np.geomspace(sizes.min() * 0.999, sizes.max() * 1.001, 13)
+        place = np.digitize(sizes, edges) - 1
+        count = np.bincount(place, minlength=12)
+        missed = np.bincount(place[~covered], minlength=12)
+        share = np.divide(100 * missed, count, out=np.zeros(12), where=count > 0)
+        drawn = bars.bar(
+            edges[:-1], share, np.diff(edges), align="edge", color=ORANGE, edgecolor="black", lw=0.7
+        )
+        bars.bar_label(drawn, [str(n) if n else "" for n in count], fontsize=8, padding=1)
+        bars.set(
+            xlabel="object size: root of area, pixels (log scale)",
+            ylabel="% not covered\nof how many",
+        )
+        bars.set_ylim(0, max(10.0, 1.25 * share.max()))
+        _plain_numbers(bars.xaxis)
+        for axes in (cloud, bars):
+            tidy(axes)
 
 
 # --- common to all -------------------------------------------------------------------------------
@@ -207,17 +213,3 @@ def _plain_numbers(axis) -> None:
     axis.get_major_locator().set_params(subs=(1, 2, 5))
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_formatter(NullFormatter())
-
-
-def _tidy(axes: Axes) -> None:
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, out_path: str | Path) -> None:
-    try:
-        Path(out_path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out_path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"can not be written: {error}", where=str(out_path)) from error

@@ -1,0 +1,164 @@
+"""COCO's file formats for boxes: results (what was detected) and instances (what is there).
+
+A results file is a list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"} in
+pixels counted from 0. Every tool that scores COCO submissions reads it, pycocotools first of all.
+COCO's own image ids are whole numbers; pycocotools takes texts as well, so that images of a Pascal
+VOC folder go by their names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssd_np.errors import DataError, ShapeError
+from ssd_np.evaluate.coco_matching import clean, to_pixels
+from ssd_np.records import Detections, Truth
+
+ImageId = int | str
+
+
+def to_coco_results(
+    detections: Sequence[Detections],
+    image_ids: Sequence[ImageId],
+    sizes: Sequence[tuple[int, int]],
+    category_ids: Sequence[int | None],
+) -> list[dict]:
+    """The list of a COCO results file.
+
+    One id and one (height, width) for each image; `category_ids[k - 1]` is the id of label k, or
+    None for a class that the data set does not have: its detections are left out.
+    """
+    _require_equal_lengths(
+        "image", {"detections": detections, "image_ids": image_ids, "sizes": sizes}
+    )
+    results = []
+    for found, image_id, size in zip(detections, image_ids, sizes, strict=True):
+        boxes = _xywh(found.boxes_corner, size)
+        for box, label, score in zip(boxes, found.labels, found.scores, strict=True):
+            if category_ids[label - 1] is not None:
+                results.append(
+                    {
+                        "image_id": image_id,
+                        "category_id": category_ids[label - 1],
+                        "bbox": box.tolist(),
+                        "score": float(score),
+                    }
+                )
+    return results
+
+
+def from_coco_results(
+    results: Sequence[Mapping],
+    image_ids: Sequence[ImageId],
+    sizes: Sequence[tuple[int, int]],
+    category_ids: Sequence[int],
+    class_names: Sequence[str],
+    where: str = "results",
+) -> list[Detections]:
+    """The detections of a COCO results file, one item for each of `image_ids`, best first.
+
+    Raises DataError for a result without its keys, or of an image or a category not listed, and for
+    an image id that occurs twice; `where` names the file.
+    """
+    _require_equal_lengths("image", {"image_ids": image_ids, "sizes": sizes})
+    _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
+    image_of = {image_id: i for i, image_id in enumerate(image_ids)}
+    if len(image_of) < len(image_ids):
+        raise DataError("an image id occurs twice in the data set", where=where)
+    label_of = {category_id: k for k, category_id in enumerate(category_ids, start=1)}
+    rows = [[] for _ in image_ids]  # of (x, y, w, h, label, score)
+    for i, result in enumerate(results):
+        try:
+            image, label = image_of[result["image_id"]], label_of[result["category_id"]]
+            x, y, w, h = map(float, result["bbox"])
+            row = (x, y, w, h, label, float(result["score"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"not usable: {error!r}",
+                where=f"{where}[{i}]",
+                hint="needs image_id and category_id from the data set, bbox [x, y, w, h], score",
+            ) from error
+        if not all(map(math.isfinite, row)):
+            raise DataError("a number is NaN or infinite", where=f"{where}[{i}]")
+        rows[image].append(row)
+    return [
+        _detections_from_rows(image_rows, size, tuple(class_names))
+        for image_rows, size in zip(rows, sizes, strict=True)
+    ]
+
+
+def read_results(path: str | Path) -> list[dict]:
+    """The list in a results file; DataError if it is missing or holds something else."""
+    try:
+        results = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError("no such results file", where=str(path)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
+    if not isinstance(results, list):
+        raise DataError("is no list", where=str(path), hint="expected COCO's results format")
+    return results
+
+
+def to_coco_instances(
+    truths: Sequence[Truth],
+    image_ids: Sequence[ImageId],
+    category_ids: Sequence[int],
+    class_names: Sequence[str],
+) -> dict[str, list]:
+    """The truth as the content of an instances file, for tools that compare with one.
+
+    `difficult` has no counterpart there and is lost: COCO's metric counts such objects like others.
+    """
+    _require_equal_lengths("image", {"truths": truths, "image_ids": image_ids})
+    _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
+    images, annotations = [], []
+    for truth, image_id in zip(truths, image_ids, strict=True):
+        height, width = truth.size
+        record = {"id": image_id, "file_name": str(image_id), "height": height, "width": width}
+        images.append(record)
+        boxes = _xywh(truth.boxes_corner, truth.size)
+        for k, box in enumerate(boxes):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": category_ids[truth.labels[k] - 1],
+                    "bbox": box.tolist(),
+                    "area": float(clean(truth.area[k])),
+                    "iscrowd": int(truth.crowd[k]),
+                }
+            )
+    categories = [
+        {"id": number, "name": name} for number, name in zip(category_ids, class_names, strict=True)
+    ]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _xywh(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Corner boxes (D, 4) in fractions -> (x, y, width, height) (D, 4) in pixels."""
+    boxes = to_pixels(boxes_corner, size)
+    boxes[:, 2:] = clean(boxes[:, 2:] - boxes[:, :2])
+    return boxes
+
+
+def _detections_from_rows(
+    rows: list[tuple], size: tuple[int, int], names: tuple[str, ...]
+) -> Detections:
+    table = np.array(rows, np.float64).reshape(-1, 6)
+    table = table[np.argsort(-table[:, 5], kind="stable")]
+    height, width = size
+    corner = np.hstack([table[:, :2], table[:, :2] + table[:, 2:4]])
+    corner /= (width, height, width, height)
+    return Detections(corner, table[:, 4].astype(np.int64), table[:, 5], names)
+
+
+def _require_equal_lengths(each: str, lists: dict[str, Sequence]) -> None:
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"lists of different lengths: {lengths}", hint=f"one item for each {each}")

@@ -1,0 +1,147 @@
+"""A base that was trained before: SSD starts from a classification network (paper, section 3).
+
+VGG-16 ends in fully connected layers: fc6 is a 7x7 kernel over 512 channels with 4,096 outputs, fc7
+a 1x1 kernel from 4,096 to 4,096. SSD makes convolutions of them, thinned out ("subsample parameters
+from fc6 and fc7"): every fourth output, and every third tap of the kernel, which fc6's dilation
+then spreads over the old window again:
+
+    fc6  (4096, 512, 7, 7) -> (1024, 512, 3, 3)      fc7  (4096, 4096, 1, 1) -> (1024, 1024, 1, 1)
+
+A base expects images normalised as those it was trained on, so reading one gives a config too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ssd_np.config import Config, ConvLayer, config_to_json
+from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
+from ssd_np.errors import WeightsError
+from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.published import (
+    amdegroot_names,
+    from_torch_layout,
+    reducedfc_names,
+    torchvision_names,
+    vgg16_names,
+)
+from ssd_np.model.ssd import SSD
+from ssd_np.model.torch_file import read_torch
+from ssd_np.model.weights import config_of, set_parameters
+
+
+def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.ndarray]]:
+    """The tensors of a base by our names, and `config` with the mean and scale they expect.
+
+    Understands what `save_base` and `model.weights.save` wrote (of a whole detector, its base is
+    taken), `vgg16_reducedfc.pth`, torchvision's `vgg16`, and the SSD300 files of torchvision and
+    amdegroot. torchvision also offers a `vgg16` whose features alone mean something; fc6 and fc7
+    are then left out of the result.
+    """
+    where = str(path)
+    if where.endswith(".npz"):
+        header, arrays = read_archive(path)
+        theirs = config_of(header, where).input
+        arrays = {name: arrays[name] for name in base_names(config) if name in arrays}
+        return _normalised(config, theirs.mean, theirs.std), arrays
+    arrays = read_torch(path)
+    mean, std = (123.0, 117.0, 104.0), (1.0, 1.0, 1.0)  # of every VGG that grew up in Caffe
+    if "classifier.0.weight" in arrays or "features.0.weight" in arrays:
+        arrays, names = _thin_out(arrays, config, where), vgg16_names()
+        if names["fc6.weight"] in arrays:
+            mean, std = IMAGENET_MEAN, IMAGENET_STD
+    elif "backbone.features.0.weight" in arrays:
+        names = torchvision_names()
+    elif "vgg.0.weight" in arrays:
+        names = amdegroot_names()
+    elif "0.weight" in arrays:
+        names = reducedfc_names()
+    else:
+        raise WeightsError(
+            f"no base known to have tensors {list(arrays)[:3]} ...",
+            where=where,
+            hint="expected torchvision's vgg16, vgg16_reducedfc.pth, or an .npz of ssd-np pretrain",
+        )
+    wanted = [name for name in base_names(config) if name in names]
+    found = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
+    return _normalised(config, mean, std), found
+
+
+def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
+    """Copies a base into the model; returns the layers that the file lacks, from the last on.
+
+    The layers of a base are learned one on the other, so that only its end may be missing (VGG-16
+    without a classifier has no fc6 and fc7). Raises WeightsError for a gap or a wrong shape.
+    """
+    names = base_names(model.config)
+    missing = [name for name in names if name not in base]
+    if names[0] in missing or missing != names[len(names) - len(missing) :]:
+        raise WeightsError(
+            f"missing tensors of the base: {missing}",
+            where=where,
+            hint=f"the base of config {model.config.name!r} is {names[0]} ... {names[-1]}",
+        )
+    kept = {name: p.value for name, p in model.parameters.items() if name not in base}
+    set_parameters(model, base | kept, where)
+    return [name.removesuffix(".weight") for name in missing if name.endswith(".weight")]
+
+
+def save_base(path: str | Path, config: Config, arrays: dict[str, np.ndarray]) -> None:
+    """Writes the tensors of a base to an `.npz` file."""
+    write_archive(path, {"config": config_to_json(config), "base": True}, arrays)
+
+
+def base_names(config: Config) -> list[str]:
+    """Names of the base's tensors, from the image on."""
+    names = []
+    for layer in config.layers:
+        if isinstance(layer, ConvLayer):
+            names += [f"{layer.name}.weight", f"{layer.name}.bias"]
+        if layer.name == config.base_end:
+            break
+    return names
+
+
+def decimate(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Every m-th entry along each axis, m = ceil(size before / size after).
+
+    >>> decimate(np.arange(49).reshape(7, 7), (3, 3)).tolist()
+    [[0, 3, 6], [21, 24, 27], [42, 45, 48]]
+    """
+    steps = (-(-before // after) for before, after in zip(array.shape, shape, strict=True))
+    return array[tuple(slice(None, None, step) for step in steps)]
+
+
+def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict[str, np.ndarray]:
+    """torchvision's vgg16 with its classifier made into convolutions, or without it."""
+    features = {n: a for n, a in arrays.items() if n.startswith("features.")}
+    layers = {layer.name: layer for layer in config.layers if isinstance(layer, ConvLayer)}
+    classifier = {n: a for n, a in arrays.items() if n.startswith(("classifier.0", "classifier.3"))}
+    if not classifier or not all(np.isfinite(a).all() for a in classifier.values()):
+        return features  # torchvision fills the classifier it does not have with NaN
+    if len(classifier) != 4 or not {"conv5_3", "fc6", "fc7"} <= layers.keys():
+        raise WeightsError("its classifier does not fit a base with fc6 and fc7", where=where)
+    channels = layers["conv5_3"].channels
+    try:
+        # the classifier sees the 7x7 map channel by channel
+        fc6 = classifier["classifier.0.weight"].reshape(-1, channels, 7, 7)
+        fc7 = classifier["classifier.3.weight"][:, :, None, None]
+    except (ValueError, IndexError) as error:
+        raise WeightsError(
+            f"shape {classifier['classifier.0.weight'].shape} is no 7x7 map of {channels} channels",
+            where=f"{where}: classifier.0.weight",
+        ) from error
+    six, seven = layers["fc6"], layers["fc7"]
+    return features | {
+        "classifier.0.weight": decimate(fc6, (six.channels, channels, six.kernel, six.kernel)),
+        "classifier.0.bias": decimate(classifier["classifier.0.bias"], (six.channels,)),
+        "classifier.3.weight": decimate(fc7, (seven.channels, six.channels, 1, 1)),
+        "classifier.3.bias": decimate(classifier["classifier.3.bias"], (seven.channels,)),
+    }
+
+
+def _normalised(config: Config, mean: tuple, std: tuple) -> Config:
+    return dataclasses.replace(config, input=dataclasses.replace(config.input, mean=mean, std=std))

@@ -1,0 +1,167 @@
+"""Pretraining: the base learns to tell objects apart before it learns to find them.
+
+SSD starts from VGG-16 trained on ImageNet (paper, section 3). The same in small: the base, with a
+global average pool and one linear layer on top, classifies crops that show a single object,
+
+    crop -> base -> mean over the map (C,) -> W, b -> logits -> cross-entropy
+
+and the head is thrown away afterwards. Edges, corners and textures that tell classes apart are what
+a detector's first layers need, too; the boxes it must learn itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from tqdm import tqdm
+
+from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig, layer_output_size
+from ssd_np.data.batches import Batches
+from ssd_np.errors import DataError, NotFinite
+from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from ssd_np.model.base import build_stages
+from ssd_np.nn.init import glorot_uniform
+from ssd_np.nn.layers import Parameter, Workspace
+from ssd_np.nn.parallel import one_blas_thread
+from ssd_np.records import Sample, Truth
+from ssd_np.train.schedule import learning_rate
+from ssd_np.train.sgd import SGD
+
+CONTEXT = 1.25  # side of a crop over that of the object's box
+SMOOTHING = 0.98  # of the running averages shown
+
+
+class Crops:
+    """Every object of a data set as an image of its own: a square around its box.
+
+    The truth of a crop is one box, the crop itself, with the object's label. Crowds are left out.
+    """
+
+    def __init__(self, dataset) -> None:
+        self.dataset, self.class_names = dataset, tuple(dataset.class_names)
+        self.places = [
+            (image, row)
+            for image in range(len(dataset))
+            for row in np.flatnonzero(~dataset.truth(image).crowd)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Sample:
+        image, row = self.places[index]
+        sample = self.dataset[image]
+        height, width = sample.image.shape[:2]
+        box = sample.truth.boxes_corner[row] * (width, height, width, height)  # pixels
+        (cx, cy), side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * CONTEXT
+        x0, y0 = max(0, int(cx - side / 2)), max(0, int(cy - side / 2))
+        x1, y1 = (int(np.ceil(c + side / 2)) for c in (cx, cy))  # beyond the border NumPy stops
+        truth = Truth([[0.0, 0.0, 1.0, 1.0]], [sample.truth.labels[row]])
+        return Sample(sample.image[y0:y1, x0:x1], truth, f"{sample.name}, object {row}")
+
+
+class Classifier:
+    """The base of a config with a linear layer over its averaged map, for images of any size."""
+
+    def __init__(self, config: Config, seed: int = 0, dtype: np.dtype = np.float32) -> None:
+        """`config` is one that `classifier_config` made."""
+        rng = np.random.default_rng(seed)
+        (self.base,), (channels,) = build_stages(config, rng, dtype)
+        weight = glorot_uniform(rng, (channels, len(config.class_names)), dtype)
+        self.weight, self.bias = Parameter(weight), Parameter(np.zeros(weight.shape[1], dtype))
+        self.parameters = self.base.parameters | {
+            "linear.weight": self.weight,
+            "linear.bias": self.bias,
+        }
+        self._workspace = Workspace()
+        self._cache: tuple = ()
+
+    def forward(self, images: np.ndarray, training: bool = False) -> np.ndarray:
+        """(N, H, W, 3) -> logits (N, classes)"""
+        with one_blas_thread():
+            features = self.base.forward(images, training, self._workspace)  # (N, h, w, C)
+        mean = features.mean(axis=(1, 2))  # (N, C)
+        self._cache = (features.shape, mean)
+        return mean @ self.weight.value + self.bias.value
+
+    def backward(self, dlogits: np.ndarray) -> None:
+        """dlogits (N, classes) -> `Parameter.grad` of everything"""
+        (n, h, w, c), mean = self._cache
+        self.weight.grad, self.bias.grad = mean.T @ dlogits, dlogits.sum(axis=0)
+        dmean = dlogits @ self.weight.value.T  # (N, C)
+        dfeatures = np.broadcast_to(dmean[:, None, None] / (h * w), (n, h, w, c))
+        with one_blas_thread():
+            self.base.backward(np.ascontiguousarray(dfeatures), self._workspace, False)
+
+
+def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
+    """The config of a base alone, for crops a quarter of the detector's input on a side.
+
+    Crops are shifted and zoomed by the detector's own augmentation; nothing is expanded.
+    """
+    side = config.input.size // 4
+    names = [layer.name for layer in config.layers]
+    layers = config.layers[: names.index(config.base_end) + 1]
+    cells = side
+    for layer in layers:
+        cells = layer_output_size(layer, cells)
+    augmentation = dataclasses.replace(
+        config.augmentation,
+        expand=dataclasses.replace(config.augmentation.expand, probability=0.0),
+        crop=Crop(probability=0.5, min_ious=(0.5,), scale=(0.7, 1.0)),
+    )
+    return dataclasses.replace(
+        config,
+        name=f"{config.name}-base",
+        class_names=class_names,
+        input=dataclasses.replace(config.input, size=side),
+        layers=layers,
+        feature_maps=(FeatureMapConfig(config.base_end, cells, side / cells, side, side),),
+        augmentation=augmentation,
+    )
+
+
+def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier, float]:
+    """Trains a classifier on the objects of `dataset`; returns it and its average loss at the end.
+
+    `config` is one that `classifier_config` made.
+    """
+    crops = Crops(dataset)
+    if len(crops) == 0:
+        raise DataError("the data set shows no object", hint="pretraining needs objects")
+    model = Classifier(config, training.seed)
+    optimiser = SGD(model.parameters, training.momentum, training.weight_decay)
+    average = None
+    with Batches(crops, config, training.batch_size, training.seed) as batches:
+        stream = iter(batches)
+        bar = tqdm(range(training.steps), desc="pretrain", unit="step", disable=None)
+        for step in bar:
+            batch = next(stream)
+            labels = np.array([labels[0] - 1 for _, labels in batch.truths])  # no background
+            loss = _gradients(model, batch.images, labels)
+            if not np.isfinite(loss):
+                raise NotFinite(f"the loss is {loss}", f"step {step}", "lower the learning rate")
+            optimiser.step(learning_rate(step, training), training.clip_norm)
+            average = loss if step == 0 else SMOOTHING * average + (1 - SMOOTHING) * loss
+            bar.set_postfix_str(f"loss {average:.3f}", refresh=False)
+    return model, average
+
+
+def _gradients(model: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
+    """Forward, loss, backward: the mean cross-entropy of a batch, its gradients in the model."""
+    rows, cache = cross_entropy_forward(model.forward(images, training=True), labels)
+    model.backward(cross_entropy_backward(np.full_like(rows, 1 / len(rows)), cache))
+    return float(rows.mean())
+
+
+def accuracy(model: Classifier, config: Config, dataset, count: int = 512) -> float:
+    """The share of `count` objects that the classifier names rightly."""
+    crops, right = Crops(dataset), 0
+    size = min(64, len(crops))
+    with Batches(crops, config, size, seed=0, augment=False) as batches:
+        steps = max(1, min(count, len(crops)) // size)
+        for _, batch in zip(range(steps), batches, strict=False):
+            labels = np.array([labels[0] - 1 for _, labels in batch.truths])
+            right += np.count_nonzero(model.forward(batch.images).argmax(axis=1) == labels)
+    return right / (steps * size)

@@ -1,0 +1,74 @@
+"""What all figures share: where they are drawn, their colours, and how they are written.
+
+A figure goes to a file, or onto a matplotlib figure that the caller made, such as a notebook's
+`plt.figure()`. For a file it is drawn on a `matplotlib.figure.Figure` of its own, never through
+pyplot: no window, no backend to choose, no state shared between threads.
+
+Colours are those of Okabe and Ito, which colour-blind eyes tell apart. Where two things must be
+told apart they differ in line style, marker or width as well, so that they survive a black-and-
+white printer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ssd_np.errors import OutputError
+from ssd_np.viz.draw import OKABE_ITO
+
+COLORS = [tuple(c / 255 for c in color) for color in OKABE_ITO]
+ORANGE, SKY, GREEN, YELLOW, VERMILION, BLUE, PURPLE = COLORS
+GREY = (0.6, 0.6, 0.6)
+
+Out = str | Path | Figure  # a file to write, or a figure to draw on
+
+
+@contextmanager
+def canvas(out: Out, width: float, height: float) -> Iterator[Figure]:
+    """The figure to draw on, width x height inches; a file is written when the block ends.
+
+    Raises OutputError if the file can not be written.
+    """
+    if isinstance(out, Figure):
+        out.set_size_inches(width, height)
+        out.set_layout_engine("constrained")
+        yield out
+        return
+    figure = Figure(figsize=(width, height), layout="constrained")
+    yield figure
+    try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, dpi=150)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"can not be written: {error}", where=str(out)) from error
+
+
+def tidy(axes: Axes) -> None:
+    """A light grid behind the data and no frame on the right and above."""
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """An image (H, W, 3) in coordinates of boxes: x and y from 0 to 1, whatever its size."""
+    axes.imshow(image, extent=(0, 1, 1, 0), aspect=image.shape[0] / image.shape[1])
+    axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))
+
+
+def draw_box(
+    axes: Axes, box_corner: np.ndarray, color: tuple | str, style: str = "-", width: float = 2
+) -> None:
+    """A box (xmin, ymin, xmax, ymax), with a dark rim that keeps it visible on any ground."""
+    xmin, ymin, xmax, ymax = box_corner
+    place = ((xmin, ymin), xmax - xmin, ymax - ymin)
+    if style == "-":
+        axes.add_patch(Rectangle(*place, fill=False, edgecolor="black", linewidth=width + 1.2))
+    axes.add_patch(Rectangle(*place, fill=False, edgecolor=color, linewidth=width, linestyle=style))
