@@ -48,8 +48,9 @@ class CocoDataset:
 
     Crowd regions stay in the truth, flagged: evaluation needs them, training leaves them out.
     Images without objects are kept. `area` is the annotation's own. The image sizes are the file's.
-    Boxes without area in their image are left out and listed in `problems`, with the annotation's
-    id. Everything else that is wrong raises DataError naming file and annotation.
+    Left out and listed in `problems`: images without a file, with all their objects; boxes without
+    area in their image, with the annotation's id. Everything else that is wrong raises DataError
+    naming file and annotation.
     `category_ids[k - 1]` is the file's id of label k, `image_ids[i]` that of image i.
     """
 
@@ -68,12 +69,16 @@ class CocoDataset:
                 raise DataError(what, where=f"{path}: category {number}")
         labels = {number: label for label, number in enumerate(self.category_ids, 1)}
 
+        self.problems: list[Problem] = []
         records = _by_id(content["images"], f"{path}: image")
-        self.image_ids = list(records)
-        self._files = [_image_file(Path(images), records[k], f"{path}: image {k}") for k in records]
+        files = self._find_files(Path(images), path, records)
+        if records and not files:
+            raise DataError(
+                f"none of the {len(records)} images can be used; the first: {self.problems[0]}"
+            )
+        self.image_ids, self._files = list(files), list(files.values())
         self.names = [file.name for file in self._files]
         objects: dict[int, list[tuple]] = {number: [] for number in records}
-        self.problems: list[Problem] = []
         for number, item in _by_id(content["annotations"], f"{path}: annotation").items():
             where = f"{path}: annotation {number}"
             image = _known(field(item, "image_id", int, where), records, "image", where)
@@ -83,14 +88,28 @@ class CocoDataset:
             if box[2] <= box[0] or box[3] <= box[1]:
                 what = f"box {item['bbox']} has no area in the image; left out"
                 name = self.class_names[labels[category] - 1]
-                self.problems.append(Problem(str(path), number, name, what))
+                if image in files:
+                    self.problems.append(Problem(str(path), number, name, what, left_out=True))
                 continue
             area = item.get("area", (box[2] - box[0]) * (box[3] - box[1]) * size[0] * size[1])
             objects[image].append((box, labels[category], bool(item.get("iscrowd", 0)), area))
         self._truths = [
-            _truth(objects[number], image_size(record, f"{path}: image {number}"))
-            for number, record in records.items()
+            _truth(objects[number], image_size(records[number], f"{path}: image {number}"))
+            for number in files
         ]
+
+    def _find_files(self, folder: Path, path: Path, records: dict[int, dict]) -> dict[int, Path]:
+        """The image files by id; those that do not exist become problems."""
+        files = {}
+        for number, record in records.items():
+            file = folder / field(record, "file_name", str, f"{path}: image {number}")
+            if file.is_file():
+                files[number] = file
+            else:
+                what = f"no such image file: {file}; the image is left out"
+                where = f"{path}: image {number}"
+                self.problems.append(Problem(where, None, "", what, left_out=True))
+        return files
 
     def __len__(self) -> int:
         return len(self.names)
@@ -161,13 +180,6 @@ def image_size(record: dict, where: str) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise DataError(f"size of {width} x {height} pixels", where=where)
     return height, width
-
-
-def _image_file(folder: Path, record: dict, where: str) -> Path:
-    path = folder / field(record, "file_name", str, where)
-    if not path.is_file():
-        raise DataError(f"no such image file: {path}", where=where)
-    return path
 
 
 def pixel_box(item: dict, where: str) -> tuple[float, float, float, float]:

@@ -1,33 +1,28 @@
-"""What is wrong with a data set, by file and object, and how well the default boxes cover it.
+"""What is wrong with a data set, by file and object.
 
 Wrong boxes are the most frequent cause of a loss that becomes NaN, and a missing file shows only
 when its turn comes. The checks look at every file and every object once, go on after each finding,
 and change nothing. Every finding says what it does to training:
 
     "stops"     the data set can not be opened, or fails when the image is read
-    "left out"  the object is not trained on
+    "left out"  the object, or the image with all its objects, is not trained on
     "kept"      training goes on with it; a person should look
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from ssd_np.boxes.coords import area, center_to_corner, clip
-from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.boxes.iou import iou_matrix
-from ssd_np.config import Config
+from ssd_np.boxes.coords import area, clip
 from ssd_np.data import coco, voc
-from ssd_np.data.image import read_image
+from ssd_np.data.image import read_image, read_size
 from ssd_np.data.voc import Problem
 from ssd_np.errors import DataError
-from ssd_np.records import Truth
 
 SMALL, LARGE = 32**2, 96**2  # square pixels; COCO's limits of small, medium and large objects
 
@@ -46,14 +41,25 @@ class Finding:
 
 @dataclass
 class Report:
-    """All findings of a data set, and its objects counted by class and size."""
+    """All findings of a data set, and its objects counted by class and size.
+
+    Counted is what would be trained on: no crowds, nothing that is left out.
+    """
 
     images: int
     findings: list[Finding] = field(default_factory=list)
     sizes: dict[str, Counter] = field(default_factory=dict)  # class -> small, medium, large
+    boxes: list[np.ndarray] = field(default_factory=list)  # (4,) each: corners of what was counted
+
+    @property
+    def drops(self) -> bool:
+        """Whether training would go without something, or not at all."""
+        return any(finding.effect != "kept" for finding in self.findings)
 
     def add(self, kind: str, effect: str, file: object, what: str, index=None, name="") -> None:
-        self.findings.append(Finding(kind, effect, Problem(str(file), index, name, what)))
+        self.findings.append(
+            Finding(kind, effect, Problem(str(file), index, name, what, effect == "left out"))
+        )
 
     def check_object(
         self,
@@ -64,8 +70,9 @@ class Report:
         box: np.ndarray,
         size: tuple[int, int],
         seen: dict[tuple, int],
+        crowd: bool = False,
     ) -> None:
-        """Counts one object and adds what is wrong with its box.
+        """Counts one object, unless it is a crowd, and adds what is wrong with its box.
 
         numbers as annotated; box (4,) the same as corners in fractions, not clipped; size (height,
         width) of the image; seen the boxes of the image so far, with their objects' indices.
@@ -87,6 +94,9 @@ class Report:
             if not np.array_equal(box, inside):
                 what = f"{text} reaches beyond {picture}; it is clipped"
                 self.add("outside", "kept", file, what, index, name)
+            if crowd:
+                return
+            self.boxes.append(inside)
             pixels = area(inside) * size[0] * size[1]
             group = "small" if pixels < SMALL else "medium" if pixels < LARGE else "large"
             self.sizes.setdefault(name, Counter())[group] += 1
@@ -138,17 +148,16 @@ def check_voc(
         try:
             annotation = voc.parse_annotation(xml)
         except DataError as error:
-            report.add("annotation", "stops", error.where or xml, error.what)
+            report.add("annotation", "left out", error.where or xml, error.what)
             continue
         image = voc.find_image(name, annotation.filename, by_stem)
-        size = _check_image(report, xml, image)
-        if size and annotation.size and size != annotation.size:
+        size = _check_image(report, xml, image, bad_header="left out")
+        if size is None:
+            continue  # boxes can not be judged without it
+        if annotation.size not in (None, size):
             said, true = (f"{w} x {h}" for h, w in (annotation.size, size))
             what = f"annotated as {said} pixels, the image is {true}; the image's size is used"
             report.add("size", "kept", xml, what)
-        size = size or annotation.size
-        if size is None or min(size) < 1:
-            continue  # boxes can not be judged without it
         seen: dict[tuple, int] = {}
         for i, item in enumerate(annotation.objects):
             if class_names is not None and item.name not in class_names:
@@ -159,25 +168,33 @@ def check_voc(
     return report
 
 
-def _check_image(report: Report, annotation: object, image: Path | None) -> tuple[int, int] | None:
+def _check_image(
+    report: Report, annotation: object, image: Path | None, bad_header: str
+) -> tuple[int, int] | None:
     """(height, width) of an image, all of which is decoded; None and a finding if it fails."""
     if image is None:
-        report.add("no image", "stops", annotation, "no image of this name")
+        report.add("no image", "left out", annotation, "no image of this name")
         return None
+    effect = bad_header
     try:
+        read_size(image)
+        effect = "stops"  # nobody looks at more than the header before the image's turn comes
         return read_image(image).shape[:2]
     except DataError as error:
-        report.add("image", "stops", image, error.what)
+        report.add("image", effect, image, error.what)
         return None
 
 
-def check_coco(images: str | Path, annotations: str | Path) -> Report:
-    """Checks a COCO instances file and its images. Raises DataError if it is no such file."""
+def check_coco(
+    images: str | Path, annotations: str | Path, class_names: Sequence[str] | None = None
+) -> Report:
+    """Checks a COCO instances file and its images. With `class_names`, other classes are findings.
+    Raises DataError if it is no such file."""
     path = Path(annotations)
     content = coco.read_instances(path)
     report = Report(len(content["images"]))
-    names = _coco_categories(report, path, content["categories"])
-    sizes: dict[int, tuple[int, int]] = {}
+    names = _coco_categories(report, path, content["categories"], class_names)
+    sizes: dict[int, tuple[int, int] | None] = {}  # None: the image can not be used
     for i, record in enumerate(content["images"]):
         where = f"{path}: image at position {i}"
         try:
@@ -189,8 +206,9 @@ def check_coco(images: str | Path, annotations: str | Path) -> Report:
             continue
         if number in sizes:
             report.add("duplicate image", "stops", path, f"image id {number} occurs twice")
-        sizes[number] = size
-        found = _check_image(report, f"{path}: image {number}", file if file.is_file() else None)
+        where, there = f"{path}: image {number}", file if file.is_file() else None
+        found = _check_image(report, where, there, bad_header="stops")
+        sizes[number] = size if found else None
         if found and found != size:
             said, true = (f"{w} x {h}" for h, w in (size, found))
             report.add("size", "kept", file, f"annotated as {said} pixels, the image is {true}")
@@ -198,7 +216,9 @@ def check_coco(images: str | Path, annotations: str | Path) -> Report:
     return report
 
 
-def _coco_categories(report: Report, path: Path, records: list) -> dict[int, str]:
+def _coco_categories(
+    report: Report, path: Path, records: list, class_names: Sequence[str] | None
+) -> dict[int, str]:
     """Names by id; findings for records that have none."""
     names: dict[int, str] = {}
     for i, record in enumerate(records):
@@ -211,6 +231,9 @@ def _coco_categories(report: Report, path: Path, records: list) -> dict[int, str
             continue
         if not name.strip() or name in names.values() or number in names:
             report.add("class", "stops", where, f"id {number}, name {name!r}: empty or not unique")
+        elif class_names is not None and name not in class_names:
+            what = f"unknown class {name!r}; known: {', '.join(class_names)}"
+            report.add("class", "stops", where, what)
         names[number] = name
     return names
 
@@ -220,7 +243,7 @@ def _check_coco_objects(
     path: Path,
     records: list,
     names: dict[int, str],
-    sizes: dict[int, tuple[int, int]],
+    sizes: dict[int, tuple[int, int] | None],
 ) -> None:
     ids: set[int] = set()
     seen: dict[int, dict[tuple, int]] = {}  # of each image the boxes so far
@@ -243,100 +266,8 @@ def _check_coco_objects(
         if image not in sizes:
             report.add("no image", "stops", path, f"there is no image {image}", number, name)
             continue
+        if sizes[image] is None:
+            continue  # goes with its image
         box = coco.pixels_to_fractions(pixels, sizes[image])
-        in_image = seen.setdefault(image, {})
-        report.check_object(path, number, name, pixels, box, sizes[image], in_image)
-
-
-# --- coverage ------------------------------------------------------------------------------------
-
-SIDES = (0, 8, 16, 32, 64, 128, 256, np.inf)  # pixels of the network's input
-RATIOS = (0, 1 / 3, 1 / 1.5, 1.5, 3, np.inf)  # width / height, as the network sees it
-RATIO_NAMES = ("tall, over 3:1", "tall", "about square", "wide", "wide, over 3:1")
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """The best IoU (G,) of each object with any default box, and the objects in groups.
-
-    A group: its name, the number of its objects, the share that no default box covers, the mean
-    best IoU. An object that no box covers still gets one: the best, by bipartite matching. That is
-    one example a step, of a box that has far to go.
-    """
-
-    threshold: float
-    best_iou: np.ndarray
-    by_size: list[tuple[str, int, float, float]]
-    by_ratio: list[tuple[str, int, float, float]]
-
-    @property
-    def uncovered(self) -> float:
-        """Share of the objects whose best IoU is below the threshold."""
-        return float(np.mean(self.best_iou < self.threshold)) if len(self.best_iou) else 0.0
-
-    def lines(self) -> list[str]:
-        """For people: one line in all, one for each group."""
-        out = [
-            f"{self.uncovered:.1%} of {len(self.best_iou)} objects have no default box with an "
-            f"IoU of {self.threshold:g} or more"
-        ]
-        for title, groups in (("size in the input", self.by_size), ("shape", self.by_ratio)):
-            out.append(f"{title:20} {'objects':>8} {'uncovered':>10} {'best IoU, mean':>15}")
-            for name, count, share, mean in groups:
-                out.append(f"{name:20} {count:8} {share:10.1%} {mean:15.2f}")
-        return out
-
-    def as_dict(self) -> dict:
-        """The same for JSON."""
-        keys = ("name", "objects", "uncovered", "mean_best_iou")
-        return {
-            "threshold": self.threshold,
-            "objects": len(self.best_iou),
-            "uncovered": self.uncovered,
-            "by_size": [dict(zip(keys, group, strict=True)) for group in self.by_size],
-            "by_ratio": [dict(zip(keys, group, strict=True)) for group in self.by_ratio],
-        }
-
-
-def coverage(truths: Iterable[Truth], config: Config) -> Coverage:
-    """How well the default boxes of `config` fit the objects of a data set; crowds are left out.
-
-    Size is the square root of an object's area in pixels of the network's input.
-    """
-    boxes = [truth.boxes_corner[~truth.crowd] for truth in truths]
-    boxes = np.concatenate([*boxes, np.empty((0, 4))])  # (G, 4)
-    defaults = center_to_corner(default_boxes(config)[:, :4])  # (T, 4)
-    # a thousand objects at a time: with 8732 default boxes, all of COCO would fill the memory
-    parts = [boxes[i : i + 1000] for i in range(0, len(boxes), 1000)]
-    best = np.concatenate(
-        [np.empty(0), *(iou_matrix(part, defaults).max(axis=1) for part in parts)]
-    )
-    width, height = (boxes[:, 2:] - boxes[:, :2]).T
-    side = np.sqrt(width * height) * config.input.size
-    size_names = [f"{low:g} to {high:g} px" for low, high in pairwise(SIDES)]
-    size_names[-1] = f"over {SIDES[-2]:g} px"
-    threshold = config.matching.threshold
-    return Coverage(
-        threshold,
-        best,
-        _groups(side, SIDES, size_names, best, threshold),
-        _groups(width / height, RATIOS, RATIO_NAMES, best, threshold),
-    )
-
-
-def _groups(
-    values: np.ndarray,
-    edges: Sequence[float],
-    names: Sequence[str],
-    best: np.ndarray,
-    threshold: float,
-) -> list[tuple[str, int, float, float]]:
-    """The objects between two edges each; empty groups are left out."""
-    group_of = np.digitize(values, edges[1:-1])  # (G,)
-    groups = []
-    for group, name in enumerate(names):
-        ious = best[group_of == group]
-        if len(ious) > 0:
-            share = float(np.mean(ious < threshold))
-            groups.append((name, len(ious), share, float(ious.mean())))
-    return groups
+        in_image, crowd = seen.setdefault(image, {}), bool(record.get("iscrowd", 0))
+        report.check_object(path, number, name, pixels, box, sizes[image], in_image, crowd)

@@ -31,6 +31,7 @@ class Problem:
     object_index: int | None  # None: the file as a whole
     name: str  # class of the object
     what: str
+    left_out: bool  # the object, or the image with all of its objects
 
     def __str__(self) -> str:
         place = "" if self.object_index is None else f": object {self.object_index} ({self.name})"
@@ -64,9 +65,11 @@ class VOCDataset:
     class_names labels in this order, from 1; left out, the names found in the split, sorted
     keep_difficult  False leaves out objects marked as difficult
 
-    All annotations are read at once, so that errors show before the training starts. Boxes without
-    area are left out; `problems` lists them, and images whose size is not the annotation's (the
-    image's counts). Everything else that is wrong raises DataError naming file and object.
+    All annotations are read at once, so that errors show before the training starts. Left out and
+    listed in `problems`: images without a readable annotation, or whose own file is missing or has
+    no readable header; boxes without area in their image. Listed too: images whose size is not the
+    annotation's (the image's counts). An unknown class, a missing split or folder and a data set of
+    which nothing is left raise DataError.
     """
 
     def __init__(
@@ -77,20 +80,25 @@ class VOCDataset:
         keep_difficult: bool = True,
     ) -> None:
         files = [files for pair in pair_roots(root, split) for files in list_files(*pair)]
-        annotations = [parse_annotation(xml) for _, xml, _ in files]
-        self.names = [name for name, _, _ in files]
-        self.class_names = _class_names(class_names, annotations)
         self.problems: list[Problem] = []
-        self._images: list[Path] = []
-        self._truths: list[Truth] = []
-        for (name, xml, by_stem), annotation in zip(files, annotations, strict=True):
-            image = find_image(name, annotation.filename, by_stem)
-            if image is None:
-                raise DataError(
-                    f"no image for {name!r}", where=str(xml), hint="looked for it in JPEGImages"
-                )
-            self._images.append(image)
-            self._truths.append(self._truth(xml, annotation, read_size(image), keep_difficult))
+        usable = []  # (name, XML file, annotation, image file, its size)
+        for name, xml, by_stem in files:
+            try:
+                usable.append((name, xml, *_open_item(name, xml, by_stem)))
+            except DataError as error:
+                what = f"{error.what}; the image is left out"
+                self.problems.append(Problem(error.where, None, "", what, left_out=True))
+        if not usable:
+            raise DataError(
+                f"none of the {len(files)} images can be used; the first: {self.problems[0]}"
+            )
+        self.names = [name for name, *_ in usable]
+        self.class_names = _class_names(class_names, [item[2] for item in usable])
+        self._images = [item[3] for item in usable]
+        self._truths = [
+            self._truth(xml, annotation, size, keep_difficult)
+            for _, xml, annotation, _, size in usable
+        ]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,7 +115,8 @@ class VOCDataset:
     ) -> Truth:
         if annotation.size not in (None, size):
             what = "annotated as {1} x {0} pixels, the image is {3} x {2}; the image's size is used"
-            self.problems.append(Problem(str(xml), None, "", what.format(*annotation.size, *size)))
+            what = what.format(*annotation.size, *size)
+            self.problems.append(Problem(str(xml), None, "", what, left_out=False))
         boxes, labels, difficult = [], [], []
         for i, item in enumerate(annotation.objects):
             if item.difficult and not keep_difficult:
@@ -122,12 +131,23 @@ class VOCDataset:
             if box[2] <= box[0] or box[3] <= box[1]:
                 pixels = ", ".join(f"{v:g}" for v in item.pixels)
                 what = f"box ({pixels}) has no area in the image; left out"
-                self.problems.append(Problem(str(xml), i, item.name, what))
+                self.problems.append(Problem(str(xml), i, item.name, what, left_out=True))
                 continue
             boxes.append(box)
             labels.append(self.class_names.index(item.name) + 1)
             difficult.append(item.difficult)
         return Truth(np.reshape(boxes, (-1, 4)), labels, difficult, size=size)
+
+
+def _open_item(
+    name: str, xml: Path, by_stem: dict[str, Path]
+) -> tuple[Annotation, Path, tuple[int, int]]:
+    """The annotation of an id, its image file and that file's size; DataError if one is missing."""
+    annotation = parse_annotation(xml)
+    image = find_image(name, annotation.filename, by_stem)
+    if image is None:
+        raise DataError(f"no image of the name {name!r} in JPEGImages", where=str(xml))
+    return annotation, image, read_size(image)
 
 
 def pixels_to_fractions(pixels: Sequence[float], size: tuple[int, int]) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 Against Pascal VOC: AP is averaged over ten IoU thresholds, 0.50, 0.55 .. 0.95, so that tight boxes
 pay; precision is read at 101 recalls; a detection takes the best object *that is still free*; and
-results are split by the objects' area in square pixels. What is right and
-wrong in one image is decided in `coco_matching.py`.
+results are split by the objects' area in square pixels. What is right and wrong in one image is
+decided in `coco_matching.py`; here the images become curves, and the curves twelve numbers.
 
 All in float64 and equal, tie for tie, to pycocotools' `COCOeval` on boxes with its default
 parameters: -1 stands where there is no object to find. No gradient: the metric is a count.

@@ -1,7 +1,6 @@
 """Which detections of one image are right, by the rules of COCO's evaluation.
 
-Within one image and class, from the best
-score down, at one threshold and for one range of areas:
+Within one image and class, from the best score down, at one threshold and for one range of areas:
 
     an object counts if its area lies in the range and it is no crowd; the others are ignored;
     a detection takes the free counted object of largest IoU >= threshold, failing that an ignored
@@ -35,6 +34,7 @@ class Matched:
 
 
 def match_image(found: Detections, truth: Truth, label: int) -> Matched:
+    """All ranges of area and all thresholds at once, for the best MOST_DETECTIONS of a class."""
     rows = np.flatnonzero(np.asarray(found.labels) == label)
     scores = np.asarray(found.scores, np.float64)[rows]
     best = np.argsort(-scores, kind="stable")[:MOST_DETECTIONS]
@@ -93,7 +93,7 @@ def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
 
 
 def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fractions to pixels, float64."""
+    """Corner boxes (D, 4) in fractions -> in pixels counted from 0, float64; size (H, W)."""
     height, width = size
     boxes = np.asarray(boxes_corner, np.float64).reshape(-1, 4)
     return clean(boxes * (width, height, width, height))

@@ -1,4 +1,4 @@
-"""Three figures that tell how training went and what a detector can do.
+"""Figures that tell how training goes and what a detector can do.
 
 Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
@@ -14,7 +14,8 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
-from ssd_np.viz.canvas import BLUE, COLORS, ORANGE, VERMILION, Out, canvas, tidy
+from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from ssd_np.viz.canvas import BLUE, COLORS, GREY, ORANGE, VERMILION, Out, canvas, tidy
 
 STYLES = ("-", "--", "-.", ":")
 LOSSES = (("total", "black", "-"), ("location", BLUE, "--"), ("confidence", VERMILION, "-."))
@@ -58,13 +59,11 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
                 label=name,
                 marker=marker,
             )
-        if np.any(
-            np.asarray(columns["total"]) > 0
-        ):  # images without objects may cost nothing at all
+        if np.any(np.asarray(columns["total"]) > 0):  # without any object it may be 0 throughout
             loss_axes.set_yscale("log")
+            _plain_numbers(loss_axes.yaxis)
         loss_axes.set_ylabel(f"loss ({loss_axes.get_yscale()} scale)")
         loss_axes.legend(title=f"average of {window} steps" if window > 1 else None, frameon=False)
-        _plain_numbers(loss_axes.yaxis)
         rate_axes.plot(
             step, np.asarray(columns["learning_rate"], np.float64), color="black", marker=marker
         )
@@ -96,6 +95,51 @@ def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
     ones = np.ones(window)
     count = np.convolve(np.ones(len(values)), ones, "same")
     return np.convolve(values, ones, "same") / count
+
+
+# --- mining --------------------------------------------------------------------------------------
+
+
+def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out: Out) -> None:
+    """Mined against easy negatives of one image.
+
+    logits (T, K), labels (T,): class, 0 background, -1 neutral; mined (T,) bool. Left, every
+    negative's loss by rank, with the cut; right, what share of the boxes each group is, and what
+    share of the gradient (sum of |dlogits|) it would have if every box were trained.
+    """
+    known = labels >= 0
+    loss, cache = cross_entropy_forward(logits, np.maximum(labels, 0))
+    pull = np.abs(cross_entropy_backward(np.ones_like(loss), cache)).sum(axis=1)  # (T,)
+    groups = (
+        ("positive", labels > 0, BLUE, None),
+        ("mined negative", mined, VERMILION, "//"),
+        ("easy negative", (labels == 0) & ~mined, GREY, None),
+    )
+    with canvas(out, 9, 4) as figure:
+        ranks, bars = figure.subplots(1, 2, width_ratios=(1.6, 1))
+        negatives = np.flatnonzero(labels == 0)
+        order = negatives[np.argsort(-loss[negatives], kind="stable")]
+        rank = np.arange(1, len(order) + 1)
+        for name, color, marker in (("easy", GREY, "."), ("mined", VERMILION, "o")):
+            part = mined[order] == (name == "mined")
+            label = f"{name}: {part.sum():,}"
+            ranks.plot(rank[part], loss[order[part]], marker, color=color, ms=5, label=label)
+        ranks.axvline(mined.sum() + 0.5, color="black", ls="--", lw=1)
+        ranks.set(xscale="log", yscale="log", xlabel="rank among the negatives (log scale)")
+        ranks.set(ylabel="loss as background (log scale)")
+        ranks.legend(frameon=False)
+        tidy(ranks)
+        left = np.zeros(2)
+        for name, part, color, hatch in groups:
+            shares = 100 * np.array([pull[part].sum() / pull[known].sum(), part.sum() / known.sum()])
+            bars.barh(
+                ("gradient", "boxes"), shares, left=left, color=color, hatch=hatch, ec="black",
+                lw=0.7, label=f"{name}: {part.sum():,}"
+            )  # fmt: skip
+            left += shares
+        bars.set(xlabel="share in %", xlim=(0, 100))
+        figure.legend(*bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+        bars.spines[["top", "right"]].set_visible(False)
 
 
 # --- precision and recall ------------------------------------------------------------------------

@@ -1,0 +1,123 @@
+"""Default boxes in pictures: where they lie, and which of them stand for an object and why.
+
+Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.boxes.default_boxes import default_boxes_for_map
+from ssd_np.boxes.matching import NEUTRAL, match
+from ssd_np.config import Config
+from ssd_np.viz.canvas import (
+    BLUE,
+    COLORS,
+    GREY,
+    ORANGE,
+    VERMILION,
+    Out,
+    canvas,
+    draw_box,
+    show_image,
+)
+
+MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
+
+
+def default_box_figure(
+    config: Config, image: np.ndarray, out: Out, cell: tuple[float, float] = (0.5, 0.5)
+) -> None:
+    """For each feature map its cells' centres, and all boxes of one cell, over an image (H, W, 3).
+
+    cell  where to look, (x, y) in [0, 1]: the cell of each map that lies there
+    """
+    count = len(config.feature_maps)
+    rows = 1 if count <= 4 else 2
+    across = math.ceil(count / rows)
+    with canvas(out, 3 * across, 3.3 * rows) as figure:
+        panels = figure.subplots(rows, across, squeeze=False).ravel()
+        for axes in panels[count:]:
+            axes.set_visible(False)
+        for i, feature_map in enumerate(config.feature_maps):
+            axes = panels[i]
+            boxes = default_boxes_for_map(config, i)  # (H, W, A, 8)
+            show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
+            grid = boxes[:, :, 0, :2].reshape(-1, 2)
+            axes.plot(*grid.T, ".", color="black", markersize=max(1.0, 30 / feature_map.size))
+            column, row = (min(int(v * feature_map.size), feature_map.size - 1) for v in cell)
+            for box, color in zip(boxes[row, column], _colors(boxes.shape[2]), strict=True):
+                draw_box(axes, center_to_corner(box[:4]), color)
+            _leave_room(axes, boxes[row, column])
+            name, size, per_cell = feature_map.name, feature_map.size, boxes.shape[2]
+            axes.set_title(f"{name}\n{size} × {size} cells, {per_cell} boxes each", fontsize=10)
+
+
+def _colors(count: int) -> list:
+    return [COLORS[i % len(COLORS)] for i in range(count)]
+
+
+def _leave_room(axes: Axes, boxes: np.ndarray) -> None:
+    """Widens the view to boxes (A, 8) that leave the image."""
+    corner = center_to_corner(boxes[:, :4])
+    low, high = min(0, corner.min()) - 0.02, max(1, corner.max()) + 0.02
+    axes.set(xlim=(low, high), ylim=(high, low))
+
+
+def match_figure(
+    image: np.ndarray,
+    gt_corner: np.ndarray,
+    default_boxes: np.ndarray,
+    out: Out,
+    threshold: float = 0.5,
+    neutral_threshold: float | None = None,
+) -> None:
+    """Default boxes (T, 8) that stand for the objects (G, 4) of an image, coloured by rule.
+
+    Black and white: the objects. Blue: the best box of each object (the first rule). Orange,
+    dashed: boxes that reach the threshold (the second). Grey, dotted: neutral ones.
+    """
+    corner = center_to_corner(default_boxes[:, :4])
+    matched = match(gt_corner, corner, threshold, neutral_threshold)  # (T,)
+    best = match(gt_corner, corner, threshold=np.inf) >= 0  # no IoU reaches it: only rule one
+    groups = (
+        ("neutral", np.flatnonzero(matched == NEUTRAL)[:MOST_BOXES], GREY, ":", 1.2),
+        (f"IoU of at least {threshold:g}", np.flatnonzero((matched >= 0) & ~best), ORANGE, "--", 2),
+        ("best of its object", np.flatnonzero(best), BLUE, "-", 2.6),
+    )
+    with canvas(out, 5.5, 6) as figure:
+        axes = figure.subplots()
+        show_image(axes, image)
+        handles = []
+        for name, rows, color, style, width in groups:
+            for row in rows:
+                draw_box(axes, corner[row], color, style, width)
+            handles.append(Line2D([], [], color=color, linestyle=style, linewidth=width))
+            handles[-1].set_label(f"{name}: {len(rows)}")
+        for box in gt_corner:
+            draw_box(axes, box, "white", width=1.2)
+        handles.append(Line2D([], [], color="black", linewidth=2.4, label="object, white inside"))
+        figure.legend(handles=handles[::-1], loc="outside lower center", ncols=2, frameon=False)
+
+
+def detection_figure(
+    panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out
+) -> None:
+    """Images side by side with boxes: (title, image (H, W, 3), boxes_corner (D, 4), a text each).
+
+    An empty text draws its box thin, as one of a crowd.
+    """
+    with canvas(out, 4.2 * len(panels), 4.6) as figure:
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            title, image, boxes, texts = panel
+            show_image(axes, image)
+            axes.set_title(title, fontsize=11)
+            for box, text in zip(boxes, texts, strict=True):
+                draw_box(axes, box, ORANGE if text else VERMILION, width=2.4 if text else 0.8)
+                if text:
+                    axes.text(*box[:2], text, fontsize=9, va="bottom", backgroundcolor=ORANGE)

@@ -1,0 +1,139 @@
+"""The network in pictures: its layers and shapes, what its cells see, what its maps hold.
+
+Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from ssd_np.boxes.default_boxes import box_shapes
+from ssd_np.config import Config, ConvLayer, layer_output_size
+from ssd_np.model.receptive_field import receptive_fields
+from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, tidy
+
+GAP = 0.35  # between two layers, in the diagram's units
+HEAD = 6.6  # height of the row of heads
+
+
+def network_figure(config: Config, out: Out) -> None:
+    """The layers of a config from the image on, with shapes; feature maps lead up to their heads.
+
+    A slab's height grows with the logarithm of the map's side, its width with that of the channels.
+    """
+    slabs = _slabs(config)
+    right = slabs[-1][1] + slabs[-1][2]
+    with canvas(out, max(8.0, right * 0.36), 5) as figure:
+        axes = figure.subplots()
+        for name, x, width, size, channels in slabs:
+            feature = next((m for m in config.feature_maps if m.name == name), None)
+            height = 0.6 * np.log2(size + 1)
+            color = ORANGE if feature else GREY if name.startswith("pool") else SKY
+            axes.add_patch(Rectangle((x, -height / 2), width, height, fc=color, ec="black", lw=0.7))
+            if name == "image" or feature:
+                text = f"{name}\n{size} × {size}\n× {channels}"
+                axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=9)
+            if feature:
+                _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes)
+        boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
+        row = f"{boxes:,} default boxes × ({config.num_classes} class scores + 4 offsets)"
+        first = slabs[0][1]
+        box = Rectangle((first, HEAD + 1.7), right - first, 0.9, fc="white", ec="black")
+        axes.add_patch(box)
+        middle = first + (right - first) / 2
+        axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=10)
+        note = "blue: convolution   grey: pooling   orange: feature map, with its heads above"
+        axes.text(middle, -5.4, note, ha="center", va="top", fontsize=9)
+        axes.set(xlim=(first - 1.3, right + 1.3), ylim=(-6, HEAD + 3))
+        axes.axis("off")
+
+
+def _slabs(config: Config) -> list[tuple[str, float, float, int, int]]:
+    """(name, x, width, cells on a side, channels) of the image and every layer."""
+    size, channels, x = config.input.size, 3, 0.0
+    slabs = [("image", x, 0.4, size, channels)]
+    for layer in config.layers:
+        x += slabs[-1][2] + GAP
+        size = layer_output_size(layer, size)
+        channels = layer.channels if isinstance(layer, ConvLayer) else channels
+        width = 0.14 * np.log2(channels) if isinstance(layer, ConvLayer) else 0.25
+        if slabs[-1][0] in {m.name for m in config.feature_maps}:
+            x += 1.6  # room for the texts of two maps that follow each other closely
+        slabs.append((layer.name, x, float(width), size, channels))
+    return slabs
+
+
+def _draw_head(axes: Axes, x: float, top: float, feature_map, classes: int) -> None:
+    """Lines from a map up to its head, and from there to the rows."""
+    arrow = {"arrowstyle": "->", "lw": 1.2}
+    axes.annotate("", (x, HEAD - 1.05), (x, top), arrowprops=arrow)
+    axes.annotate("", (x, HEAD + 1.7), (x, HEAD + 0.75), arrowprops=arrow)
+    norm = "L2Norm\n" if feature_map.l2norm_scale is not None else ""
+    text = f"{norm}3 × 3 conv\n{feature_map.boxes_per_cell} × ({classes} + 4)"
+    style = {"boxstyle": "round", "fc": "white", "ec": BLUE}
+    axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=8, bbox=style)
+
+
+# --- what a cell sees ----------------------------------------------------------------------------
+
+
+def receptive_field_figure(
+    config: Config, out: Out, measured: Mapping[str, float] | None = None
+) -> None:
+    """For each feature map the receptive field of its heads against the sizes of its boxes.
+
+    measured  by name of the map: the side, in pixels, of the part of the field that is really used
+    """
+    fields = receptive_fields(config)
+    names = [m.name for m in config.feature_maps]
+    places = np.arange(len(names))
+    with canvas(out, max(6.0, 1.3 * len(names)), 4.5) as figure:
+        axes = figure.subplots()
+        seen = [fields[f"head_{name}"].size for name in names]
+        axes.plot(places, seen, "s", color=BLUE, ms=10, label="receptive field of the heads")
+        if measured is not None:
+            used = [measured[name] for name in names]
+            axes.plot(places, used, "D", color=VERMILION, ms=8, label="measured part of it")
+        for i, feature_map in enumerate(config.feature_maps):
+            longest = box_shapes(feature_map, config.boxes.integer_sizes).max(axis=1)
+            label = "default boxes: longer sides" if i == 0 else None
+            axes.plot([i, i], [longest.min(), longest.max()], "-", color="black", lw=1)
+            axes.plot(np.full(len(longest), i), longest, "_", color="black", ms=16, mew=2, label=label)
+        axes.axhline(config.input.size, color="black", lw=1, ls="--")
+        axes.text(-0.45, config.input.size * 1.04, "side of the image", fontsize=9)
+        axes.set(xticks=places, xticklabels=names, yscale="log", ylabel="pixels (log scale)")
+        axes.set(xlim=(-0.5, len(names) - 0.5))
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.legend(frameon=False, fontsize=9, loc="lower right")
+        tidy(axes)
+
+
+# --- what the maps hold --------------------------------------------------------------------------
+
+
+def feature_map_figure(
+    image: np.ndarray, maps: Sequence[tuple[str, np.ndarray]], out: Out, channels: int = 5
+) -> None:
+    """An image (H, W, 3) and, below it, the liveliest channels of maps (name, (H, W, C)).
+
+    Liveliest: with the largest spread over the map. Black is the smallest value, white the largest.
+    """
+    with canvas(out, 1.7 * (channels + 1), 1.85 * len(maps)) as figure:
+        panels = figure.subplots(len(maps), channels + 1, squeeze=False)
+        for row, (name, values) in zip(panels, maps, strict=True):
+            row[0].imshow(image)
+            h, w, c = values.shape
+            row[0].set_ylabel(f"{name}\n{h} × {w} × {c}", fontsize=9)
+            liveliest = np.argsort(-values.std(axis=(0, 1)), kind="stable")[:channels]
+            for axes, channel in zip(row[1:], liveliest, strict=False):
+                axes.imshow(values[..., channel], cmap="gray")
+                axes.set_title(f"channel {channel}", fontsize=8)
+            for axes in row:
+                axes.set(xticks=[], yticks=[])
