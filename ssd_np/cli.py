@@ -14,6 +14,11 @@ from collections.abc import Sequence
 from ssd_np import __version__
 from ssd_np.errors import SsdError
 
+STORED = (
+    "voc:FOLDER or voc:FOLDER+FOLDER in Pascal VOC's layout, coco:FILE.json:IMAGES in COCO's, "
+    "where {split} stands for the split"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (argparse exits by itself with 2)."""
@@ -51,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
     _add_eval(commands)
+    _add_check_data(commands)
     _add_detect(commands)
     _add_config(commands)
     return parser
@@ -83,6 +89,14 @@ def _add_train(commands) -> None:
     parser.add_argument(
         "--config", help="preset or .json file (default: tiny for shapes, small for other data)"
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse data with problems instead of leaving out"
+    )
+    parser.add_argument(
+        "--leave-out-difficult",
+        action="store_true",
+        help="do not train on objects that Pascal VOC marks as difficult",
+    )
     parser.add_argument("--out", help="new folder for the results (default: runs/CONFIG)")
     parser.add_argument(
         "--resume", metavar="RUN", help="go on with the training in this folder, as it was started"
@@ -101,18 +115,53 @@ def _add_eval(commands) -> None:
         "measure average precision of a weights file on a data set",
         "ssd-np eval blood_cells --data voc:BCCD --split test",
     )
-    parser.add_argument("weights", metavar="WEIGHTS", help="a file, or shapes or blood_cells")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "weights", metavar="WEIGHTS", nargs="?", help="a file, or shapes or blood_cells"
+    )
+    source.add_argument(
+        "--detections", metavar="FILE", help="measure these, in COCO's results format, instead"
+    )
     _add_data(parser, default="shapes")
     parser.add_argument("--split", default="test", help="to evaluate on (default: %(default)s)")
     parser.add_argument(
         "--metric",
-        choices=("all-point", "11-point"),
-        default="all-point",
-        help="how the area under the precision-recall curve is taken (default: %(default)s)",
+        choices=("voc07", "voc", "coco"),
+        default="voc",
+        help="VOC 2007's 11-point AP, VOC's area under the curve, or COCO's twelve numbers "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--iou",
+        type=_iou,
+        default=0.5,
+        help="from which overlap on a detection is right, in VOC's metrics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--save-detections", metavar="FILE", help="write them in COCO's results format"
     )
     parser.add_argument(
         "--out", default="eval", help="folder for eval.json and pictures (default: %(default)s)"
     )
+
+
+def _add_check_data(commands) -> None:
+    parser = _add_command(
+        commands,
+        "check-data",
+        "look for mistakes in a data set, count its objects, compare them with default boxes",
+        "ssd-np check-data voc:BCCD --split trainval+test --out coverage.png",
+    )
+    parser.add_argument("data", metavar="DATA", type=_stored, help=STORED)
+    parser.add_argument("--split", default="trainval", help="to check (default: %(default)s)")
+    parser.add_argument(
+        "--classes", metavar="A,B,...", type=_names, help="names allowed (default: any)"
+    )
+    parser.add_argument(
+        "--config", default="small", help="preset or .json file whose boxes count (default: small)"
+    )
+    parser.add_argument("--out", metavar="PNG", help="draw how well the boxes cover the objects")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _add_detect(commands) -> None:
@@ -154,15 +203,24 @@ def _add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data",
         type=_data,
         default=default,
-        help="shapes, or voc:FOLDER in Pascal VOC's layout (default: %(default)s)",
+        help=f"shapes, or {STORED} (default: %(default)s)",
     )
 
 
 def _data(text: str) -> str:
-    kind, _, folder = text.partition(":")
-    if text != "shapes" and not (kind == "voc" and folder):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither shapes nor voc:FOLDER")
-    return text
+    return text if text == "shapes" else _stored(text)
+
+
+def _stored(text: str) -> str:
+    kind, _, place = text.partition(":")
+    annotations, _, images = place.partition(":")
+    if (kind == "voc" and place) or (kind == "coco" and annotations and images):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no data set (known: {STORED})")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _whole(text: str) -> int:
@@ -175,6 +233,12 @@ def _positive(text: str) -> int:
     if _whole(text) == 0:
         raise argparse.ArgumentTypeError("must be at least 1")
     return int(text)
+
+
+def _iou(text: str) -> float:
+    if not _share(text) > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return float(text)
 
 
 def _share(text: str) -> float:

@@ -2,14 +2,15 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
 
-from ssd_np.errors import DataError, ShapeError
+from ssd_np.errors import ShapeError
 from ssd_np.evaluate.coco import coco_result, evaluate_coco
 from ssd_np.evaluate.coco_matching import coco_iou
-from ssd_np.evaluate.coco_results import from_coco_results, to_coco_results
+from ssd_np.evaluate.coco_results import to_coco_results
 from ssd_np.records import Detections, Truth
 
 NAMES = ("cat", "dog", "bird")
@@ -207,36 +208,36 @@ def test_crowd_iou_is_over_the_detection():
     assert coco_iou(box, region, np.array([False]))[0, 0] == pytest.approx(50 / (100 + 10000 - 50))
 
 
-def test_results_file_there_and_back():
-    detections, truths, _ = random_set(3, images=4, integer=False)
-    sizes, ids, categories = [t.size for t in truths], [11, 7, 42, 5], [3, 90, 17]
-    results = to_coco_results(detections, ids, sizes, categories)
-    assert {r["category_id"] for r in results} <= set(categories)
-    again = from_coco_results(results[::-1], ids, sizes, categories, NAMES)
-    for before, after in zip(detections, again, strict=True):
-        order = np.argsort(-before.scores)
-        np.testing.assert_allclose(after.boxes_corner, before.boxes_corner[order], atol=1e-10)
-        np.testing.assert_array_equal(after.labels, before.labels[order])
-        np.testing.assert_array_equal(after.scores, before.scores[order])
-        assert after.names == NAMES
-
-
-def test_results_are_pixels_with_width_and_height():
-    boxes = np.array([[0.25, 0.5, 0.75, 1.0]], np.float32)
-    one = Detections(boxes, np.array([2]), np.array([0.5], np.float32), NAMES)
-    assert to_coco_results([one], [9], [(100, 200)], [10, 20, 30]) == [
-        {"image_id": 9, "category_id": 20, "bbox": [50.0, 50.0, 100.0, 50.0], "score": 0.5}
-    ]
-
-
-def test_refuses_results_that_do_not_fit():
-    good = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}
-    for change in ({"image_id": 2}, {"category_id": 8}, {"bbox": [1, 2, 3]}):
-        with pytest.raises(DataError, match=r"results\[1\]"):
-            from_coco_results([good, good | change], [1], [SIZE], [1], ["cat"])
-    with pytest.raises(ShapeError, match="different lengths"):
-        to_coco_results([], [1], [], [1])
-    with pytest.raises(ShapeError, match="one item for each class"):
-        from_coco_results([], [], [], [1], [])
+def test_refuses_lists_that_do_not_fit():
     with pytest.raises(ShapeError, match="0 detections for 1 truths"):
         evaluate_coco([], [truth([], [])])
+
+
+def test_the_classes_of_the_twelve_numbers():
+    """A class's numbers are those of a data set with this class alone; means leave out the bird."""
+    detections, truths, _ = random_set(1, images=12, integer=False)
+    result = coco_result(detections, truths)
+    cat, dog, bird = result.classes
+    assert [c.name for c in result.classes] == list(NAMES)
+    assert (cat.ap + dog.ap) / 2 == pytest.approx(result.summary["AP"], abs=1e-12)
+    assert (cat.ap50 + dog.ap50) / 2 == pytest.approx(result.summary["AP50"], abs=1e-12)
+    assert (cat.recall + dog.recall) / 2 == pytest.approx(result.summary["AR_100"], abs=1e-12)
+    assert (bird.ap, bird.ap50, bird.recall, bird.truths) == (-1, -1, -1, 0)
+    assert cat.truths == sum(int(np.sum((t.labels == 1) & ~t.crowd)) for t in truths)
+    assert bird.detections == sum(int(np.sum(d.labels == 3)) for d in detections) > 0
+    alone = [Detections(d.boxes_corner[d.labels == 2], d.labels[d.labels == 2],
+                        d.scores[d.labels == 2], NAMES) for d in detections]  # fmt: skip
+    dogs = [Truth(t.boxes_corner[t.labels == 2], t.labels[t.labels == 2],
+                  crowd=t.crowd[t.labels == 2], area=t.area[t.labels == 2], size=t.size)
+            for t in truths]  # fmt: skip
+    assert evaluate_coco(alone, dogs)["AP"] == pytest.approx(dog.ap, abs=1e-12)
+    assert cat.ap != dog.ap
+
+    lines = result.table().splitlines()
+    assert lines[1].split() == ["cat", f"{cat.ap:.4f}", f"{cat.ap50:.4f}", f"{cat.recall:.4f}",
+                                str(cat.truths), str(cat.detections)]  # fmt: skip
+    assert lines[3].split() == ["bird", "-", "-", "-", "0", str(bird.detections)]
+    assert "over 2 of 3 classes" in lines[4] and "difficult" in lines[-1]
+    values = json.loads(json.dumps(result.to_json()))
+    assert values["AP"] == result.summary["AP"] and values["classes"][0]["ap"] == cat.ap
+    assert values["iou_thresholds"][-1] == 0.95 and values["metric"] == "COCO"

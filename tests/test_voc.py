@@ -47,6 +47,18 @@ def error_of(*arguments, **options):
     return str(caught.value)
 
 
+def left_out(root, split="train"):
+    """What is said about the one image that can not be used."""
+    dataset = VOCDataset(root, split)
+    (problem,) = dataset.problems
+    assert problem.left_out and problem.object_index is None
+    count = len((root / "ImageSets" / "Main" / f"{split}.txt").read_text().split())
+    assert len(dataset) == len(dataset.names) == count - 1
+    assert all(dataset[i].image.shape == (50, 100, 3) for i in range(len(dataset)))
+    assert "\n" not in str(problem) and "the image is left out" in str(problem)
+    return str(problem)
+
+
 def test_pixels_count_from_one(make):
     root = make(
         {"a": xml_of([("dog", 1, 1, 101, 51), ("cat", 11, 6, 51, 26), ("cat", 0, -3, 2, 999)])}
@@ -106,6 +118,7 @@ def test_size_of_the_image_counts(make):
     np.testing.assert_allclose(dataset.truth(0).boxes_corner, [[0, 0, 0.5, 0.5]])
     assert [problem.object_index for problem in dataset.problems] == [None]
     assert "200 x 100 pixels, the image is 100 x 50" in str(dataset.problems[0])
+    assert not dataset.problems[0].left_out
 
 
 def test_image_file_by_id_or_by_filename(make):
@@ -115,8 +128,8 @@ def test_image_file_by_id_or_by_filename(make):
     dataset = VOCDataset(root, "train")
     assert dataset[0].image.shape == dataset[1].image.shape == (50, 100, 3)
     (root / "JPEGImages" / "other.PNG").unlink()
-    message = error_of(root, "train")
-    assert "c.xml" in message and "no image" in message
+    message = left_out(root)
+    assert "c.xml" in message and "no image of the name 'c'" in message
 
 
 def test_several_roots_and_splits(make):
@@ -138,7 +151,7 @@ def test_flags_and_blank_lines_of_a_split(make):
     assert VOCDataset(root, "dog").names == ["a", "b 1x"]
 
 
-def test_errors_name_the_file(make):
+def test_what_can_not_be_used_is_left_out_and_named(make):
     good = xml_of([("dog", 1, 1, 9, 9)])
     root = make({"a": good, "b": good})
     xml, image = root / "Annotations" / "b.xml", root / "JPEGImages" / "b.jpg"
@@ -160,16 +173,18 @@ def test_errors_name_the_file(make):
     }
     for text, what in broken.items():
         xml.write_text(text)
-        message = error_of(root, "train")
+        message = left_out(root)
         assert str(xml) in message and what in message
     xml.write_bytes(('<!DOCTYPE a [<!ENTITY e "x">]>' + good).encode("utf-16"))
-    assert "DOCTYPE" in error_of(root, "train")
+    assert "DOCTYPE" in left_out(root)
     xml.unlink()
-    assert "b.xml: no such annotation" in error_of(root, "train")
+    assert "b.xml: no such annotation" in left_out(root)
 
     xml.write_text(good)
     image.write_bytes(b"")
-    assert "b.jpg" in error_of(root, "train")
+    assert "b.jpg" in left_out(root)
+    (root / "JPEGImages" / "a.jpg").unlink()
+    assert "none of the 2 images can be used" in error_of(root, "train")
 
 
 def test_a_truncated_image_is_found_when_read(make):

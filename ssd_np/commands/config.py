@@ -1,18 +1,27 @@
-"""`ssd-np config`: a config as JSON, or the list of presets."""
+"""`ssd-np config`: a config as JSON, its network as a table, or the list of presets."""
 
 import argparse
 
 from ssd_np.config import config_to_json, load_config, preset_names
+from ssd_np.dialects import dialect_table
+from ssd_np.errors import ConfigError
+from ssd_np.model.trace import trace_table
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints to stdout."""
+    if arguments.dialects:
+        print(dialect_table())
+        return 0
     if arguments.config is None:
+        if arguments.trace:
+            raise ConfigError("which config?", hint="example: ssd-np config ssd300_voc --trace")
         for name in preset_names():
             config = load_config(name)
             boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
             print(f"{name:12} {config.input.size} px, {len(config.feature_maps)} feature maps, "
                   f"{boxes} default boxes, {len(config.class_names)} classes")  # fmt: skip
         return 0
-    print(config_to_json(load_config(arguments.config)), end="")
+    config = load_config(arguments.config)
+    print(trace_table(config) if arguments.trace else config_to_json(config).rstrip("\n"))
     return 0

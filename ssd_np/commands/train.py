@@ -20,7 +20,7 @@ from ssd_np.model.weights import load
 from ssd_np.train.trainer import Trainer
 
 # options that the config does not hold; a resumed run takes them from its run.json
-SETTINGS = ("data", "split", "val_split", "eval_split")
+SETTINGS = ("data", "split", "val_split", "eval_split", "leave_out_difficult")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,15 +29,19 @@ def run(arguments: argparse.Namespace) -> int:
         _recall(arguments)
     config = load_config(arguments.config or ("tiny" if arguments.data == "shapes" else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
-    dataset = training_data(arguments.data, arguments.split, seed)
+    data, strict = arguments.data, arguments.strict
+    easy = arguments.leave_out_difficult
+    dataset = training_data(data, arguments.split, seed, strict, keep_difficult=not easy)
     if not arguments.resume:
         config = _adapt(config, dataset, seed, arguments)
     names = config.class_names
     # data that is missing should be missed before the training, not after it
-    unseen = evaluation_data(arguments.data, arguments.eval_split, names, seed)
+    unseen = evaluation_data(data, arguments.eval_split, names, seed, strict)
     validation = None
     if arguments.val_split:
-        validation = evaluation_data(arguments.data, arguments.val_split, names, seed + 1)
+        validation = evaluation_data(data, arguments.val_split, names, seed + 1, strict)
+    if data != "shapes" and describe(data, arguments.split) == describe(data, arguments.eval_split):
+        print("note: it is evaluated on the images that it learns from", file=sys.stderr)
 
     out = Path(arguments.resume or _output_folder(arguments.out, config.name, arguments.force))
     trainer = Trainer(SSD(config, seed), dataset, config.training, out, validation)
@@ -59,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"waited for data {result.waited:.1%} of the time"
     )
     weights = out / "best.npz"
-    evaluate_and_write(load(weights), unseen, describe(arguments.data, arguments.eval_split), out)
+    evaluate_and_write(load(weights), unseen, describe(data, arguments.eval_split), out)
     print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
     return 0
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ssd_np.boxes.coords import area, clip
 from ssd_np.data import coco, voc
@@ -144,7 +145,7 @@ def check_voc(
     for xml, times in Counter(xml for _, xml, _ in files).items():
         if times > 1:
             report.add("duplicate image", "kept", xml, f"{times} times in the split")
-    for name, xml, by_stem in files:
+    for name, xml, by_stem in tqdm(files, "check", unit="image", disable=None, leave=False):
         try:
             annotation = voc.parse_annotation(xml)
         except DataError as error:
@@ -195,7 +196,8 @@ def check_coco(
     report = Report(len(content["images"]))
     names = _coco_categories(report, path, content["categories"], class_names)
     sizes: dict[int, tuple[int, int] | None] = {}  # None: the image can not be used
-    for i, record in enumerate(content["images"]):
+    bar = tqdm(content["images"], "check", unit="image", disable=None, leave=False)
+    for i, record in enumerate(bar):
         where = f"{path}: image at position {i}"
         try:
             number = coco.field(record, "id", int, where)

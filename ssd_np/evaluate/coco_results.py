@@ -79,7 +79,7 @@ def from_coco_results(
             row = (x, y, w, h, label, float(result["score"]))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"not usable: {error!r}",
+                f"not usable ({type(error).__name__}: {error})",
                 where=f"{where}[{i}]",
                 hint="needs image_id and category_id from the data set, bbox [x, y, w, h], score",
             ) from error

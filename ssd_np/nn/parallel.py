@@ -87,7 +87,8 @@ def one_blas_thread() -> Iterator[None]:
     global _blas_holders, _blas_limit
     with _blas:
         if _blas_holders == 0:
-            _blas_limit = _blas_controller().limit(limits=1, user_api="blas")
+            with _free_to_set():
+                _blas_limit = _blas_controller().limit(limits=1, user_api="blas")
         _blas_holders += 1
     try:
         yield
@@ -95,7 +96,29 @@ def one_blas_thread() -> Iterator[None]:
         with _blas:
             _blas_holders -= 1
             if _blas_holders == 0:
-                _blas_limit.restore_original_limits()
+                with _free_to_set():
+                    _blas_limit.restore_original_limits()
+
+
+@contextlib.contextmanager
+def _free_to_set() -> Iterator[None]:
+    """Inside, this thread may set OpenBLAS's threads, and afterwards any other thread may.
+
+    threadpoolctl 3.8 and later obey only the thread that set them first, silently: a limit taken in
+    one thread could not be given back in another.
+    """
+    clears = [
+        library.clear_controlling_thread
+        for library in _blas_controller().lib_controllers
+        if hasattr(library, "clear_controlling_thread")
+    ]
+    for clear in clears:
+        clear(force=True)
+    try:
+        yield
+    finally:
+        for clear in clears:
+            clear(force=True)
 
 
 @functools.cache

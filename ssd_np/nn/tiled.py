@@ -13,7 +13,7 @@ from ssd_np.nn.im2col import col2im_image, im2col_rows, output_size
 from ssd_np.nn.parallel import for_each, scratch, thread_count
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
-LEAST_ROWS = 512  # but no fewer rows: each product packs the whole kernel anew
+LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
 
 
 def convolve(
@@ -31,7 +31,7 @@ def convolve(
     _, ho, wo, _ = out.shape
     matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
-    tile_rows, tiles = row_tiles(len(pixels), len(matrix) * x.itemsize)
+    tile_rows, tiles = _tiles(len(pixels), len(matrix) * x.itemsize)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
 
     def job(tile: int, _worker: int) -> None:
@@ -53,7 +53,7 @@ def kernel_gradient(
     _, ho, wo, c_out = dout.shape
     pixels = dout.reshape(-1, c_out)
     row_length = kh * kw * x.shape[3]
-    tile_rows, tiles = row_tiles(len(pixels), row_length * x.itemsize, 2 * LEAST_ROWS)
+    tile_rows, tiles = _tiles(len(pixels), row_length * x.itemsize, size=2)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
     workers = min(thread_count(), tiles)
     sums = np.zeros((workers, row_length, c_out), x.dtype)
@@ -106,10 +106,10 @@ def flipped_kernel(w: np.ndarray) -> np.ndarray:
     return flipped
 
 
-def row_tiles(rows: int, row_bytes: int, least: int = LEAST_ROWS) -> tuple[int, int]:
-    """Rows of a tile and number of tiles: about TILE_BYTES each, equal shares for all threads."""
+def _tiles(rows: int, row_bytes: int, size: int = 1) -> tuple[int, int]:
+    """Rows of a tile, about size * TILE_BYTES, and number of tiles; equal shares for threads."""
     threads = thread_count()
-    tiles = -(-rows // max(least, TILE_BYTES // row_bytes))
+    tiles = -(-rows * min(row_bytes, LONG_ROW) // (size * TILE_BYTES))
     tiles = min(-(-tiles // threads) * threads, rows)
     tile_rows = -(-rows // tiles)
     return tile_rows, -(-rows // tile_rows)

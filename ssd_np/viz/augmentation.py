@@ -20,9 +20,7 @@ from ssd_np.viz.canvas import ORANGE, Out, canvas, draw_box, show_image
 Panel = tuple[str, np.ndarray, np.ndarray]  # caption, image (H, W, 3), boxes_corner (G, 4)
 
 
-def augmentation_figure(
-    sample: Sample, config: Config, rng: np.random.Generator, out: Out
-) -> None:
+def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator, out: Out) -> None:
     """What `augment` makes of a sample, step by step; the steps are drawn from `rng`."""
     history = augment(sample, config, rng)[3]
     strip_figure(replay(sample, history, config.input.mean), out)

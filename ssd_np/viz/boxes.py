@@ -105,15 +105,15 @@ def match_figure(
         figure.legend(handles=handles[::-1], loc="outside lower center", ncols=2, frameon=False)
 
 
-def detection_figure(
-    panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out
-) -> None:
+def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out) -> None:
     """Images side by side with boxes: (title, image (H, W, 3), boxes_corner (D, 4), a text each).
 
     An empty text draws its box thin, as one of a crowd.
     """
     with canvas(out, 4.2 * len(panels), 4.6) as figure:
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for axes, panel in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+        ):
             title, image, boxes, texts = panel
             show_image(axes, image)
             axes.set_title(title, fontsize=11)

@@ -131,14 +131,18 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
         tidy(ranks)
         left = np.zeros(2)
         for name, part, color, hatch in groups:
-            shares = 100 * np.array([pull[part].sum() / pull[known].sum(), part.sum() / known.sum()])
+            shares = 100 * np.array(
+                [pull[part].sum() / pull[known].sum(), part.sum() / known.sum()]
+            )
             bars.barh(
                 ("gradient", "boxes"), shares, left=left, color=color, hatch=hatch, ec="black",
                 lw=0.7, label=f"{name}: {part.sum():,}"
             )  # fmt: skip
             left += shares
         bars.set(xlabel="share in %", xlim=(0, 100))
-        figure.legend(*bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+        figure.legend(
+            *bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False
+        )
         bars.spines[["top", "right"]].set_visible(False)
 
 

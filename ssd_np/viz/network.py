@@ -28,7 +28,7 @@ def network_figure(config: Config, out: Out) -> None:
     """
     slabs = _slabs(config)
     right = slabs[-1][1] + slabs[-1][2]
-    with canvas(out, max(8.0, right * 0.36), 5) as figure:
+    with canvas(out, max(8.0, right * 0.27), 5) as figure:
         axes = figure.subplots()
         for name, x, width, size, channels in slabs:
             feature = next((m for m in config.feature_maps if m.name == name), None)
@@ -103,7 +103,9 @@ def receptive_field_figure(
             longest = box_shapes(feature_map, config.boxes.integer_sizes).max(axis=1)
             label = "default boxes: longer sides" if i == 0 else None
             axes.plot([i, i], [longest.min(), longest.max()], "-", color="black", lw=1)
-            axes.plot(np.full(len(longest), i), longest, "_", color="black", ms=16, mew=2, label=label)
+            axes.plot(
+                np.full(len(longest), i), longest, "_", color="black", ms=16, mew=2, label=label
+            )
         axes.axhline(config.input.size, color="black", lw=1, ls="--")
         axes.text(-0.45, config.input.size * 1.04, "side of the image", fontsize=9)
         axes.set(xticks=places, xticklabels=names, yscale="log", ylabel="pixels (log scale)")

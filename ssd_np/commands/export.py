@@ -1,0 +1,42 @@
+"""`ssd-np export`: weights for another program, and how to load them there."""
+
+import argparse
+
+from ssd_np.config import Config
+from ssd_np.model.weights import export_torchvision, load
+
+TORCHVISION_SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # SSD300's on COCO
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the file and prints the Python lines that read it."""
+    model = load(arguments.weights)
+    export_torchvision(arguments.out, model)
+    print(f"weights: {arguments.out}\nuse in Python, with torch and torchvision:\n")
+    print(torchvision_lines(arguments.out, model.config))
+    return 0
+
+
+def torchvision_lines(path: str, config: Config) -> str:
+    """Python lines that make torchvision's ssd300_vgg16 of the file; it takes images in [0, 1]."""
+    mean = [round(v / 255, 6) for v in config.input.mean]
+    std = [round(v / 255, 6) for v in config.input.std]
+    lines = [
+        "import numpy, torch, torchvision",
+        "model = torchvision.models.detection.ssd300_vgg16(weights=None, weights_backbone=None,",
+        f"    num_classes={config.num_classes}, image_mean={mean}, image_std={std})",
+        f"arrays = numpy.load({str(path)!r})",
+        "model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})",
+    ]
+    maps = config.feature_maps
+    sizes = [m.min_size for m in maps] + [maps[-1].max_size]
+    scales = [round(size / config.input.size, 6) for size in sizes]
+    if scales != list(TORCHVISION_SCALES):  # torchvision's model has COCO's default boxes
+        lines += [
+            "from torchvision.models.detection.anchor_utils import DefaultBoxGenerator",
+            "model.anchor_generator = DefaultBoxGenerator(",
+            f"    {[[int(r) if r == int(r) else r for r in m.aspect_ratios] for m in maps]},",
+            f"    scales={scales}, steps={[int(m.step) for m in maps]},",
+            f"    clip={config.boxes.clip != 'none'})",
+        ]
+    return "\n".join(lines)
