@@ -81,7 +81,7 @@ assert np.array_equal(dpicture[0, 3:6, 0:3, 0], kernel)  # d score / d pixel is 
 sample = ShapesDataset(seed=0, count=40)[3]
 gt = sample.truth.boxes_corner * 128
 middle = (gt[:, :2] + gt[:, 2:]) / 2
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 left.imshow(sample.image, extent=(0, 128, 128, 0))
 for line in range(0, 129, step):
     left.axhline(line, color="white", lw=1)
@@ -90,9 +90,9 @@ for cx, cy in middle:
     corner = (cx // step * step, cy // step * step)
     left.add_patch(plt.Rectangle(corner, step, step, fc="#E69F00", alpha=0.4))
 left.plot(*middle.T, "kx", ms=9, mew=2)
-left.set_title("cells that answer, and the centres that fall into them")
+left.set_title("objects and the cells that answer")
 right.imshow(scores[0, :, :, 0], cmap="gray")
-right.set_title("scores of the hand-made detector, cell by cell")
+right.set_title("scores of the hand-made detector")
 plt.show()
 
 # %%

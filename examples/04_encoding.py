@@ -63,7 +63,7 @@ variances = boxes[0, 4:]
 with_variances, without = targets.std(axis=0), (targets * variances).std(axis=0)
 print("spread without variances:", without.round(2), " with:", with_variances.round(2))
 
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 styles = ("-", "--", "-.", ":")
 for axes, values, title in (
     (panels[0], targets * variances, "offsets not divided by the variances"),

@@ -107,7 +107,7 @@ grey = photograph.mean(axis=2)[None, :, :, None]  # (1, 80, 80, 1)
 upright = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
 kernels = np.stack([upright, upright.T], axis=-1)[:, :, None, :]  # (3, 3, 1, 2)
 edges, _ = conv2d_forward(grey, kernels, np.zeros(2), pad=1)
-figure, panels = plt.subplots(1, 4, figsize=(11, 3))
+figure, panels = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 for axes, values, title in zip(
     panels,
     (photograph, edges[0, :, :, 0], edges[0, :, :, 1], times),

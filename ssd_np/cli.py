@@ -59,6 +59,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check_data(commands)
     _add_detect(commands)
     _add_config(commands)
+    _add_pretrain(commands)
+    _add_import(commands)
+    _add_export(commands)
+    _add_exercise(commands)
     return parser
 
 
@@ -103,6 +107,24 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--force", action="store_true", help="overwrite what --out holds")
     parser.add_argument("--seed", type=_whole, help="of weights, order and augmentation")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--base-weights",
+        metavar="FILE",
+        help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ...",
+    )
+    start.add_argument(
+        "--fine-tune",
+        metavar="WEIGHTS",
+        help="begin with this detector, its config and its box heads, and new class heads",
+    )
+    parser.add_argument(
+        "--freeze-base",
+        metavar="LAYER",
+        nargs="?",
+        const="",
+        help="do not train the base, or not up to this layer",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=_positive, help="batches (default: the config's)")
     length.add_argument("--epochs", type=_positive, help="passes over the data instead of steps")
@@ -196,6 +218,83 @@ def _add_config(commands) -> None:
     parser.add_argument(
         "config", metavar="CONFIG", nargs="?", help="preset or .json file; without one, the presets"
     )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--trace",
+        action="store_true",
+        help="print each layer's output, parameters, multiply-adds and receptive field instead",
+    )
+    what.add_argument(
+        "--dialects",
+        action="store_true",
+        help="print what the published implementations disagree about, and the keys that say so",
+    )
+
+
+def _add_pretrain(commands) -> None:
+    parser = _add_command(
+        commands,
+        "pretrain",
+        "train the base of a detector to tell single objects apart",
+        "ssd-np pretrain --data shapes --config small --out base.npz",
+    )
+    _add_data(parser, default="shapes")
+    parser.add_argument("--split", default="trainval", help="to train on (default: %(default)s)")
+    parser.add_argument(
+        "--eval-split", default="test", help="to count right answers on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--config", default="small", help="whose base: preset or .json file (default: %(default)s)"
+    )
+    parser.add_argument("--out", default="base.npz", help="file to write (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="overwrite --out")
+    parser.add_argument("--seed", type=_whole, help="of weights, order and augmentation")
+    parser.add_argument("--steps", type=_positive, help="batches of 16 crops (default: 2000)")
+
+
+def _add_import(commands) -> None:
+    parser = _add_command(
+        commands,
+        "import",
+        "make a weights file of a published PyTorch file, without PyTorch",
+        "ssd-np import ssd300_vgg16_coco.pth ssd300.npz",
+    )
+    parser.set_defaults(command="import_weights")  # `import` can be no module's name
+    parser.add_argument("file", metavar="FILE", help=".pth of torchvision or amdegroot, or export")
+    parser.add_argument("out", metavar="OUT", help=".npz to write")
+    parser.add_argument(
+        "--config",
+        help="preset or .json file (default: ssd300_coco for torchvision's names, ssd300_voc "
+        "for amdegroot's)",
+    )
+
+
+def _add_export(commands) -> None:
+    parser = _add_command(
+        commands,
+        "export",
+        "write weights of an SSD300 for another program, and say how to load them there",
+        "ssd-np export --to torchvision ssd300.npz for_torchvision.npz",
+    )
+    parser.add_argument("--to", required=True, choices=("torchvision",), help="whose names")
+    parser.add_argument("weights", metavar="WEIGHTS", help="file to read")
+    parser.add_argument("out", metavar="OUT", help=".npz to write")
+
+
+def _add_exercise(commands) -> None:
+    parser = _add_command(
+        commands,
+        "exercise",
+        "write a part of the library oneself, graded by the library's own tests",
+        "ssd-np exercise start match",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="the exercises, lesson by lesson")
+    start = actions.add_parser("start", help="make a file with the functions left blank")
+    start.add_argument("name", metavar="NAME", help="of an exercise, as `list` shows them")
+    start.add_argument("--out", metavar="FILE", help="to make (default: NAME.py)")
+    check = actions.add_parser("check", help="run the tests on the functions in a file")
+    check.add_argument("file", metavar="FILE", help="made by `start`")
 
 
 def _add_data(parser: argparse.ArgumentParser, default: str) -> None:

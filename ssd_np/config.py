@@ -18,6 +18,9 @@ from typing import Any, Literal
 from ssd_np.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "configs"
+# far above every published detector, and below what would fill the memory: a config may come with
+# somebody's weights
+MAX_SIDE, MAX_DEFAULT_BOXES = 8192, 1_000_000
 
 
 def _require(condition: bool, key: str, expected: str, got: Any) -> None:
@@ -48,7 +51,7 @@ class InputConfig:
     resize: Literal["antialias", "half_pixel"] = "antialias"
 
     def __post_init__(self) -> None:
-        _require(self.size >= 1, "size", "at least 1 pixel", self.size)
+        _require(1 <= self.size <= MAX_SIDE, "size", f"1 to {MAX_SIDE} pixels", self.size)
         _require(min(self.std) > 0, "std", "numbers above 0", self.std)
 
 
@@ -314,10 +317,11 @@ class TrainConfig:
     gamma: float = 0.1  # the learning rate is multiplied by it at each milestone
     clip_norm: float | None = 10.0  # largest norm of all gradients together
     validate_every: int = 0  # steps between two validations; 0: only at the end
+    checkpoint_every: int = 250  # steps between two writes of last.npz
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch_size"):
+        for key in ("steps", "batch_size", "checkpoint_every"):
             _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         for key in ("learning_rate", "gamma", "bias_multiplier"):
             _require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
@@ -345,7 +349,7 @@ class Config:
     base_end: str
     feature_maps: tuple[FeatureMapConfig, ...]
     head_kernel: int = 3
-    convolution: Literal["im2col", "plain"] = "im2col"
+    convolution: Literal["im2col", "winograd2", "winograd4", "plain"] = "im2col"
     boxes: DefaultBoxConfig = field(default_factory=DefaultBoxConfig)
     l2norm: L2NormConfig = field(default_factory=L2NormConfig)
     matching: MatchingConfig = field(default_factory=MatchingConfig)
@@ -373,6 +377,9 @@ class Config:
             actual = sizes[feature_map.name]
             expected = f"{actual}, the output of layer {feature_map.name!r}"
             _require(feature_map.size == actual, f"{key}.size", expected, feature_map.size)
+        boxes = sum(m.size**2 * m.boxes_per_cell for m in self.feature_maps)
+        few = boxes <= MAX_DEFAULT_BOXES
+        _require(few, "feature_maps", f"at most {MAX_DEFAULT_BOXES:,} default boxes", boxes)
         rest = order[previous + 1 :]
         _require(not rest, "layers", "no layer after the last feature map", rest)
         odd = self.head_kernel % 2 == 1 and self.head_kernel > 0

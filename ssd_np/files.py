@@ -6,6 +6,7 @@ file's name. Whoever reads finds the old file or the new one; a full disk leaves
 
 import contextlib
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # already renamed when all went well
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Takes away the temporary files of a process that was killed while it wrote to `folder`."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()

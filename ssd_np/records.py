@@ -34,13 +34,13 @@ class Truth:
     size: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        boxes = np.asarray(self.boxes_corner, np.float64).reshape(-1, 4)
+        boxes = _check_boxes(self.boxes_corner)
         count = len(boxes)
         width, height = (boxes[:, 2:] - boxes[:, :2]).T
         box_area = width * height * self.size[0] * self.size[1]
         columns = {
             "boxes_corner": boxes,
-            "labels": np.asarray(self.labels, np.int64).reshape(-1),
+            "labels": _check_labels(self.labels),
             "difficult": _flags(self.difficult, count),
             "crowd": _flags(self.crowd, count),
             "area": box_area if self.area is None else np.asarray(self.area, np.float64),
@@ -57,6 +57,31 @@ class Truth:
         return len(self.labels)
 
 
+def _check_boxes(boxes_corner: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(boxes_corner)
+    if boxes.size and (boxes.shape[-1] != 4 or boxes.dtype.kind not in "fiu"):
+        raise ShapeError(
+            f"Truth.boxes_corner is {boxes.shape} {boxes.dtype}", hint="expected numbers (G, 4)"
+        )
+    if boxes.size and np.abs(boxes).max() > 2:  # a box may stand out of its image, so not 1
+        raise ShapeError(
+            f"Truth.boxes_corner holds {np.abs(boxes).max():g}",
+            hint="boxes are fractions of the image; divide pixels by its width and height",
+        )
+    return boxes.astype(np.float64).reshape(-1, 4)
+
+
+def _check_labels(labels: np.ndarray) -> np.ndarray:
+    labels = np.asarray(labels).reshape(-1)
+    if labels.size and labels.dtype.kind not in "iu":
+        raise ShapeError(f"Truth.labels are {labels.dtype}", hint="classes are whole numbers")
+    if labels.size and labels.min() < 1:
+        raise ShapeError(
+            f"Truth.labels holds {labels.min()}", hint="classes count from 1, 0 is the background"
+        )
+    return labels.astype(np.int64)
+
+
 def _flags(values: np.ndarray | None, count: int) -> np.ndarray:
     return np.zeros(count, bool) if values is None else np.asarray(values, bool)
 
@@ -68,6 +93,17 @@ class Sample:
     image: np.ndarray
     truth: Truth
     name: str
+
+    def __post_init__(self) -> None:
+        shape, dtype = np.shape(self.image), getattr(self.image, "dtype", type(self.image).__name__)
+        if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
+            channels_first = len(shape) == 3 and shape[0] == 3 and dtype == np.uint8
+            hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)"
+            raise ShapeError(
+                f"its image is {shape} {dtype}, expected (H, W, 3) uint8",
+                where=self.name,
+                hint=hint if channels_first else "data.image.read_image reads files so",
+            )
 
 
 @dataclass(frozen=True)

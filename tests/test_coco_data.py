@@ -71,15 +71,14 @@ def test_boxes_without_area_are_left_out_and_reported(make):
 
 def test_an_image_without_its_file_is_left_out_with_its_objects(make):
     content = instances()
-    content["images"][0]["file_name"] = "x.png"
-    folder, path = make(content)
-    dataset, all_ids = CocoDataset(folder, path), [image["id"] for image in content["images"]]
-    assert dataset.image_ids == all_ids[1:] and len(dataset) == 2 == len(dataset.names)
-    gone = dataset.problems[0]
+    content["images"][1]["file_name"] = "x.png"
+    dataset = CocoDataset(*make(content))
+    assert dataset.image_ids == [30, 20] and dataset.names == ["c.png", "b.png"]
+    (gone,) = dataset.problems  # the box without area went with its image
     assert gone.left_out and gone.object_index is None and "x.png; the image is" in str(gone)
     whole = CocoDataset(*make(instances()))
-    for index in range(2):
-        kept, before = dataset.truth(index), whole.truth(index + 1)
+    for index, index_before in ((0, 0), (1, 2)):
+        kept, before = dataset.truth(index), whole.truth(index_before)
         assert np.array_equal(kept.boxes_corner, before.boxes_corner)
         assert dataset[index].truth is kept
     for image in content["images"]:

@@ -232,6 +232,9 @@ def test_the_classes_of_the_twelve_numbers():
             for t in truths]  # fmt: skip
     assert evaluate_coco(alone, dogs)["AP"] == pytest.approx(dog.ap, abs=1e-12)
     assert cat.ap != dog.ap
+    loose = [found([(0, 0, 100, 52)], [1], [0.9])], [truth([(0, 0, 100, 100)], [1])]  # IoU 0.52
+    (only, *_) = coco_result(*loose).classes
+    assert (only.ap50, only.ap, only.recall) == pytest.approx((1, 0.1, 0.1))
 
     lines = result.table().splitlines()
     assert lines[1].split() == ["cat", f"{cat.ap:.4f}", f"{cat.ap50:.4f}", f"{cat.recall:.4f}",

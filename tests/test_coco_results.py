@@ -41,7 +41,7 @@ def test_there_and_back():
         [(100, 333), (240, 320), (7, 5), (64, 64)],
         [11, "7", 42, 5],
         [3, 90, 17],
-    )  # noqa: E501
+    )
     detections = random_detections(3, sizes)
     results = json.loads(json.dumps(to_coco_results(detections, ids, sizes, categories)))
     assert {r["category_id"] for r in results} == set(categories)
@@ -142,6 +142,8 @@ def test_saved_detections_measure_the_same_and_equal_pycocotools(tmp_path, capsy
     instances = to_coco_instances(truths, dataset.names, [1, 2, 3], dataset.class_names)
     results, rng = json.loads(saved.read_text()), np.random.default_rng(0)
     assert len(results) > 100
+    for result in results:
+        result["score"] /= 4  # an untrained network is sure of itself
     for cell in instances["annotations"]:
         for _ in range(2):
             box = (np.array(cell["bbox"]) * rng.normal(1, 0.05, 4)).tolist()

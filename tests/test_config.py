@@ -55,7 +55,7 @@ WRONG = [
     (["input", "size"], "big", "input.size: expected a whole number"),
     (["input", "size"], 128.5, "input.size: expected a whole number"),
     (["input", "size"], True, "input.size: expected a whole number"),
-    (["input", "size"], 0, "input.size: expected at least 1 pixel"),
+    (["input", "size"], 0, "input.size: expected 1 to 8192 pixels"),
     (["input", "mean"], [1, 2], "input.mean: expected 3 values"),
     (["input", "std"], [1, 1, 0], "input.std: expected numbers above 0"),
     (["input", "mean"], [1, 2, float("nan")], "input.mean[2]: expected a finite number"),

@@ -54,6 +54,11 @@ def test_shapes_and_threshold():
     strict = dataclasses.replace(config.matching, threshold=0.99)
     strict = dataclasses.replace(config, matching=strict)
     assert coverage(boxes, strict).uncovered == 1.0
+    exact = float(np.median(coverage(boxes, config).best_iou))  # reached, so covered
+    matching = dataclasses.replace(config.matching, threshold=exact)
+    reached = coverage(boxes, dataclasses.replace(config, matching=matching))
+    assert reached.uncovered == 0.4 and reached.lines()[0].startswith("2 of 5 objects (40.0%)")
+    assert sum(round(count * share) for _, count, share, _ in reached.by_ratio) == 2
     nothing = coverage(np.empty((0, 4)), config)
     assert nothing.uncovered == 0.0 and nothing.by_size == [] and len(nothing.best_iou) == 0
 

@@ -62,3 +62,16 @@ def test_expand_and_crop_composed_are_expand_then_crop(seed):
     assert np.array_equal(seen_boxes, patch_boxes) and np.array_equal(seen_labels, patch_labels)
     for (name, drawn), (other, again) in zip(one, two, strict=True):
         assert name == other and all(np.array_equal(drawn[key], again[key]) for key in drawn)
+
+
+def test_views_are_counted_from_the_image_whatever_came_before():
+    """The same draws from a view elsewhere: the same result elsewhere, the same boxes in it."""
+    boxes, labels, shift = np.array([[0.2, 0.2, 0.7, 0.9]]), np.array([1]), np.array([7, -5, 7, -5])
+    view = np.array([0, 0, 80, 60])
+    for seed in range(10):
+        here, there = (np.random.default_rng(seed) for _ in range(2))
+        a, b = zoom_out(view, boxes, here, 4.0), zoom_out(view + shift, boxes, there, 4.0)
+        assert np.array_equal(a[0] + shift, b[0]) and np.array_equal(a[1], b[1])
+        a = zoom_in(view, boxes, labels, here, *CROP)
+        b = zoom_in(view + shift, boxes, labels, there, *CROP)
+        assert np.array_equal(a[0] + shift, b[0]) and np.array_equal(a[1], b[1])

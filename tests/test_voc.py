@@ -132,6 +132,14 @@ def test_image_file_by_id_or_by_filename(make):
     assert "c.xml" in message and "no image of the name 'c'" in message
 
 
+@pytest.mark.parametrize("extension", [".bmp", ".webp", ".tga", ".jp2", ".gif", ".ppm"])
+def test_any_format_that_pillow_reads(make, extension):
+    root = make({"a": xml_of([])}, extension=extension)
+    assert VOCDataset(root, "train")[0].image.shape == (50, 100, 3)
+    Image.new("RGB", (30, 20)).save(root / "JPEGImages" / "a.JPEG")  # of two files, the usual one
+    assert VOCDataset(root, "train")[0].image.shape == (20, 30, 3)
+
+
 def test_several_roots_and_splits(make):
     box = ("dog", 1, 1, 9, 9)
     one = make({"a": xml_of([box])}, "one", "train")

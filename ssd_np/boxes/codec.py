@@ -10,7 +10,7 @@ bring the four to a similar spread, about 1, so that no side of the box dominate
 
 import numpy as np
 
-from ssd_np.boxes.coords import check_boxes
+from ssd_np.boxes.coords import check_boxes, check_fractions
 from ssd_np.errors import DegenerateBox, ShapeError
 
 
@@ -23,7 +23,8 @@ def encode(gt_center: np.ndarray, default_boxes: np.ndarray) -> np.ndarray:
     >>> encode(np.array([[0.55, 0.48, 0.3, 0.2]]), d).round(4).tolist()
     [[2.0, -0.8, 0.9116, -1.1157]]
     """
-    gt_center = check_boxes(gt_center, "gt_center")
+    gt_center = check_fractions(gt_center, "gt_center")
+    _check_pairs(gt_center, default_boxes, "gt_center")
     center, size, variance_center, variance_size = _split(default_boxes)
     if gt_center.size and not (gt_center[..., 2:] > 0).all():
         row = np.argwhere(~(gt_center[..., 2:] > 0).all(axis=-1))[0]
@@ -45,6 +46,7 @@ def decode(
     `max_exponent` limits the logarithm of the size change before exp (torchvision: ln(1000 / 16)).
     """
     offsets = check_boxes(offsets, "offsets")
+    _check_pairs(offsets, default_boxes, "offsets")
     center, size, variance_center, variance_size = _split(default_boxes)
     exponent = offsets[..., 2:] * variance_size
     if max_exponent is not None:
@@ -71,6 +73,15 @@ def decode_backward(
     if max_exponent is not None:
         doffsets[..., 2:][offsets[..., 2:] * variance_size > max_exponent] = 0
     return doffsets
+
+
+def _check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> None:
+    shapes = boxes.shape[:-1], np.shape(default_boxes)[:-1]
+    if shapes[0][len(shapes[0]) - len(shapes[1]) :] != shapes[1]:
+        raise ShapeError(
+            f"{name} has shape {boxes.shape}, default_boxes {np.shape(default_boxes)}",
+            hint="one default box for each: (..., T, 4) and (T, 8)",
+        )
 
 
 def _split(default_boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -16,6 +16,19 @@ def check_boxes(boxes: np.ndarray, name: str) -> np.ndarray:
         raise ShapeError(
             f"{name} has shape {boxes.shape}", hint="boxes need four numbers in the last axis"
         )
+    if boxes.dtype.kind not in "fiu":
+        raise ShapeError(f"{name} is {boxes.dtype}", hint="boxes are numbers, float32 or float64")
+    return boxes
+
+
+def check_fractions(boxes: np.ndarray, name: str) -> np.ndarray:
+    """The same, for boxes that must be fractions of the image: pixels are refused."""
+    boxes = check_boxes(boxes, name)
+    if boxes.size and np.abs(boxes).max() > 2:  # a box may stand out of its image, so not 1
+        raise ShapeError(
+            f"{name} holds {np.abs(boxes).max():g}",
+            hint="boxes are fractions of the image; divide pixels by its width and height",
+        )
     return boxes
 
 

@@ -12,6 +12,7 @@ Matching has no gradient: it picks, and a small change of a box changes no pick.
 import numba
 import numpy as np
 
+from ssd_np.boxes.coords import check_fractions
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.errors import ConfigError
 
@@ -31,10 +32,8 @@ def match(
     lowest ground-truth index wins, then the lowest default box. An object that overlaps no default
     box at all stays unmatched.
     """
-    gt_corner, default_corner = (
-        np.asarray(gt_corner, np.float64),
-        np.asarray(default_corner, np.float64),
-    )
+    gt_corner = check_fractions(gt_corner, "gt_corner").astype(np.float64)
+    default_corner = check_fractions(default_corner, "default_corner").astype(np.float64)
     return match_iou(iou_matrix(gt_corner, default_corner), threshold, neutral_threshold)
 
 

@@ -6,7 +6,7 @@ The only place where matches become labels and offsets.
 import numpy as np
 
 from ssd_np.boxes.codec import encode
-from ssd_np.boxes.coords import center_to_corner, check_boxes, corner_to_center
+from ssd_np.boxes.coords import center_to_corner, check_fractions, corner_to_center
 from ssd_np.boxes.matching import NEUTRAL, match
 from ssd_np.errors import DegenerateBox, ShapeError
 
@@ -36,7 +36,7 @@ def make_targets(
 
 
 def _check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    gt_corner = check_boxes(gt_corner, "gt_corner").reshape(-1, 4)
+    gt_corner = check_fractions(gt_corner, "gt_corner").reshape(-1, 4)
     gt_labels = np.asarray(gt_labels)
     if gt_labels.shape != (len(gt_corner),):
         raise ShapeError(
@@ -45,14 +45,11 @@ def _check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarr
         )
     if not len(gt_corner):
         return gt_corner, gt_labels
+    if gt_labels.dtype.kind not in "iu":
+        raise ShapeError(f"gt_labels are {gt_labels.dtype}", hint="classes are whole numbers")
     if gt_labels.min() < 1:
         raise ShapeError(
             f"gt_labels holds {gt_labels.min()}", hint="classes count from 1, 0 is the background"
-        )
-    if np.abs(gt_corner).max() > 2:
-        raise ShapeError(
-            f"gt_corner holds {np.abs(gt_corner).max():g}",
-            hint="boxes are fractions of the image; divide pixels by its width and height",
         )
     flat = ~((gt_corner[:, 2:] > gt_corner[:, :2]).all(axis=1))  # catches NaN too
     if flat.any():

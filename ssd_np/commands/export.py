@@ -19,24 +19,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def torchvision_lines(path: str, config: Config) -> str:
     """Python lines that make torchvision's ssd300_vgg16 of the file; it takes images in [0, 1]."""
-    mean = [round(v / 255, 6) for v in config.input.mean]
-    std = [round(v / 255, 6) for v in config.input.std]
+    mean, std = (", ".join(f"{v / 255:.10g}" for v in values)
+                 for values in (config.input.mean, config.input.std))  # fmt: skip
     lines = [
         "import numpy, torch, torchvision",
         "model = torchvision.models.detection.ssd300_vgg16(weights=None, weights_backbone=None,",
-        f"    num_classes={config.num_classes}, image_mean={mean}, image_std={std})",
+        f"    num_classes={config.num_classes},",
+        f"    image_mean=[{mean}],",
+        f"    image_std=[{std}])",
         f"arrays = numpy.load({str(path)!r})",
         "model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})",
     ]
     maps = config.feature_maps
     sizes = [m.min_size for m in maps] + [maps[-1].max_size]
     scales = [round(size / config.input.size, 6) for size in sizes]
-    if scales != list(TORCHVISION_SCALES):  # torchvision's model has COCO's default boxes
+    sizes_clipped = config.boxes.clip == "sizes"
+    if scales != list(TORCHVISION_SCALES) or not sizes_clipped:  # what its model comes with
         lines += [
             "from torchvision.models.detection.anchor_utils import DefaultBoxGenerator",
             "model.anchor_generator = DefaultBoxGenerator(",
             f"    {[[int(r) if r == int(r) else r for r in m.aspect_ratios] for m in maps]},",
             f"    scales={scales}, steps={[int(m.step) for m in maps]},",
-            f"    clip={config.boxes.clip != 'none'})",
+            f"    clip={sizes_clipped})",
         ]
     return "\n".join(lines)

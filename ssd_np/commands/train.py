@@ -8,19 +8,21 @@ import json
 import math
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ssd_np.commands.datasets import describe, evaluation_data, training_data
 from ssd_np.commands.eval import evaluate_and_write
 from ssd_np.config import Config, config_to_json, load_config
-from ssd_np.errors import DataError, OutputError
+from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
+from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.train.trainer import Trainer
 
 # options that the config does not hold; a resumed run takes them from its run.json
-SETTINGS = ("data", "split", "val_split", "eval_split", "leave_out_difficult")
+SETTINGS = ("data", "split", "val_split", "eval_split", "leave_out_difficult", "freeze_base")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     data, strict = arguments.data, arguments.strict
     easy = arguments.leave_out_difficult
     dataset = training_data(data, arguments.split, seed, strict, keep_difficult=not easy)
+    start = {}
     if not arguments.resume:
+        config, start = _start(config, dataset.class_names, arguments)
         config = _adapt(config, dataset, seed, arguments)
     names = config.class_names
     # data that is missing should be missed before the training, not after it
@@ -44,19 +48,24 @@ def run(arguments: argparse.Namespace) -> int:
         print("note: it is evaluated on the images that it learns from", file=sys.stderr)
 
     out = Path(arguments.resume or _output_folder(arguments.out, config.name, arguments.force))
-    trainer = Trainer(SSD(config, seed), dataset, config.training, out, validation)
+    model = _network(config, seed, start, arguments)
+    trainer = Trainer(model, dataset, config.training, out, validation)
     if arguments.resume:
         trainer.resume()
         print(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
+        (out / "last.npz").unlink(missing_ok=True)  # of a run that --force gives up
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
         write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
         print(f"{len(dataset)} images, classes: {', '.join(names)}; results go to {out}")
     try:
         result = trainer.fit()
-    except KeyboardInterrupt:
-        print(f"saved; go on with: ssd-np train --resume {shlex.quote(str(out))}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(
+            f"{str(stop) or 'stopped'}; go on with: ssd-np train --resume {shlex.quote(str(out))}",
+            file=sys.stderr,
+        )
         raise
     print(
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
@@ -66,6 +75,35 @@ def run(arguments: argparse.Namespace) -> int:
     evaluate_and_write(load(weights), unseen, describe(data, arguments.eval_split), out)
     print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
     return 0
+
+
+def _start(config: Config, names: Sequence[str], arguments: argparse.Namespace) -> tuple:
+    """The config and the tensors that --base-weights or --fine-tune bring along."""
+    if arguments.fine_tune:
+        if arguments.config:
+            raise ConfigError("--fine-tune brings its own config", hint="leave --config out")
+        model = load(arguments.fine_tune, replace_heads=names)
+        return model.config, {name: p.value for name, p in model.parameters.items()}
+    if arguments.base_weights:
+        return read_base(arguments.base_weights, config)
+    if arguments.freeze_base is not None:
+        raise ConfigError(
+            "--freeze-base would freeze random weights",
+            hint="give a --base-weights file, or --fine-tune",
+        )
+    return config, {}
+
+
+def _network(config: Config, seed: int, start: dict, arguments: argparse.Namespace) -> SSD:
+    """The model to train, beginning with the tensors `start`, frozen as far as wished."""
+    model = SSD(config, seed)
+    if start:
+        where = arguments.base_weights or arguments.fine_tune
+        new = set_base(model, start, where)
+        print(f"begins with {where}" + (f"; not in it: {', '.join(new)}" if new else ""))
+    if arguments.freeze_base is not None:
+        model.freeze(arguments.freeze_base or config.base_end)
+    return model
 
 
 def _recall(arguments: argparse.Namespace) -> None:

@@ -62,6 +62,8 @@ def _opened(path: str | Path) -> Image.Image:
         raise DataError("not an image, or of a format Pillow does not know", str(path)) from error
     except Exception as error:
         raise _unreadable(path, error) from error
+    if picture.format == "EPS":  # Pillow would run another program on it
+        raise DataError("is PostScript, a program", str(path), "convert it to PNG first")
     width, height = picture.size
     if width * height > MAX_PIXELS:
         picture.close()
@@ -110,7 +112,9 @@ def resize(
                   to float32.
     """
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ShapeError(f"expected an image (H, W, 3), got {image.shape}")
+        channels_first = image.ndim == 3 and image.shape[0] == 3
+        hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)" if channels_first else ""
+        raise ShapeError(f"expected an image (H, W, 3), got {image.shape}", hint=hint)
     if method == "half_pixel":
         return _resize_half_pixel(image, height, width, box)
     if image.dtype != np.uint8:
@@ -161,7 +165,12 @@ def preprocess(image: np.ndarray, config: Config) -> np.ndarray:
     """An RGB image (H, W, 3) uint8 as the network sees it: (size, size, 3) float32.
 
     The image is warped to a square, then normalised. torchvision normalises first; since both steps
-    are linear and the bilinear weights of a pixel sum to 1, the result is the same.
+    linear and the bilinear weights of a pixel sum to 1, the result is the same.
     """
+    if image.dtype != np.uint8:
+        raise ShapeError(
+            f"the image is {image.dtype}, expected uint8 from 0 to 255",
+            hint="of values from 0 to 1 make (image * 255).astype(np.uint8)",
+        )
     size = config.input.size
     return normalise(resize(image, size, size, config.input.resize), config.input)

@@ -23,6 +23,7 @@ from ssd_np.boxes.coords import area, clip
 from ssd_np.data import coco, voc
 from ssd_np.data.image import read_image, read_size
 from ssd_np.data.voc import Problem
+from ssd_np.data.voc_annotation import parse_annotation
 from ssd_np.errors import DataError
 
 SMALL, LARGE = 32**2, 96**2  # square pixels; COCO's limits of small, medium and large objects
@@ -147,7 +148,7 @@ def check_voc(
             report.add("duplicate image", "kept", xml, f"{times} times in the split")
     for name, xml, by_stem in tqdm(files, "check", unit="image", disable=None, leave=False):
         try:
-            annotation = voc.parse_annotation(xml)
+            annotation = parse_annotation(xml)
         except DataError as error:
             report.add("annotation", "left out", error.where or xml, error.what)
             continue

@@ -6,21 +6,21 @@ clipped to [0, 1], for all four sides alike. The development kit's "+1" on width
 
 from __future__ import annotations
 
-import math
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ssd_np.boxes.coords import clip
 from ssd_np.data.image import read_image, read_size
+from ssd_np.data.voc_annotation import Annotation, parse_annotation
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+PREFERRED = (".jpg", ".jpeg", ".png")  # of several files with one stem; all others come last
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,6 @@ class Problem:
     def __str__(self) -> str:
         place = "" if self.object_index is None else f": object {self.object_index} ({self.name})"
         return f"{self.file}{place}: {self.what}"
-
-
-@dataclass(frozen=True)
-class VOCObject:
-    """An object as the XML has it: (xmin, ymin, xmax, ymax) in pixels counted from 1."""
-
-    name: str
-    pixels: tuple[float, float, float, float]
-    difficult: bool
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """One XML file. `size` is (height, width), or None where the file does not tell."""
-
-    filename: str
-    size: tuple[int, int] | None
-    objects: tuple[VOCObject, ...]
 
 
 class VOCDataset:
@@ -216,75 +198,18 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder), hint="VOC keeps its images there")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS]
-    # of several files with one stem the first extension wins, so it is entered last
-    files.sort(key=lambda path: -EXTENSIONS.index(path.suffix.lower()))
-    return {path.stem: path for path in files}
+    known = Image.registered_extensions()  # of all formats that Pillow reads or writes
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
+    found: dict[str, Path] = {}
+    for ending in PREFERRED:
+        for path in files:
+            if path.suffix.lower() == ending:
+                found.setdefault(path.stem, path)
+    for path in files:
+        found.setdefault(path.stem, path)
+    return found
 
 
 def find_image(name: str, filename: str, by_stem: dict[str, Path]) -> Path | None:
     """The image of id `name`: by the id, else by the annotation's <filename> (extensions vary)."""
     return by_stem.get(name) or by_stem.get(Path(filename).stem)
-
-
-# --- the annotation ------------------------------------------------------------------------------
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses document types: entities can expand a small file to fill the memory."""
-
-    def doctype(self, *_: object) -> None:
-        raise DataError("XML with a DOCTYPE is refused", hint="remove the <!DOCTYPE ...> line")
-
-
-def parse_annotation(path: Path) -> Annotation:
-    """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError("no such annotation file", where=str(path)) from error
-    except OSError as error:
-        raise DataError(f"annotation can not be read: {error}", where=str(path)) from error
-    try:
-        parser = ElementTree.XMLParser(target=_NoDoctype())
-        root = ElementTree.fromstring(data, parser)
-    except DataError as error:
-        raise DataError(error.what, str(path), error.hint) from error
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encoding
-        raise DataError(f"XML can not be parsed: {error}", where=str(path)) from error
-    objects = tuple(
-        _parse_object(node, f"{path}: object {i}") for i, node in enumerate(root.findall("object"))
-    )
-    return Annotation(_text(root, "filename"), _parse_size(root), objects)
-
-
-def _text(node: ElementTree.Element, tag: str) -> str:
-    return (node.findtext(tag) or "").strip()
-
-
-def _parse_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    try:
-        height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
-    except ValueError:
-        return None
-    return height, width
-
-
-def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
-    name = _text(node, "name")
-    if not name:
-        raise DataError("object without a <name>", where=where)
-    where = f"{where} ({name})"
-    pixels = tuple(_coordinate(node, key, where) for key in ("xmin", "ymin", "xmax", "ymax"))
-    return VOCObject(name, pixels, _text(node, "difficult") == "1")
-
-
-def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:
-    text = _text(node, f"bndbox/{key}")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"<{key}> of its <bndbox> is {text!r}, expected a number", where=where)
-    return value

@@ -234,6 +234,12 @@ def common_class_names(
                     where=where,
                     hint=f"labels count from 1 to the number of class names, {len(names)}",
                 )
+        if len(found) and np.abs(found.boxes_corner).max() > 2:
+            raise ShapeError(
+                f"boxes_corner of a detection holds {np.abs(found.boxes_corner).max():g}",
+                where=where,
+                hint="boxes are fractions of the image; divide pixels by its width and height",
+            )
         boxes_and_scores = (found.boxes_corner, found.scores, truth.boxes_corner)
         if not all(np.all(np.isfinite(values)) for values in boxes_and_scores):
             raise NotFinite("a box or a score is NaN or infinite", where=where)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
@@ -62,15 +64,55 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError."""
+    """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError.
+
+    Nothing is allocated before it is known to lie in the file: `numpy.load` would believe what an
+    array's header says. Nothing is unpacked to the disk, so a member's name can lead nowhere.
+    """
     try:
-        _check_sizes(path)
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise WeightsError("no such file", where=str(path)) from error
-    except Exception as error:  # zip, zlib and struct raise many kinds
+        if not Path(path).is_file():  # a device or a pipe has no size to check against
+            what = "is not a file" if Path(path).exists() else "no such file"
+            raise WeightsError(what, where=str(path))
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, Path(path).stat().st_size)
+            return {name: _array(archive.read(member)) for name, member in members.items()}
+    except WeightsError:
+        raise
+    except Exception as error:  # zip, struct, NumPy's and Python's parsers raise many kinds
         raise WeightsError(f"damaged or not an .npz file ({error})", where=str(path)) from error
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The members by array name; stored as they are, they claim no more than the file holds."""
+    claimed = sum(member.file_size for member in archive.infolist())
+    if claimed > size:
+        raise ValueError(f"claims {claimed} bytes, is {size} long")
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name!r} is compressed; numpy.savez writes what is read here")
+        if name in members:
+            raise ValueError(f"{name!r} occurs twice")
+        members[name] = member
+    return members
+
+
+def _array(raw: bytes) -> np.ndarray:
+    """The array in the bytes of a `.npy` file, whose header must tell their number exactly."""
+    stream = io.BytesIO(raw)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"an array of .npy version {version}")
+    shape, fortran_order, dtype = readers[version](stream)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"an array of type {dtype}")  # an object would be a pickle
+    # Python's product, which does not overflow
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(raw) - stream.tell():
+        raise ValueError(f"an array {shape} {dtype} in {len(raw)} bytes")
+    flat = np.frombuffer(raw, dtype, offset=stream.tell()).copy()  # (count,), to be written to
+    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
@@ -81,12 +123,3 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data if array.size else b"")
     return digest.hexdigest()
-
-
-def _check_sizes(path: str | Path) -> None:
-    """Archives are stored uncompressed: members that claim more than the file holds are refused."""
-    size = Path(path).stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        claimed = sum(member.file_size for member in archive.infolist())
-    if claimed > size:
-        raise ValueError(f"claims {claimed} bytes, is {size} long")

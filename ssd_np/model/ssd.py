@@ -109,6 +109,13 @@ class SSD:
         """Gradients of the outputs -> `Parameter.grad` of all that learns; dimages if asked for."""
         if self.heads[0].cache is None:
             raise ShapeError("backward needs forward(images, training=True) first")
+        rows = (len(self.heads[0].cache[0]), len(self.default_boxes))  # (N, T)
+        expected = (*rows, self.config.num_classes), (*rows, 4)
+        if (dlogits.shape, doffsets.shape) != expected:
+            raise ShapeError(
+                f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
+                f"{expected[0]} and {expected[1]}"
+            )
         with self._turn, one_blas_thread():
             dx, last = None, dlogits.shape[1]  # dx: gradient of a map from the stage behind it
             for i in reversed(range(len(self.stages))):

@@ -30,6 +30,7 @@ from ssd_np.model.published import (
 )
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
+from ssd_np.model.trace import trace
 
 OPTIMISER = "velocity/"  # prefix of arrays that belong to training only
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -56,13 +57,24 @@ def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
     header, arrays = read_archive(path)
     # a training's checkpoint is a weights file with the optimiser's arrays beside
     arrays = {name: a for name, a in arrays.items() if not name.startswith(OPTIMISER)}
-    model = SSD(config_of(header, str(path)))
     if header.get("base"):
         raise WeightsError(
             "holds a pretrained base, not a detector",
             where=str(path),
             hint="train from it: ssd-np train --base-weights FILE",
         )
+    config = config_of(header, str(path))
+    needed, there = (
+        sum(row.parameters for row in trace(config)),
+        sum(a.size for a in arrays.values()),
+    )
+    if needed != there:  # before a network of absurd size is built
+        raise WeightsError(
+            f"holds {there:,} numbers, its config needs {needed:,}",
+            where=str(path),
+            hint="the file does not belong to this config",
+        )
+    model = SSD(config)
     set_parameters(model, arrays, str(path))
     if replace_heads is None:
         return model

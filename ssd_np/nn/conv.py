@@ -13,10 +13,10 @@ im2col this is one matrix product, and so are its gradients:
 import numpy as np
 
 from ssd_np.errors import ShapeError
-from ssd_np.nn import tiled
+from ssd_np.nn import tiled, winograd
 from ssd_np.nn.im2col import col2im_plain, im2col_plain
 
-ALGORITHMS = ("im2col", "plain")
+ALGORITHMS = ("im2col", "plain", "winograd2", "winograd4")
 
 
 def conv2d_forward(
@@ -33,7 +33,8 @@ def conv2d_forward(
 ) -> tuple[np.ndarray, tuple]:
     """x (N, H, W, C), w (kh, kw, C, Co), b (Co,) -> out (N, Ho, Wo, Co) and the cache for backward.
 
-    algorithm: "plain", the three lines above in NumPy, or "im2col", the same in tiles on threads.
+    algorithm: "plain", the three lines above in NumPy; "im2col", the same in tiles on threads;
+    "winograd2" and "winograd4", fewer multiplications where the shape allows it, else im2col.
     relu=True applies max(0, .) to the result on the way; backward then wants the gradient after
     `relu_backward`. `out` receives the result, if given. Raises ShapeError when shapes, types or
     layouts do not fit.
@@ -48,7 +49,10 @@ def conv2d_forward(
             np.maximum(out, 0, out=out)
     else:
         x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-        tiled.convolve(x, w, b, stride, pad, dilation, relu, out)
+        if size := _winograd_size(algorithm, w, stride, dilation):
+            winograd.convolve(x, w, b, pad, relu, size, out)
+        else:
+            tiled.convolve(x, w, b, stride, pad, dilation, relu, out)
     return out, (x, w, stride, pad, dilation, algorithm)
 
 
@@ -84,11 +88,22 @@ def conv2d_backward(
             dx[...] = col2im_plain(dcols, x.shape, w.shape[:2], stride, pad, dilation)
         return dx, dw, db
     dout = np.ascontiguousarray(dout)
-    if kernel_gradient:
+    size = _winograd_size(algorithm, w, stride, dilation)
+    if kernel_gradient and size:
+        dw, db = winograd.kernel_gradient(dout, x, pad, size)
+    elif kernel_gradient:
         dw, db = tiled.kernel_gradient(dout, x, w.shape[:2], stride, pad, dilation)
-    if input_gradient:
+    if input_gradient and size and pad <= 2:
+        winograd.input_gradient(dout, w, pad, size, dx)
+    elif input_gradient:
         tiled.input_gradient(dout, w, stride, pad, dilation, dx)
     return dx, dw, db
+
+
+def _winograd_size(algorithm: str, w: np.ndarray, stride: int, dilation: int) -> int:
+    """Side of Winograd's output tiles, or 0 for im2col."""
+    size = {"winograd2": 2, "winograd4": 4}.get(algorithm, 0)
+    return size if winograd.applies(w.shape, stride, dilation) else 0
 
 
 def _memory(given: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -128,19 +128,20 @@ def _blas_controller() -> ThreadpoolController:
 
 class _Scratch(threading.local):
     def __init__(self) -> None:
-        self.memory = np.empty(0, np.uint8)
+        self.memory: dict[str, np.ndarray] = {}
 
 
 _scratch = _Scratch()
 
 
-def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array of this thread, valid until the thread's next call of `scratch`.
+def scratch(shape: tuple[int, ...], dtype: np.dtype, name: str = "tile") -> np.ndarray:
+    """An uninitialised array of this thread, valid until its next call with the same name.
 
     Kept between calls: fresh memory costs a page fault for each 4 KiB.
     """
     dtype = np.dtype(dtype)
     size = dtype.itemsize * int(np.prod(shape))
-    if _scratch.memory.nbytes < size:
-        _scratch.memory = np.empty(size, np.uint8)
-    return _scratch.memory[:size].view(dtype).reshape(shape)
+    memory = _scratch.memory.get(name)
+    if memory is None or memory.nbytes < size:
+        memory = _scratch.memory[name] = np.empty(size, np.uint8)
+    return memory[:size].view(dtype).reshape(shape)

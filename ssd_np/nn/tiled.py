@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from ssd_np.nn.im2col import col2im_image, im2col_rows, output_size
-from ssd_np.nn.parallel import for_each, scratch, thread_count
+from ssd_np.nn.parallel import for_each, scratch, shares, thread_count
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
@@ -65,7 +65,7 @@ def kernel_gradient(
         cols = _windows(x, first, last, geometry)
         np.matmul(cols.T, pixels[first:last], out=one_tile[worker])
         sums[worker] += one_tile[worker]
-        add_rows(pixels[first:last], db[worker])
+        _add_rows(pixels[first:last], db[worker])
 
     for_each(job, tiles)
     return sums.sum(axis=0).reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
@@ -147,8 +147,20 @@ def _bias_kernel(rows, b, relu):  # (P, Co) in place
                 rows[i, j] += b[j]
 
 
+def column_sums(rows: np.ndarray) -> np.ndarray:
+    """(P, Co) -> (Co,), each thread its share of the rows."""
+    bounds = shares(len(rows), least=256)
+    sums = np.zeros((len(bounds) - 1, rows.shape[1]), rows.dtype)
+
+    def job(share: int, _worker: int) -> None:
+        _add_rows(rows[bounds[share] : bounds[share + 1]], sums[share])
+
+    for_each(job, len(sums))
+    return sums.sum(axis=0)
+
+
 @numba.njit(nogil=True, cache=True)
-def add_rows(rows, total):  # (P, Co) added up into (Co,)
+def _add_rows(rows, total):  # (P, Co) added up into (Co,)
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             total[j] += rows[i, j]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssd_np.config import config_to_json
 from ssd_np.errors import WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import OPTIMISER, set_parameters
+from ssd_np.model.weights import OPTIMISER, config_of, set_parameters
 from ssd_np.train.sgd import SGD
 
 
@@ -38,16 +39,41 @@ def save_checkpoint(path: str | Path, model: SSD, optimiser: SGD, progress: Prog
 
 def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
     """Sets the model's parameters and the optimiser's velocities; returns the progress."""
+    if not Path(path).exists():
+        raise WeightsError(
+            "no such checkpoint: the training was stopped before its first step",
+            where=str(path),
+            hint="start it again, with --force",
+        )
     header, arrays = read_archive(path)
-    if header.get("config") != config_to_json(model.config):
+    if config_of(header, str(path)) != model.config:
         raise WeightsError("was made with another config", where=str(path))
     if "progress" not in header:
         raise WeightsError("is no checkpoint but a weights file", where=str(path))
+    progress = _read_progress(header["progress"], str(path))
     weights = {n: a for n, a in arrays.items() if not n.startswith(OPTIMISER)}
     velocity = {n.removeprefix(OPTIMISER): arrays[n] for n in arrays.keys() - weights.keys()}
     if velocity.keys() != optimiser.velocity.keys():
         raise WeightsError("was made with other layers frozen", where=str(path))
+    for name, array in velocity.items():
+        own = optimiser.velocity[name]
+        if (array.shape, array.dtype) != (own.shape, own.dtype):
+            raise WeightsError(
+                f"is {array.shape} {array.dtype}, the training needs {own.shape} {own.dtype}",
+                where=f"{path}: {OPTIMISER}{name}",
+            )
     set_parameters(model, weights, str(path))
     for name, array in velocity.items():
         optimiser.velocity[name][...] = array
-    return Progress(**header["progress"])
+    return progress
+
+
+def _read_progress(values: Any, where: str) -> Progress:
+    """The counters from the header, whoever wrote it."""
+    fields = dataclasses.asdict(Progress())
+    sound = isinstance(values, dict) and values.keys() == fields.keys()
+    sound = sound and type(values["step"]) is int and values["step"] >= 0
+    scores = [values[name] for name in fields if name != "step"] if sound else []
+    if not sound or not all(score is None or isinstance(score, float) for score in scores):
+        raise WeightsError(f"its progress is {values!r}", where=where, hint=f"expected {fields}")
+    return Progress(**values)

@@ -28,6 +28,9 @@ from ssd_np.records import Sample, Truth
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 
+PRETRAINING = TrainConfig(
+    steps=2000, batch_size=16, learning_rate=0.01, schedule="cosine", warmup_steps=50
+)
 CONTEXT = 1.25  # side of a crop over that of the object's box
 SMOOTHING = 0.98  # of the running averages shown
 
@@ -131,7 +134,9 @@ def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier
     if len(crops) == 0:
         raise DataError("the data set shows no object", hint="pretraining needs objects")
     model = Classifier(config, training.seed)
-    optimiser = SGD(model.parameters, training.momentum, training.weight_decay)
+    optimiser = SGD(
+        model.parameters, training.momentum, training.weight_decay, training.bias_multiplier
+    )
     average = None
     with Batches(crops, config, training.batch_size, training.seed) as batches:
         stream = iter(batches)

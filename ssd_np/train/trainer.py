@@ -3,16 +3,21 @@
     for each batch:  forward -> loss -> backward -> SGD
 
 A step's batch and augmentation follow from the seed and the step's number alone. The output folder
-gets `log.csv` (a line a step), `loss.png`, `last.npz` and `best.npz`.
+gets `log.csv` (a line a step), `loss.png`, `last.npz` and `best.npz`. Ctrl-C and a batch system's
+SIGTERM end the training after the step in hand, for in the middle of it half the weights are new.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +28,10 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.labels import label_map
-from ssd_np.errors import DataError, NotFinite
+from ssd_np.errors import DataError, NotFinite, OutputError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
-from ssd_np.files import write_atomically
+from ssd_np.files import remove_leftovers, write_atomically
 from ssd_np.loss.multibox import MultiboxLoss, multibox_loss
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
@@ -38,7 +43,6 @@ from ssd_np.viz.figures import loss_curve
 
 COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
            "gradient_norm", "images_per_second")  # fmt: skip
-CHECKPOINT_EVERY = 250  # steps between two writes of last.npz
 SMOOTHING = 0.98  # of the running average of the loss
 
 
@@ -79,25 +83,24 @@ class Trainer:
         )
         self.progress = Progress()
         self.rows: list[tuple] = []  # of the log
+        self._stop = False
 
     def resume(self) -> None:
         """Goes on from the folder's last.npz; the log's lines after it are taken back.
 
-        Without a last.npz the training was stopped before its first checkpoint: it starts again.
+        Raises WeightsError if there is none, or one of another training; DataError if the log does
+        not belong to it.
         """
-        if not (self.out_dir / "last.npz").is_file():
-            return
         self.progress = load_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser)
-        try:
-            with open(self.out_dir / "log.csv", newline="", encoding="utf-8") as file:
-                rows = list(csv.reader(file))[1:]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"can not be read: {error}", str(self.out_dir / "log.csv")) from error
-        self.rows = [tuple(row) for row in rows[: self.progress.step]]
+        self.rows = read_log(self.out_dir / "log.csv", self.progress.step)
+        remove_leftovers(self.out_dir)
 
     def fit(self) -> TrainResult:
-        """Trains to the last step. Ctrl-C saves last.npz first."""
+        """Trains to the last step. Ctrl-C saves last.npz after the step in hand, then raises
+        KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         config, start = self.config, time.perf_counter()
+        if self.progress.step == 0:
+            self.save()  # the weights it begins with: a stop before the next save is no loss
         batches = Batches(
             self.dataset,
             self.model.config,
@@ -107,6 +110,7 @@ class Trainer:
             prepare=self.targets,
         )
         with (
+            self._stopping(),
             batches,
             tqdm(
                 total=config.steps,
@@ -116,14 +120,13 @@ class Trainer:
                 disable=None,
             ) as bar,
         ):
-            try:
-                stream = iter(batches)
-                while self.progress.step < config.steps:
-                    self._step(next(stream), bar)
-                    self._after_step()
-            except KeyboardInterrupt:
-                self.save()
-                raise
+            stream = iter(batches)
+            while self.progress.step < config.steps:
+                self._step(next(stream), bar)
+                self._after_step()
+                if self._stop:
+                    self.save()
+                    raise KeyboardInterrupt(f"saved after step {self.progress.step}")
         self.save()
         seconds = time.perf_counter() - start
         return TrainResult(
@@ -132,6 +135,26 @@ class Trainer:
             self.progress.loss_average,
             batches.seconds_waited / seconds,
         )
+
+    @contextlib.contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Inside, the first SIGINT or SIGTERM asks for a stop, the second one stops."""
+
+        def ask(_number: int, _frame: object) -> None:
+            if self._stop:
+                raise KeyboardInterrupt("stopped in the middle of a step")
+            self._stop = True
+
+        self._stop = False
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python sends signals to the main thread only
+            return
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def targets(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Labels (N, T) and offsets (N, T, 4) of a batch; runs in the loader's threads."""
@@ -220,7 +243,7 @@ class Trainer:
         step, every = self.progress.step, self.config.validate_every
         if step == self.config.steps or (every and step % every == 0):
             self._keep_best()
-        if step % CHECKPOINT_EVERY == 0:
+        if step % self.config.checkpoint_every == 0:
             self.save()
 
     def _keep_best(self) -> None:
@@ -229,11 +252,13 @@ class Trainer:
             detections, truths = detect_dataset(self.model, self.validation)
             score = evaluate_voc(detections, truths).mean_ap
         if self.progress.best_score is None or score > self.progress.best_score:
+            self._check_before_writing()
             self.progress.best_score = float(score)
             save(self.out_dir / "best.npz", self.model)
 
     def save(self) -> None:
         """Writes last.npz, log.csv and loss.png."""
+        self._check_before_writing()
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
         write_atomically(self.out_dir / "log.csv", text.getvalue())
@@ -241,3 +266,39 @@ class Trainer:
         if self.rows:
             columns = zip(COLUMNS, np.array(self.rows, np.float64).T, strict=True)
             loss_curve(dict(columns), self.out_dir / "loss.png")
+
+    def _check_before_writing(self) -> None:
+        """A good file is only ever replaced by a good one, and in the folder where it was."""
+        step = self.progress.step
+        for name, parameter in self.model.parameters.items():
+            if not np.isfinite(parameter.value).all():
+                raise NotFinite(
+                    f"parameter {name} is not finite",
+                    where=f"after step {step}",
+                    hint="the files hold the last good weights; lower the learning rate",
+                )
+        # made anew it would lack what --resume needs
+        if step > 0 and not self.out_dir.is_dir():
+            raise OutputError(
+                f"the folder of this training has vanished after step {step}",
+                where=str(self.out_dir),
+                hint="go on from where it is now: ssd-np train --resume FOLDER",
+            )
+
+
+def read_log(path: Path, steps: int) -> list[tuple]:
+    """The lines of the first `steps` steps of a log.csv; DataError if they are not all there."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [tuple(row) for row in list(csv.reader(file))[1 : steps + 1]]
+        numbers = np.array(rows, np.float64).reshape(len(rows), -1)  # (steps, columns)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"can not be read: {error}", where=str(path)) from error
+    if len(rows) < steps or (steps and numbers.shape[1] != len(COLUMNS)):
+        what = f"has {len(rows)} whole lines, the checkpoint beside it is of step {steps}"
+        raise DataError(
+            what, where=str(path), hint="both are written together: take a copy of both"
+        )
+    if not np.array_equal(numbers[:, 0], np.arange(steps)):
+        raise DataError("does not count its steps 0, 1, 2, ...", where=str(path))
+    return rows

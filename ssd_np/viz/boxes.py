@@ -86,7 +86,7 @@ def match_figure(
     matched = match(gt_corner, corner, threshold, neutral_threshold)  # (T,)
     best = match(gt_corner, corner, threshold=np.inf) >= 0  # no IoU reaches it: only rule one
     groups = (
-        ("neutral", np.flatnonzero(matched == NEUTRAL)[:MOST_BOXES], GREY, ":", 1.2),
+        ("neutral", np.flatnonzero(matched == NEUTRAL)[:MOST_BOXES], GREY, ":", 1.8),
         (f"IoU of at least {threshold:g}", np.flatnonzero((matched >= 0) & ~best), ORANGE, "--", 2),
         ("best of its object", np.flatnonzero(best), BLUE, "-", 2.6),
     )
@@ -118,6 +118,6 @@ def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]]
             show_image(axes, image)
             axes.set_title(title, fontsize=11)
             for box, text in zip(boxes, texts, strict=True):
-                draw_box(axes, box, ORANGE if text else VERMILION, width=2.4 if text else 0.8)
+                draw_box(axes, box, ORANGE if text else VERMILION, width=2.4 if text else 1.2)
                 if text:
                     axes.text(*box[:2], text, fontsize=9, va="bottom", backgroundcolor=ORANGE)

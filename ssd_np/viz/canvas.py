@@ -25,7 +25,7 @@ from ssd_np.viz.draw import OKABE_ITO
 
 COLORS = [tuple(c / 255 for c in color) for color in OKABE_ITO]
 ORANGE, SKY, GREEN, YELLOW, VERMILION, BLUE, PURPLE = COLORS
-GREY = (0.6, 0.6, 0.6)
+GREY = (0.55, 0.55, 0.55)
 
 Out = str | Path | Figure  # a file to write, or a figure to draw on
 

@@ -37,7 +37,7 @@ def network_figure(config: Config, out: Out) -> None:
             axes.add_patch(Rectangle((x, -height / 2), width, height, fc=color, ec="black", lw=0.7))
             if name == "image" or feature:
                 text = f"{name}\n{size} × {size}\n× {channels}"
-                axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=9)
+                axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=11)
             if feature:
                 _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes)
         boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
@@ -46,9 +46,9 @@ def network_figure(config: Config, out: Out) -> None:
         box = Rectangle((first, HEAD + 1.7), right - first, 0.9, fc="white", ec="black")
         axes.add_patch(box)
         middle = first + (right - first) / 2
-        axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=10)
+        axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=12)
         note = "blue: convolution   grey: pooling   orange: feature map, with its heads above"
-        axes.text(middle, -5.4, note, ha="center", va="top", fontsize=9)
+        axes.text(middle, -5.4, note, ha="center", va="top", fontsize=11)
         axes.set(xlim=(first - 1.3, right + 1.3), ylim=(-6, HEAD + 3))
         axes.axis("off")
 
@@ -76,7 +76,7 @@ def _draw_head(axes: Axes, x: float, top: float, feature_map, classes: int) -> N
     norm = "L2Norm\n" if feature_map.l2norm_scale is not None else ""
     text = f"{norm}3 × 3 conv\n{feature_map.boxes_per_cell} × ({classes} + 4)"
     style = {"boxstyle": "round", "fc": "white", "ec": BLUE}
-    axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=8, bbox=style)
+    axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=9.5, bbox=style)
 
 
 # --- what a cell sees ----------------------------------------------------------------------------

@@ -1,0 +1,165 @@
+"""
+07. The base network
+====================
+
+Before a detector can say what is where, it must see: edges, corners, textures, parts. That is the
+work of the *base network*, a stack of convolutions and poolings. SSD reads its maps at several
+depths: early maps are fine and see little, late maps are coarse and see much (paper, figure 2).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ssd_np.boxes.targets import make_targets
+from ssd_np.config import ConvLayer, load_config
+from ssd_np.data.image import preprocess
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.loss.multibox import multibox_loss
+from ssd_np.model.receptive_field import ReceptiveField, receptive_fields
+from ssd_np.model.weights import load
+from ssd_np.train.sgd import SGD
+from ssd_np.viz.network import feature_map_figure, receptive_field_figure
+
+# %%
+# How far does a cell see? By hand
+# --------------------------------
+# A cell of a 3 x 3 convolution sees 3 pixels. Put a second one on top: its outer taps see one
+# pixel further on each side, so 5. Now a pooling of 2 with stride 2: it sees one more, 6, and its
+# cells are 2 pixels apart. From here on every step counts double: another 3 x 3 convolution adds
+# 2 * 2 = 4: 10.
+
+field = ReceptiveField(size=1, stride=1, center=0.5)  # a pixel sees itself
+sizes = []
+for kernel, stride in ((3, 1), (3, 1), (2, 2), (3, 1)):
+    field = field.through(kernel, stride, pad=0)
+    sizes.append(field.size)
+print("receptive fields:", sizes)
+assert sizes == [3, 5, 6, 10]
+
+# %%
+# The library's function does this for a whole config. SSD300's conv4_3 sees 92 pixels, its heads
+# 108. In fc7 it is 420, more than the image: 192 of them come from one layer, the dilated fc6.
+# Below, the figure sets the fields of the heads against the boxes that they must judge.
+
+fields = receptive_fields(load_config("ssd300_voc"))
+assert (fields["conv4_3"].size, fields["head_conv4_3"].size, fields["fc7"].size) == (92, 108, 420)
+
+# %%
+# Feature maps
+# ------------
+# Run a trained network on a picture and look at what its maps hold. Early channels follow edges
+# and colours; late ones light up where an object of a certain kind is. ``stage`` is the part of
+# the base from one feature map to the next.
+
+model = load("shapes")
+config = model.config
+sample = ShapesDataset(seed=5, count=20)[2]
+x = preprocess(sample.image, config)[None]  # (1, 128, 128, 3)
+maps = []
+for stage, feature_map in zip(model.stages, config.feature_maps, strict=True):
+    x = stage.forward(x)
+    maps.append((feature_map.name, x[0]))
+    print(f"{feature_map.name}: {x.shape[1:]}")
+feature_map_figure(sample.image, maps, plt.figure())
+plt.show()
+
+# %%
+# The field, measured by the gradient
+# -----------------------------------
+# d cell / d pixel is not 0 just where the cell sees the pixel. So we ask a middle cell of each
+# map for its gradient at the image: forward, then a 1 at that cell, then backward. Nothing
+# outside the theoretical field may come out. What is inside is no square, but a bell: the middle
+# counts most. As a measure of its width take the square that holds 95 % of the sum of squares.
+
+
+def gradient_at_image(index: int) -> np.ndarray:
+    """|d cell / d pixel|, summed over colours, for a middle cell of map `index`: (H, W)."""
+    out = preprocess(sample.image, config)[None]
+    for stage in model.stages[: index + 1]:
+        out = stage.forward(out, training=True)
+    gradient = np.zeros_like(out)
+    gradient[0, out.shape[1] // 2, out.shape[2] // 2] = 1
+    for stage in model.stages[: index + 1][::-1]:
+        gradient = stage.backward(gradient)
+    return np.abs(gradient[0]).sum(axis=-1)
+
+
+measured, inside = {}, {}
+own = receptive_fields(config)
+figure, panels = plt.subplots(1, len(maps), figsize=(9, 3.4), layout="constrained")
+for i, feature_map in enumerate(config.feature_maps):
+    gradient = gradient_at_image(i)
+    f = own[feature_map.name]
+    centre = f.center + feature_map.size // 2 * f.stride  # pixels, of the cell's field
+    away = np.abs(np.arange(128) + 0.5 - centre)
+    distance = np.maximum(away[:, None], away[None, :])  # (H, W)
+    inside[feature_map.name] = not gradient[distance > f.size / 2].any()
+    order = np.argsort(distance, axis=None)
+    share = np.cumsum(gradient.ravel()[order] ** 2) / np.sum(gradient**2)
+    measured[feature_map.name] = 2 * distance.ravel()[order][np.searchsorted(share, 0.95)]
+    panels[i].imshow(np.sqrt(gradient), cmap="gray")
+    corner = centre - f.size / 2 - 0.5
+    panels[i].add_patch(
+        plt.Rectangle((corner, corner), f.size, f.size, fill=False, ec="#E69F00", lw=2)
+    )
+    panels[i].set(
+        title=f"{feature_map.name}: field {f.size}, used {measured[feature_map.name]:.0f}"
+    )
+    panels[i].set(xticks=[], yticks=[], xlim=(0, 127), ylim=(127, 0))
+plt.show()
+
+# %%
+# Are the fields large enough for the boxes? A head can not judge an object it does not see.
+
+receptive_field_figure(config, plt.figure(), measured)
+plt.show()
+
+# %%
+# Pretrained and frozen
+# ---------------------
+# Seeing is useful for any task, so a base is rarely trained from nothing. Here, a detector of two
+# other classes starts from the base of the shapes detector. Its first layers are frozen: they
+# keep what they know, and backward stops above them, which saves time. The library: ``load(...,
+# replace_heads=...)``, ``freeze``.
+
+tuned = load("shapes", replace_heads=["round", "angular"])
+convolutions = [layer.name for layer in config.layers if isinstance(layer, ConvLayer)]
+tuned.freeze(up_to=convolutions[2])
+frozen = {name for name, p in tuned.parameters.items() if not p.trainable}
+print("frozen:", sorted(frozen))
+
+before = {name: p.value.copy() for name, p in tuned.parameters.items()}
+labels, offsets = make_targets(
+    sample.truth.boxes_corner, np.minimum(sample.truth.labels, 2), tuned.default_boxes
+)
+image = preprocess(sample.image, tuned.config)[None]
+logits, predicted = tuned.forward(image, training=True)
+loss = multibox_loss(logits, predicted, labels[None], offsets[None])
+tuned.backward(loss.dlogits, loss.doffsets)
+SGD(tuned.parameters, weight_decay=5e-4).step(rate=0.01)
+moved = {n for n, p in tuned.parameters.items() if not np.array_equal(p.value, before[n])}
+assert moved.isdisjoint(frozen) and f"{convolutions[3]}.weight" in moved
+
+# %%
+# What goes wrong: the base is there, its eyes are not
+# ----------------------------------------------------
+# A base expects images prepared as in its own training: RGB in this order, this mean taken away.
+# Feed the pixels 0..255 as they are. The shapes stay the same, no error, and the map becomes
+# another one. How alike are the right map and the wrong one? The cosine is 1 for equal
+# directions.
+
+raw = sample.image[None].astype(np.float32)
+slip, right = model.stages[0].forward(raw), maps[0][1]
+cosine = float(np.sum(slip[0] * right) / np.linalg.norm(slip[0]) / np.linalg.norm(right))
+times = float(np.abs(slip).mean() / np.abs(right).mean())
+print(f"map of raw pixels: {times:.0f} times larger, cosine {cosine:.2f}")
+
+# %%
+# The remedy: mean and scale are stored with the weights, in the config inside the file.
+
+# %%
+# What to remember
+
+assert all(inside.values())  # no pixel outside the theoretical field has a gradient
+assert all(measured[name] < own[name].size for name in measured)
+assert times > 3 and cosine < 0.95

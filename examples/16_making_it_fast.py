@@ -1,0 +1,174 @@
+"""
+16. Making it fast
+==================
+
+A detector that takes a minute for a picture teaches nothing to anybody. Three ideas make the
+convolutions of this library fast: cut the work into tiles that fit the cache, give the tiles to
+threads, and (Winograd's idea) compute the same numbers with fewer multiplications.
+"""
+
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ssd_np.config import load_config
+from ssd_np.gradcheck import relative_error
+from ssd_np.model.trace import trace
+from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.nn.parallel import thread_count
+from ssd_np.nn.tiled import TILE_BYTES
+
+# %%
+# Where the time goes
+# -------------------
+# Count the multiply-adds of every layer of SSD300: 31 billion in all. A core does some 30 to 100
+# billion a second if it is well fed. Nineteen twentieths of the work is the base, and half of that its
+# beginning, where the maps are large.
+
+rows = [row for row in trace(load_config("ssd300_voc")) if row.multiply_adds]
+total = sum(row.multiply_adds for row in rows)
+largest = sorted(rows, key=lambda row: -row.multiply_adds)[:12][::-1]
+figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+axes.barh(
+    [row.name for row in largest], [row.multiply_adds / 1e9 for row in largest], color="#0072B2"
+)
+axes.set(
+    xlabel="billions of multiply-adds",
+    title=f"the 12 costliest layers of {total / 1e9:.0f} billion",
+)
+plt.show()
+
+# %%
+# Tiles
+# -----
+# im2col (lesson 05) makes one matrix product of a convolution. But look at the size of that
+# matrix for conv1_2: 300 * 300 pixels, each a row of 3 * 3 * 64 numbers of 4 bytes. 207
+# megabytes, written to memory and read back, for an image of one.
+#
+# So never build it whole. Lay out some rows, 6 megabytes of them, multiply, throw them away, take
+# the next. The numbers are the same; memory and time are not.
+
+whole = 300 * 300 * 3 * 3 * 64 * 4
+print(f"im2col of conv1_2: {whole / 1e6:.0f} MB, in {-(-whole // TILE_BYTES)} tiles of 6 MB")
+assert whole == 207_360_000
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal((1, 150, 150, 32), dtype=np.float32)
+w = rng.standard_normal((3, 3, 32, 32), dtype=np.float32) * 0.1
+b = np.zeros(32, np.float32)
+results = {}
+for algorithm in ("plain", "im2col"):
+    conv2d_forward(x, w, b, pad=1, algorithm=algorithm)  # compiles, warms up
+    start = time.perf_counter()
+    results[algorithm], cache = conv2d_forward(x, w, b, pad=1, algorithm=algorithm)
+    print(f"{algorithm:7} {1000 * (time.perf_counter() - start):6.1f} ms")
+difference = relative_error(results["plain"], results["im2col"])
+print(f"largest difference: {difference:.1e}")
+
+# %%
+# Threads
+# -------
+# Tiles do not depend on each other, so each thread takes some: with two threads, thread 0 takes
+# tiles 0, 2, 4 and thread 1 takes 1, 3, 5. Always, by a fixed rule. "Whoever is free takes the
+# next" would be a bit faster and would spoil something: in floating point, the order of a sum
+# matters.
+
+order = (
+    np.float32(1e8) + np.float32(1) - np.float32(1e8),
+    np.float32(1e8) - np.float32(1e8) + np.float32(1),
+)
+print("1e8 + 1 - 1e8 =", order[0], " and 1e8 - 1e8 + 1 =", order[1])
+assert order == (0, 1)
+
+# %%
+# With the fixed rule, two runs of a training give the same bits. Test it on the gradient of a
+# kernel, a sum over all pixels. (SSD_NP_THREADS=1 in the environment sets the number of threads.)
+
+print("threads:", thread_count())
+upstream = rng.standard_normal(results["im2col"].shape, dtype=np.float32)
+first, second = (conv2d_backward(upstream, cache)[1] for _ in range(2))
+assert np.array_equal(first, second)
+
+# %%
+# Winograd by hand: two answers, four multiplications
+# ---------------------------------------------------
+# A kernel of 3 over 4 numbers gives 2 answers: y0 = d0 g0 + d1 g1 + d2 g2, y1 = d1 g0 + d2 g1 +
+# d3 g2. Six multiplications. Winograd (1980; for networks: Lavin and Gray 2016) needs four::
+#
+#     m1 = (d0 - d2) g0                    m2 = (d1 + d2) (g0 + g1 + g2) / 2
+#     m4 = (d1 - d3) g2                    m3 = (d2 - d1) (g0 - g1 + g2) / 2
+#     y0 = m1 + m2 + m3                    y1 = m2 - m3 - m4
+#
+# With d = 1 2 3 4 and g = 1 0 2 the long way gives y0 = 1 + 0 + 6 = 7 and y1 = 2 + 0 + 8 = 10.
+# The short way: m1 = -2, m2 = 5 * 1.5 = 7.5, m3 = 1 * 1.5 = 1.5, m4 = -2 * 2 = -4. So y0 = -2 +
+# 7.5 + 1.5 = 7 and y1 = 7.5 - 1.5 + 4 = 10.
+#
+# The sums of g are made once for a kernel, those of d once for all output channels. What is left,
+# again and again, are the four products. In matrices: y = A ((G g) * (B d)).
+
+B = np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+A = np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]])
+d, g = np.array([1.0, 2, 3, 4]), np.array([1.0, 0, 2])
+products = (G @ g) * (B @ d)
+print("products:", products, " answers:", A @ products)
+assert products.tolist() == [-2, 7.5, 1.5, -4] and (A @ products).tolist() == [7, 10]
+
+# %%
+# In two dimensions, do it for rows and for columns: 4 x 4 pixels, 2 x 2 answers, 16 products
+# instead of 36, that is 2.25 times fewer. Tiles of 6 x 6 give 4 x 4 answers with 36 products
+# instead of 144: 4 times.
+
+pixels, kernel = rng.standard_normal((4, 4)), rng.standard_normal((3, 3))
+answers = A @ ((G @ kernel @ G.T) * (B @ pixels @ B.T)) @ A.T  # (2, 2)
+expected, cache = conv2d_forward(pixels[None, :, :, None], kernel[:, :, None, None], np.zeros(1))
+assert np.allclose(answers, expected[0, :, :, 0])
+
+# %%
+# The gradient
+# ------------
+# Each step is a matrix; going back, take them transposed and in reverse order: from the answers'
+# gradient through A, through the products, and through B to the pixels, or through G to the
+# kernel.
+
+dy = rng.standard_normal((2, 2))
+dproducts = A.T @ dy @ A  # (4, 4)
+dpixels = B.T @ (dproducts * (G @ kernel @ G.T)) @ B
+dkernel = G.T @ (dproducts * (B @ pixels @ B.T)) @ G
+dx, dw, _ = conv2d_backward(dy[None, :, :, None], cache)
+assert np.allclose(dpixels, dx[0, :, :, 0]) and np.allclose(dkernel, dw[:, :, 0, 0])
+
+# %%
+# What goes wrong: cleverness costs digits
+# ----------------------------------------
+# Larger tiles, fewer products - why stop? Because their matrices hold larger numbers (F(4,3) has
+# 4 and 5, and 1/24), and sums of large numbers with opposite signs lose digits. The error in
+# float32:
+
+B4 = np.array([[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+               [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])  # fmt: skip
+G4 = np.array([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+A4 = np.array(
+    [[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+)
+error = {}
+for name, (a, gg, bb) in {"F(2,3)": (A, G, B), "F(4,3)": (A4, G4, B4)}.items():
+    d = rng.standard_normal((3000, bb.shape[1]))
+    exact = np.stack([d[:, i : i + 3] @ g for i in range(len(a))], axis=1)
+    small = [m.astype(np.float32) for m in (a, gg, bb, d, g)]
+    quick = ((small[1] @ small[4]) * (small[3] @ small[2].T)) @ small[0].T
+    error[name] = relative_error(quick.astype(np.float64), exact)
+    print(f"{name}: {error[name]:.1e}")
+
+# %%
+# The other trap is too many helpers. NumPy's matrix product has threads of its own; eight of
+# ours, each calling eight of those, are 64 on eight cores, and all wait for each other. The
+# library holds NumPy's matrix product to one thread while its own are at work.
+
+# %%
+# What to remember
+
+assert difference < 1e-5  # tiles change no result but in the last digits
+assert error["F(2,3)"] < error["F(4,3)"] < 1e-4
+assert total > 31e9

@@ -1,0 +1,88 @@
+"""One annotation file of Pascal VOC: XML, checked as far as it can be without the image."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd_np.errors import DataError
+
+
+@dataclass(frozen=True)
+class VOCObject:
+    """An object as the XML has it: (xmin, ymin, xmax, ymax) in pixels counted from 1."""
+
+    name: str
+    pixels: tuple[float, float, float, float]
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One XML file. `size` is (height, width), or None where the file does not tell."""
+
+    filename: str
+    size: tuple[int, int] | None
+    objects: tuple[VOCObject, ...]
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Refuses document types: entities can expand a small file to fill the memory."""
+
+    def doctype(self, *_: object) -> None:
+        raise DataError("XML with a DOCTYPE is refused", hint="remove the <!DOCTYPE ...> line")
+
+
+def parse_annotation(path: Path) -> Annotation:
+    """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError("no such annotation file", where=str(path)) from error
+    except OSError as error:
+        raise DataError(f"annotation can not be read: {error}", where=str(path)) from error
+    try:
+        parser = ElementTree.XMLParser(target=_NoDoctype())
+        root = ElementTree.fromstring(data, parser)
+    except DataError as error:
+        raise DataError(error.what, str(path), error.hint) from error
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encoding
+        raise DataError(f"XML can not be parsed: {error}", where=str(path)) from error
+    objects = tuple(
+        _parse_object(node, f"{path}: object {i}") for i, node in enumerate(root.findall("object"))
+    )
+    return Annotation(_text(root, "filename"), _parse_size(root), objects)
+
+
+def _text(node: ElementTree.Element, tag: str) -> str:
+    return (node.findtext(tag) or "").strip()
+
+
+def _parse_size(root: ElementTree.Element) -> tuple[int, int] | None:
+    try:
+        height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
+    except ValueError:
+        return None
+    return height, width
+
+
+def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
+    name = _text(node, "name")
+    if not name:
+        raise DataError("object without a <name>", where=where)
+    where = f"{where} ({name})"
+    pixels = tuple(_coordinate(node, key, where) for key in ("xmin", "ymin", "xmax", "ymax"))
+    return VOCObject(name, pixels, _text(node, "difficult") == "1")
+
+
+def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:
+    text = _text(node, f"bndbox/{key}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"<{key}> of its <bndbox> is {text!r}, expected a number", where=where)
+    return value

@@ -1,0 +1,144 @@
+"""What a student reads: which test failed, for which input, what was expected and what came."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd_np.exercises.calls import Call, Calls, different, same
+from ssd_np.exercises.catalog import Exercise
+
+SHOWN = 3  # failures told in full; the others by name
+MOST_NUMBERS = 60  # of an array that are printed
+WIDTH = 96
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """One failed test: its name as a sentence, where it stands, what went wrong, line by line."""
+
+    title: str
+    where: str
+    lines: tuple[str, ...]
+    unwritten: str = ""  # the message of the blank, if the function is not written yet
+
+
+def explain_failure(item: Any, excinfo: Any, calls: Calls, path: Path) -> Failure:
+    """Made of a failed test `item` and its exception, a pytest.ExceptionInfo."""
+    name, _, case = item.name.removeprefix("test_").partition("[")
+    title = name.replace("_", " ") + (f" [{case}" if case else "")
+    where = f"{item.location[0]}:{item.location[1] + 1}"
+    if isinstance(excinfo.value, NotImplementedError):
+        return Failure(title, where, (), str(excinfo.value))
+    lines = [textwrap.dedent(item.obj.__doc__).strip()] if item.obj.__doc__ else []
+    wrong = calls.first_wrong()
+    if wrong is not None:
+        lines += describe_call(wrong, path)
+    else:
+        lines += ["the test says:", *excinfo.exconly(tryshort=True).splitlines()[:12]]
+    return Failure(title, where, tuple(lines))
+
+
+def describe_call(call: Call, path: Path) -> list[str]:
+    """The input, what came, what was expected, and where they part."""
+    lines = [f"{call.library.__name__} was called with"]
+    for name, value in call.arguments.items():
+        lines += _labelled(f"  {name} = ", show(value))
+    if call.changed:
+        return [*lines, f"it wrote to its input {', '.join(call.changed)}; work on a copy"]
+    if isinstance(call.got, Exception):
+        steps = traceback.extract_tb(call.got.__traceback__)
+        own = [step for step in steps if Path(step.filename) == path]
+        place = f", line {own[-1].lineno}: {own[-1].line}" if own else ""
+        lines += [f"it raised {type(call.got).__name__}: {call.got}{place}"]
+        return lines + _labelled("expected  ", show(call.expected))
+    got, expected, part = _first_part(call.got, call.expected)
+    if part:
+        lines.append(f"{part} differs:")
+    lines += _labelled("expected  ", show(expected))
+    lines += _labelled("got       ", show(got))
+    return lines + _first_difference(got, expected)
+
+
+def _first_part(got: Any, expected: Any) -> tuple[Any, Any, str]:
+    """Of results with several parts the first that differs, and its name."""
+    if isinstance(got, tuple) and isinstance(expected, tuple) and len(got) == len(expected):
+        for i, (a, b) in enumerate(zip(got, expected, strict=True)):
+            if not same(a, b):
+                return a, b, f"result {i + 1} of {len(got)}"
+    if dataclasses.is_dataclass(expected) and type(got) is type(expected):
+        for field in dataclasses.fields(expected):
+            a, b = getattr(got, field.name), getattr(expected, field.name)
+            if not same(a, b):
+                return a, b, f".{field.name}"
+    return got, expected, ""
+
+
+def _first_difference(got: Any, expected: Any) -> list[str]:
+    if not (isinstance(got, np.ndarray) and isinstance(expected, np.ndarray)):
+        return []
+    if got.shape != expected.shape:
+        return [f"the shape is {got.shape}, expected {expected.shape}"]
+    if got.dtype != expected.dtype:
+        return [f"the type is {got.dtype}, expected {expected.dtype}"]
+    places = np.argwhere(different(got, expected))
+    if not len(places) or got.size <= 1:
+        return []
+    place = tuple(places[0].tolist())
+    number = f"{len(places)} of {got.size} numbers differ"
+    first = f"first at {list(place)}: expected {expected[place]:.6g}, got {got[place]:.6g}"
+    return [f"{number}, {first}"]
+
+
+def show(value: Any) -> str:
+    """A value in a few lines."""
+    if isinstance(value, np.ndarray):
+        if value.size > MOST_NUMBERS:
+            return f"array {value.shape} {value.dtype}"
+        numbers = np.array2string(
+            value, precision=4, suppress_small=True, separator=", ", max_line_width=WIDTH
+        )
+        return numbers + ("" if value.size else f" of shape {value.shape}")
+    if isinstance(value, tuple | list):
+        return "(" + ", ".join(show(v) for v in value) + ")"
+    if isinstance(value, Exception):
+        return f"{type(value).__name__}: {value}"
+    return textwrap.shorten(repr(value), 300)
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    first, *rest = text.splitlines()
+    return [label + first, *(" " * len(label) + line for line in rest)]
+
+
+def write_report(
+    terminal: Any, exercise: Exercise, failures: list[Failure], passed: int
+) -> None:
+    """To pytest's terminal: green if all passed, else the first failures and the names of all."""
+    terminal.ensure_newline()
+    name, total = exercise.name, passed + len(failures)
+    if not failures:
+        terminal.write_line(f"{name}: all {total} tests pass. Well done.", green=True)
+        return
+    written = [failure for failure in failures if not failure.unwritten]
+    blank = sorted({failure.unwritten for failure in failures} - {""})
+    terminal.write_line(f"{name}: {len(failures)} of {total} tests fail", red=True)
+    for message in blank:
+        terminal.write_line(f"  {message}")
+    for failure in written[:SHOWN]:
+        terminal.write_line("")
+        terminal.write_line(f"{failure.title}   ({failure.where})", bold=True)
+        for line in "\n".join(failure.lines).splitlines():
+            terminal.write_line(f"  {line}")
+    if written[SHOWN:]:
+        terminal.write_line("")
+        terminal.write_line("also failing:")
+        for failure in written[SHOWN : 4 * SHOWN]:
+            terminal.write_line(f"  {failure.title}")
+        if written[4 * SHOWN :]:
+            terminal.write_line(f"  and {len(written) - 4 * SHOWN} more")

@@ -1,0 +1,78 @@
+"""The table of dialects: every key and value is one of the config's, and it is what is applied."""
+
+import dataclasses
+import typing
+
+import pytest
+
+from ssd_np.cli import main
+from ssd_np.config import DecodingConfig, config_from_json, config_to_json, load_config
+from ssd_np.dialects import CHOICES, dialect_table, implementations, in_dialect, with_value
+from ssd_np.errors import ConfigError
+
+CONFIG = load_config("ssd300_voc")
+PAIRS = [(c.key, value) for c in CHOICES for value, _ in c.values]
+
+
+@pytest.mark.parametrize("key, value", PAIRS, ids=[f"{key}-{value}" for key, value in PAIRS])
+def test_each_value_is_accepted_by_the_config(key, value):
+    section, field = key.split(".")
+    changed = with_value(CONFIG, key, value)
+    assert getattr(getattr(changed, section), field) == value
+    assert config_from_json(config_to_json(changed)) == changed  # the reader checks types, too
+
+
+@pytest.mark.parametrize(
+    "key", ["boxes.clip", "l2norm.form", "loss.mining", "decoding.clip", "input.resize"]
+)
+def test_all_values_of_a_named_choice_are_in_the_table(key):
+    section, field = key.split(".")
+    kind = type(getattr(CONFIG, section))
+    values = typing.get_args(typing.get_type_hints(kind)[field])
+    (choice,) = (c for c in CHOICES if c.key == key)
+    assert {value for value, _ in choice.values} == set(values)
+
+
+def test_what_implementations_disagree_about_is_there():
+    keys = {choice.key for choice in CHOICES}
+    assert keys >= {"boxes.clip", "boxes.integer_sizes", "matching.neutral_threshold",
+                    "loss.mining", "decoding.clip", "decoding.max_exponent", "l2norm.form",
+                    "l2norm.eps"}  # fmt: skip
+
+
+def test_nobody_makes_a_choice_twice_and_two_make_all():
+    for choice in CHOICES:
+        for name in implementations():
+            assert len(choice.of(name)) <= 1, (choice.key, name)
+        for name in ("caffe", "torchvision"):
+            assert len(choice.of(name)) == 1, (choice.key, name)
+
+
+@pytest.mark.parametrize("name", ["ssd300_voc", "ssd300_coco", "ssd512_voc", "ssd512_coco"])
+def test_the_published_presets_speak_caffe(name):
+    assert in_dialect(load_config(name), "caffe") == load_config(name)
+
+
+def test_a_dialect_changes_what_the_table_says_and_no_more():
+    changed = in_dialect(CONFIG, "socret360")
+    assert changed.loss.mining == "batch" and changed.matching.neutral_threshold == 0.3
+    assert changed.decoding == dataclasses.replace(DecodingConfig(), top_k=10)
+    assert changed.boxes.clip == "none"  # not in the table for this one
+    assert changed.layers == CONFIG.layers and changed.feature_maps == CONFIG.feature_maps
+
+
+def test_an_unknown_dialect_is_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"no dialect 'yolo' \(known: amdegroot, caffe"):
+        in_dialect(CONFIG, "yolo")
+
+
+def test_the_printed_table_has_every_key_value_and_name(capsys):
+    assert main(["config", "--dialects"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == dialect_table() + "\n"
+    assert "boxes.clip: " in printed
+    assert '    "sizes"                         torchvision\n' in printed
+    for choice in CHOICES:
+        assert f"{choice.key}: " in printed
+    for name in implementations():
+        assert name in printed

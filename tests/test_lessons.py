@@ -1,0 +1,67 @@
+"""The lessons run from the first line to the last; their own assertions are what is tested.
+
+`pytest -m lesson03` runs one. With NUMBA_DISABLE_JIT=1 the first six must run too, so that a
+debugger can step into every kernel.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LESSONS = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*.py"))
+NUMBERS = [path.name[:2] for path in LESSONS]
+MARKED = [
+    pytest.param(path, marks=getattr(pytest.mark, f"lesson{path.name[:2]}"), id=path.stem)
+    for path in LESSONS
+]
+
+
+def run(path, folder, **environment):
+    # no output but what the lesson prints, no window, nothing left beside it
+    environment = {**os.environ, "MPLBACKEND": "Agg", "MPLCONFIGDIR": str(folder), **environment}
+    return subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", str(path)],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("path", MARKED)
+def test_lesson_runs(path, tmp_path):
+    done = run(path, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout  # it tells something
+    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("path", MARKED[:6])
+def test_lesson_runs_without_compilation(path, tmp_path):
+    done = run(path, tmp_path, NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_there_are_sixteen_in_order():
+    assert [f"{k:02}" for k in range(1, 17)] == NUMBERS
+
+
+@pytest.mark.parametrize("path", MARKED)
+def test_lesson_is_built_as_the_gallery_and_the_reader_expect(path):
+    source = path.read_text(encoding="utf-8")
+    title, line, *_ = ast.get_docstring(ast.parse(source)).splitlines()
+    assert title.startswith(f"{path.name[:2]}. ") and line == "=" * len(title)
+    assert source.count("# %%\n") >= 5  # cells
+    assert "plt.show()" in source  # a picture
+    assert "What goes wrong" in source
+    last = source[source.rindex("# %%") :]
+    assert "assert " in last  # what is to be remembered is asserted at the end
+    for heading, rule in re.findall(r"^# ([^\n]+)\n# (-{4,})$", source, re.M):
+        assert len(heading) == len(rule), f"{path.name}: the line under {heading!r}"

@@ -1,0 +1,152 @@
+"""Winograd's convolution against its definition, the plain one, numeric gradients and float64."""
+
+import numpy as np
+import pytest
+
+from ssd_np.gradcheck import numeric_gradient, relative_error
+from ssd_np.nn import winograd
+from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+
+SIZES = [2, 4]
+ALGORITHMS = ["winograd2", "winograd4"]
+# (images, height, width), channels in and out, pad: ragged tiles, one tile, more channels than
+# lanes, several tiles a group of lanes, no and much padding
+SHAPES = [
+    ((2, 8, 8), 8, 8, 1),
+    ((1, 7, 9), 16, 24, 1),
+    ((3, 5, 6), 9, 11, 0),
+    ((1, 3, 3), 8, 8, 0),
+    ((1, 1, 1), 8, 9, 1),
+    ((2, 6, 5), 70, 130, 2),
+    ((1, 4, 4), 8, 8, 3),
+]
+
+
+def draw(rng, shape, c, c_out, dtype=np.float64):
+    x = rng.standard_normal((*shape, c)).astype(dtype)
+    w = rng.standard_normal((3, 3, c, c_out)).astype(dtype)
+    return x, w, rng.standard_normal(c_out).astype(dtype)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_matrices_convolve_one_dimension(size, rng):
+    """A.T [(G g) * (B.T d)] on its own: y_i = d_i g_0 + d_i+1 g_1 + d_i+2 g_2."""
+    bt, g, at = winograd.MATRICES[size]
+    d, taps = rng.standard_normal(size + 2), rng.standard_normal(3)
+    np.testing.assert_allclose(at @ ((g @ taps) * (bt @ d)), np.correlate(d, taps), atol=1e-12)
+
+
+def test_f23_by_hand():
+    """The docstring's example: four products for y = (1*1 + 2*2 + 3*0, 2*1 + 3*2 + 4*0)."""
+    bt, g, at = winograd.MATRICES[2]
+    products = (g @ [1.0, 2.0, 0.0]) * (bt @ [1.0, 2.0, 3.0, 4.0])
+    assert products.tolist() == [-2.0, 7.5, -0.5, 0.0]
+    assert (at @ products).tolist() == [5.0, 8.0]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("case", SHAPES, ids=str)
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+def test_forward_and_gradients_are_those_of_the_plain_convolution(
+    size, case, threads, rng, monkeypatch
+):
+    monkeypatch.setenv("SSD_NP_THREADS", threads)
+    shape, c, c_out, pad = case
+    x, w, b = draw(rng, shape, c, c_out)
+    expected, cache = conv2d_forward(x, w, b, 1, pad, algorithm="plain")
+    dout = rng.standard_normal(expected.shape)
+    np.testing.assert_allclose(winograd.winograd_plain(x, w, b, pad, size), expected, atol=1e-10)
+    out, fast_cache = conv2d_forward(x, w, b, 1, pad, algorithm=f"winograd{size}")
+    fast = conv2d_backward(dout, fast_cache)
+    for mine, theirs in zip((out, *fast), (expected, *conv2d_backward(dout, cache)), strict=True):
+        assert mine.shape == theirs.shape
+        assert relative_error(mine, theirs) <= 1e-11
+
+
+@pytest.mark.parametrize("way", ["blocks", "shared"])
+@pytest.mark.parametrize("size", SIZES)
+def test_both_ways_through_the_work_agree(way, size, rng, monkeypatch):
+    """A block of tiles to each thread, or all threads on each step; dW by thread or by entry."""
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    many = way == "blocks"
+    monkeypatch.setattr(winograd, "BLOCK_TILES", 3 if many else 10**6)
+    monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(winograd, "SMALL_KERNEL", 10**9 if many else 0)
+    monkeypatch.setattr(winograd, "CHUNK_BYTES", 200_000)  # dW: several chunks of tiles
+    x, w, b = draw(rng, (3, 13, 11), 12, 20)
+    expected, cache = conv2d_forward(x, w, b, 1, 1, algorithm="plain")
+    dout = rng.standard_normal(expected.shape)
+    out, fast_cache = conv2d_forward(x, w, b, 1, 1, algorithm=f"winograd{size}")
+    fast = conv2d_backward(dout, fast_cache)
+    for mine, theirs in zip((out, *fast), (expected, *conv2d_backward(dout, cache)), strict=True):
+        assert relative_error(mine, theirs) <= 1e-11
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("relu", [False, True])
+def test_gradients_are_the_numeric_ones(algorithm, relu, rng):
+    x, w, b = draw(rng, (2, 5, 6), 8, 9)
+    out, cache = conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=relu)
+    upstream = rng.standard_normal(out.shape)
+    grads = conv2d_backward(upstream * (out > 0) if relu else upstream, cache)
+    for i, name in enumerate("xwb"):
+
+        def forward(value, i=i):
+            inputs = [x, w, b]
+            inputs[i] = value
+            return conv2d_forward(*inputs, 1, 1, algorithm=algorithm, relu=relu)[0]
+
+        numeric = numeric_gradient(forward, (x, w, b)[i], upstream)
+        assert relative_error(grads[i], numeric) <= 1e-6, name
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "limit"), [("im2col", 2e-6), ("winograd2", 2e-6), ("winograd4", 3e-5)]
+)
+@pytest.mark.parametrize(("side", "channels"), [(64, 64), (38, 256), (19, 512)])
+def test_error_of_float32_on_layers_of_vggs_size(algorithm, limit, side, channels, rng):
+    """Relative to the largest output, against float64; inputs after ReLU, He's weights."""
+    x = np.maximum(rng.standard_normal((1, side, side, channels)), 0)
+    w = rng.standard_normal((3, 3, channels, channels)) * np.sqrt(2 / (9 * channels))
+    b = np.zeros(channels)
+    exact = conv2d_forward(x, w, b, 1, 1)[0]
+    rough = conv2d_forward(*(a.astype(np.float32) for a in (x, w, b)), 1, 1, algorithm=algorithm)[0]
+    assert rough.dtype == np.float32
+    assert np.abs(rough - exact).max() <= limit * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("kernel", "c", "stride", "dilation"),
+    [((3, 3), 8, 2, 1), ((3, 3), 8, 1, 2), ((1, 1), 8, 1, 1), ((3, 5), 8, 1, 1), ((3, 3), 3, 1, 1)],
+)
+def test_other_shapes_fall_back_to_im2col(algorithm, kernel, c, stride, dilation, rng):
+    """Not merely the right result: the very bits of im2col."""
+    x, w, b = rng.standard_normal((2, 9, 9, c)), rng.standard_normal((*kernel, c, 8)), np.zeros(8)
+    runs = []
+    for name in (algorithm, "im2col"):
+        out, cache = conv2d_forward(x, w, b, stride, 1, dilation, name)
+        runs.append((out, *conv2d_backward(np.ones_like(out), cache)))
+    assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_runs_are_bit_equal(algorithm, rng, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    monkeypatch.setattr(winograd, "BLOCK_TILES", 5)
+    x, w, b = draw(rng, (2, 20, 20), 8, 16, np.float32)
+
+    def run():
+        out, cache = conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=True)
+        return out, *conv2d_backward(out, cache)
+
+    first = run()
+    for _ in range(3):
+        assert all(np.array_equal(a, b) for a, b in zip(first, run(), strict=True))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_nan_is_not_hidden(algorithm, rng):
+    x, w, b = draw(rng, (1, 8, 8), 8, 8)
+    x[0, 4, 4, 0] = np.nan
+    assert np.isnan(conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=True)[0][0, 4, 4]).all()
