@@ -102,7 +102,7 @@ print(f"relative error against central differences: {relative_error(dcells, nume
 
 photograph = plt.imread(get_sample_data("grace_hopper.jpg"))[40:296, 120:376]  # (256, 256, 3)
 pooled = max_pool2d_forward(photograph[None].astype(np.float32) / 255, 4, 4)[0][0]
-figure, panels = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained", width_ratios=(1, 1, 1, 1.1))
+figure, panels = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
 pictures = (photograph, photograph[::4, ::4], pooled)
 for axes, values, title in zip(
     panels, pictures, ("256 x 256", "every 4th", "pooled"), strict=False

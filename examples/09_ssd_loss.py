@@ -25,10 +25,10 @@ from ssd_np.viz.figures import mining_figure
 # %%
 # Boxes: smooth L1
 # ----------------
-# For a difference d between an offset and its target: d * d / 2 while |d| < 1, else |d| - 1/2.
-# Near 0 it is a parabola, so small errors are polished; far out a straight line, so that one wild
-# box does not rule the batch. f(0.5) = 0.125, f(1) = 0.5, f(2) = 1.5. Gradient: d itself, but at
-# most 1 in size.
+# For a difference d between an offset and its target: d * d / 2 while ``|d|`` < 1, else ``|d|`` -
+# 1/2. Near 0 it is a parabola, so small errors are polished; far out a straight line, so that one
+# wild box does not rule the batch. f(0.5) = 0.125, f(1) = 0.5, f(2) = 1.5. Gradient: d itself,
+# but at most 1 in size.
 
 d = np.array([0.5, 1.0, 2.0, -3.0])
 loss, cache = smooth_l1_forward(d, np.zeros(4))

@@ -92,7 +92,7 @@ plt.show()
 
 if "BCCD_ROOT" in os.environ:
     cells = VOCDataset(os.environ["BCCD_ROOT"], "train")[0]
-    augmentation_figure(cells, load_config("small"), np.random.default_rng(2), plt.figure())
+    augmentation_figure(cells, voc, np.random.default_rng(57), plt.figure())
     plt.show()
 
 # %%

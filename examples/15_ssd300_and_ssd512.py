@@ -56,11 +56,11 @@ assert firsts["ssd512_voc"] == [0, 16384, 22528, 24064, 24448, 24544, 24560]
 # 2007:
 #
 # =========================  ==========  ==========
-# \                          SSD300      SSD512
+# measured                   SSD300      SSD512
 # =========================  ==========  ==========
 # VOC 2007 test              74.3 %      76.8 %
 # with zoom-out (lesson 11)  77.2 %      79.8 %
-# images a second, 2016      46          19
+# images a second (Titan X)  46          19
 # =========================  ==========  ==========
 #
 # Small objects gain most: an object of 20 pixels in one is 34 in the other. The price is work.

@@ -5,6 +5,7 @@ Numba nor matplotlib.
 """
 
 import importlib
+import os
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,25 @@ _HOME = {
 }
 
 __all__ = [*_HOME, "__version__"]
+
+
+def _have_a_compile_cache() -> None:
+    """Numba refuses to work where it can keep compiled kernels in no folder: a container without a
+    home, a package that belongs to root. Then a temporary one, for this process, will do."""
+    home = os.path.expanduser("~")
+    folders = (os.environ.get("NUMBA_CACHE_DIR", ""), os.path.dirname(__file__), home,
+               os.environ.get("XDG_CACHE_HOME", ""))  # fmt: skip
+    if any(os.path.isdir(folder) and os.access(folder, os.W_OK) for folder in folders):
+        return
+    import atexit
+    import shutil
+    import tempfile
+
+    own = os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssd_np-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+
+
+_have_a_compile_cache()
 
 
 def __getattr__(name: str):

@@ -63,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_import(commands)
     _add_export(commands)
     _add_exercise(commands)
+    _add_explain(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -295,6 +297,50 @@ def _add_exercise(commands) -> None:
     start.add_argument("--out", metavar="FILE", help="to make (default: NAME.py)")
     check = actions.add_parser("check", help="run the tests on the functions in a file")
     check.add_argument("file", metavar="FILE", help="made by `start`")
+
+
+def _add_explain(commands) -> None:
+    parser = _add_command(
+        commands,
+        "explain",
+        "say why a detector finds what it finds in an image, and what it would learn from it",
+        "ssd-np explain photo.jpg --weights blood_cells --truth photo.xml --out why",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="image file")
+    parser.add_argument(
+        "--weights",
+        default="shapes",
+        help="a file, or shapes or blood_cells (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--truth",
+        metavar="XML",
+        help="its annotation, a Pascal VOC file or voc:FOLDER: adds matching and mining",
+    )
+    parser.add_argument(
+        "--min-score", type=_share, help="of a detection (default: the config's, 0.5)"
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="for pictures (default: none are drawn)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_bench(commands) -> None:
+    parser = _add_command(
+        commands,
+        "bench",
+        "measure speed and memory, beside PyTorch and ONNX Runtime where they are installed",
+        "ssd-np bench --network tiny --network small",
+    )
+    parser.add_argument(
+        "--network",
+        action="append",
+        metavar="CONFIG",
+        help="preset or .json file, may be repeated (default: tiny, small and ssd300_voc)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny only, two rounds, no start times and memory"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def _add_data(parser: argparse.ArgumentParser, default: str) -> None:

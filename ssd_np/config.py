@@ -349,6 +349,8 @@ class Config:
     base_end: str
     feature_maps: tuple[FeatureMapConfig, ...]
     head_kernel: int = 3
+    # how the heads' kernels start: see nn/init.py
+    head_init: Literal["caffe_xavier", "glorot_uniform", "small_normal"] = "caffe_xavier"
     convolution: Literal["im2col", "winograd2", "winograd4", "plain"] = "im2col"
     boxes: DefaultBoxConfig = field(default_factory=DefaultBoxConfig)
     l2norm: L2NormConfig = field(default_factory=L2NormConfig)
@@ -389,10 +391,12 @@ class Config:
 
     def _check_class_names(self) -> None:
         _require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
+        seen: set[str] = set()
         for i, name in enumerate(self.class_names):
             _require(name.strip() != "", f"class_names[{i}]", "a name", name)
-            again = name in self.class_names[:i] and name != "N/A"  # "N/A" fills COCO's gaps
+            again = name in seen and name != "N/A"  # "N/A" fills COCO's gaps
             _require(not again, f"class_names[{i}]", "each name once", name)
+            seen.add(name)
 
     def _layer_sizes(self) -> dict[str, int]:
         """Side of each layer's output in cells, from the formula of its kind."""

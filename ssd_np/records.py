@@ -73,7 +73,8 @@ def _check_boxes(boxes_corner: np.ndarray) -> np.ndarray:
 
 def _check_labels(labels: np.ndarray) -> np.ndarray:
     labels = np.asarray(labels).reshape(-1)
-    if labels.size and labels.dtype.kind not in "iu":
+    whole = labels.dtype.kind in "iuf" and (labels == np.trunc(labels)).all()
+    if labels.size and not whole:
         raise ShapeError(f"Truth.labels are {labels.dtype}", hint="classes are whole numbers")
     if labels.size and labels.min() < 1:
         raise ShapeError(

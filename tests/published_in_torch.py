@@ -203,7 +203,7 @@ def torch_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> to
     order, kept = scores.argsort(descending=True, stable=True), []
     while len(order):
         kept.append(order[0])
-        order = order[1:][torch_iou(boxes[order[:1]], boxes[order[1:]])[0] <= threshold]
+        order = order[1:][~(torch_iou(boxes[order[:1]], boxes[order[1:]])[0] > threshold)]
     return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
 
 

@@ -16,6 +16,8 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
 
+pytestmark = pytest.mark.lesson12
+
 
 @pytest.fixture(scope="module")
 def config():

@@ -13,6 +13,8 @@ from ssd_np.evaluate.coco_matching import coco_iou
 from ssd_np.evaluate.coco_results import to_coco_results
 from ssd_np.records import Detections, Truth
 
+pytestmark = pytest.mark.lesson14
+
 NAMES = ("cat", "dog", "bird")
 KEYS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
         "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large")  # fmt: skip

@@ -11,6 +11,8 @@ from ssd_np.nn import tiled
 from ssd_np.nn.conv import ALGORITHMS, conv2d_backward, conv2d_forward
 from ssd_np.nn.relu import relu_backward, relu_forward
 
+pytestmark = pytest.mark.lesson05
+
 # kernel, stride, pad, dilation
 GEOMETRIES = [
     g
@@ -59,6 +61,18 @@ def test_against_six_loops(algorithm, rng):
             if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
                 total += w[i, j, c, o] * x[n, row, column, c]
         assert out[n, y, z, o] == pytest.approx(total, abs=1e-12)
+
+
+@ENGINES
+def test_gradients_by_hand(algorithm):
+    x = np.arange(9.0).reshape(1, 3, 3, 1)
+    w = np.array([[1.0, 2], [3, 4]]).reshape(2, 2, 1, 1)
+    _, cache = conv2d_forward(x, w, np.zeros(1), algorithm=algorithm)
+    dout = np.array([[1.0, 0], [0, 10]]).reshape(1, 2, 2, 1)  # the first window and the last
+    dx, dw, db = conv2d_backward(dout, cache)
+    assert dx[0, :, :, 0].tolist() == [[1, 2, 0], [3, 4 + 10, 20], [0, 30, 40]]
+    assert dw[:, :, 0, 0].tolist() == [[0 + 40, 1 + 50], [3 + 70, 4 + 80]]
+    assert db.tolist() == [11]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)

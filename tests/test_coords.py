@@ -6,6 +6,8 @@ import pytest
 from ssd_np.boxes.coords import area, center_to_corner, clip, corner_to_center
 from ssd_np.errors import ShapeError
 
+pytestmark = pytest.mark.lesson02
+
 
 def test_by_hand():
     corner = np.array([[0.1, 0.2, 0.5, 0.8], [0.0, 0.0, 1.0, 1.0]])

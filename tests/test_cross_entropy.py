@@ -7,6 +7,8 @@ from ssd_np.errors import ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 
+pytestmark = pytest.mark.lesson09
+
 
 def test_by_hand():
     logits = np.log(np.array([[1.0, 3.0], [2.0, 6.0]]))  # probabilities 1/4, 3/4 in both rows

@@ -16,6 +16,8 @@ from ssd_np.config import (
     load_config,
 )
 
+pytestmark = [pytest.mark.lesson01, pytest.mark.lesson02, pytest.mark.lesson15]
+
 RATIOS_300 = [(2,), (2, 3), (2, 3), (2, 3), (2,), (2,)]
 RATIOS_512 = [(2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)]
 STEPS_300 = [8, 16, 32, 64, 100, 300]

@@ -13,6 +13,8 @@ from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.softmax import softmax
 
+pytestmark = pytest.mark.lesson13
+
 
 @pytest.fixture(scope="module")
 def model() -> SSD:

@@ -1,8 +1,8 @@
 """The exercises: the blank fails, the library's own body passes, every known slip is caught."""
 
-import ast
 import doctest
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,25 +12,26 @@ from pathlib import Path
 import pytest
 from wrong_solutions import boxes, layers, loss
 
-import ssd_np
 from ssd_np.cli import main
-from ssd_np.errors import ConfigError, DataError
 from ssd_np.exercises.blank import blank_file, reference_file
 from ssd_np.exercises.catalog import EXERCISES, find
 from ssd_np.exercises.grading import check
+from ssd_np.exercises.in_place import in_place, read
 
 TESTS = Path(__file__).parent
 SOLUTIONS = boxes.SOLUTIONS | layers.SOLUTIONS | loss.SOLUTIONS
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 SLIPS = [(name, slip) for name, (_, slips) in SOLUTIONS.items() for slip in slips]
+QUICK = ("-p", "no:unraisableexception", "-p", "no:threadexception")  # they collect garbage
 
 
 @contextmanager
 def as_if_alone():
     """Tests and their conftest are imported anew, as in a process of their own."""
-    ours = {name for name, module in sys.modules.items() if _is_test(module)}
-    kept = {name: sys.modules.pop(name) for name in ours}
+    kept = {name: module for name, module in sys.modules.items() if _is_test(module)}
     addopts = os.environ.pop("PYTEST_ADDOPTS", None)
+    for name in kept:
+        del sys.modules[name]
     try:
         yield
     finally:
@@ -55,7 +56,7 @@ def grade(tmp_path, monkeypatch, capsys):
         path = tmp_path / "solution.py"
         path.write_text(text, encoding="utf-8")
         with as_if_alone():
-            code = check(path, *options)
+            code = check(path, *QUICK, *options)
         return code, capsys.readouterr().out
 
     return run
@@ -66,9 +67,12 @@ def solved(exercise, slip=None):
     source, slips = SOLUTIONS[exercise.name]
     if slip is not None:
         right, wrong = slips[slip]
-        assert source.count(right) == 1, f"{exercise.name}, {slip}: found {source.count(right)} times"
+        assert source.count(right) == 1, f"{exercise.name}, {slip}: {source.count(right)} places"
         source = source.replace(right, wrong)
     return blank_file(exercise, "solution.py") + source
+
+
+# --- the grader grades ---------------------------------------------------------------------------
 
 
 @EACH
@@ -95,4 +99,214 @@ def test_a_plain_solution_passes(exercise, grade):
 def test_every_slip_is_caught(name, slip, grade):
     code, report = grade(solved(find(name), slip), "-x")
     assert code == 1, f"the tests of {name} let pass: {slip}"
-    assert "1 of " in report and "fail" in report
+    assert f"{name}: 1 of " in report and "fail" in report
+
+
+def test_there_are_slips_for_every_exercise():
+    assert len(EXERCISES) >= 16
+    assert SOLUTIONS.keys() == {exercise.name for exercise in EXERCISES}
+    assert all(len(slips) >= 3 for _, slips in SOLUTIONS.values())
+
+
+def test_every_lesson_has_a_marker_with_tests():
+    """`pytest -m lesson03` runs the tests of lesson 03, those of its exercises among them."""
+    marked = {path.name: _lessons(path) for path in TESTS.glob("test_*.py")}
+    assert set().union(*marked.values()) == set(range(1, 17))
+    assert [e.name for e in EXERCISES if e.lesson not in marked[e.tests]] == []
+
+
+def _lessons(path):
+    line = re.search(r"^pytestmark = .*$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {int(number) for number in re.findall(r"lesson(\d\d)", line[0])} if line else set()
+
+
+# --- what the student reads ----------------------------------------------------------------------
+
+
+def test_the_report_says_what_was_expected_for_which_input(grade):
+    slip = "each truth takes its best box, the last truth wins"
+    _, report = grade(solved(find("match"), slip))
+    lines = [line.strip() for line in report.splitlines()]
+    at = lines.index("match_iou was called with")
+    assert lines[at + 1 : at + 6] == [
+        "iou = [[0.5898, 0.4675, 0.0536, 0.2099],",
+        "[0.4566, 0.2781, 0.0106, 0.4372],",
+        "[0.5378, 0.8868, 0.2474, 0.1279]]",
+        "expected  [ 0,  2, -1,  1]",
+        "got       [ 1,  2, -1, -1]",
+    ]
+    assert "two truths that want the same box" in report and "tests/test_matching.py:" in report
+
+
+def test_the_report_of_large_arrays_says_where_they_part(grade):
+    _, report = grade(solved(find("default_boxes"), "x and y swapped"), "-x")
+    assert "got       array (16, 16, 4, 8) float64" in report
+    assert "first at [0, 1, 0, 0]: expected 0.09375, got 0.03125" in report
+
+
+def test_the_report_names_the_result_the_input_and_the_line(grade):
+    _, report = grade(solved(find("conv2d_backward"), "dw transposed"), "-x")
+    assert "result 2 of 3 differs" in report
+    _, report = grade(solved(find("corner_to_center"), "written into the input"), "-x")
+    assert "it wrote to its input boxes; work on a copy" in report
+    source = solved(find("iou_matrix")).replace("side[..., 1]\n", "sides[..., 1]\n")
+    _, report = grade(source, "-x")
+    assert "it raised NameError: name 'sides' is not defined" in report
+    line = next(i for i, text in enumerate(source.splitlines(), 1) if "* sides" in text)
+    assert f", line {line}: shared = side[..., 0] * sides[..., 1]" in report
+
+
+# --- in place of the library's -------------------------------------------------------------------
+
+
+def test_the_functions_are_replaced_wherever_they_were_imported_and_put_back(tmp_path):
+    from ssd_np.boxes import codec
+    from ssd_np.evaluate import average_precision
+    from ssd_np.exercises.calls import Calls
+    from ssd_np.infer import detect
+
+    path = tmp_path / "solution.py"
+    for name, places in (
+        ("decode", [(vars(codec), "decode"), (vars(detect), "decode")]),
+        ("average_precision", [(average_precision._AP, "all-point")]),
+    ):
+        path.write_text(solved(find(name)))
+        originals = [place[key] for place, key in places]
+        with in_place(*read(path), Calls()):
+            assert not {place[key] for place, key in places} & {*originals}
+        assert [place[key] for place, key in places] == originals
+
+
+def test_pytest_itself_grades_a_file(tmp_path):
+    path = tmp_path / "solution.py"
+    path.write_text(blank_file(find("smooth_l1"), "solution.py"))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--exercise={path}"]
+    done = subprocess.run(
+        command,
+        cwd=TESTS.parent,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(r"smooth_l1: (\d+) of \1 tests fail", done.stdout)
+    assert "NotImplementedError: smooth_l1_forward is not written yet" in done.stdout
+    assert "test_mining" not in done.stdout  # nothing but the exercise's own tests
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def run(capsys, *argv):
+    code = main(["exercise", *map(str, argv)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_list_names_every_exercise_once(capsys):
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("   ")] == [
+        exercise.name for exercise in EXERCISES
+    ]
+
+
+def test_start_then_check_as_a_student_would(tmp_path, monkeypatch, capsys):
+    """Away from the repository's folder, but with its tests around."""
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "start", "match")
+    assert code == 0 and "ssd-np exercise check match.py" in out
+    text = Path("match.py").read_text()
+    assert "def match_iou(" in text and ">>> match_iou(iou)" in text and "argmax" not in text
+    before = _fingerprint()
+    with as_if_alone():
+        code, out, _ = run(capsys, "check", "match.py")
+    assert code == 1 and "match_iou is not written yet, in match.py" in out
+    Path("match.py").write_text(text + SOLUTIONS["match"][0])
+    with as_if_alone():
+        code, out, _ = run(capsys, "check", "match.py")
+    assert code == 0 and "match: all 2" in out
+    assert _fingerprint() == before  # nothing was written into the package
+    assert [path.name for path in tmp_path.iterdir()] == ["match.py"]
+
+
+def _fingerprint():
+    files = sorted((TESTS.parent / "ssd_np").rglob("*.py"))
+    return [(path, path.stat().st_mtime_ns) for path in files]
+
+
+def test_start_never_overwrites(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("nms.py").write_text("my solution")
+    code, _, err = run(capsys, "start", "nms")
+    assert code == 1 and "nms.py: exists already" in err
+    assert Path("nms.py").read_text() == "my solution"
+    assert run(capsys, "start", "nms", "--out", "in/other.py")[0] == 0
+    assert Path("in/other.py").is_file()
+
+
+@EACH
+def test_the_worked_example_is_what_the_library_answers(exercise, tmp_path):
+    """And every file begins as a clean module: it runs, its doctest can be tried."""
+    path = tmp_path / "reference.py"
+    path.write_text(reference_file(exercise, "reference.py"))
+    _, module = read(path)
+    example = doctest.DocTestParser().get_doctest(
+        module.__doc__, vars(module), exercise.name, str(path), 0
+    )
+    assert example.examples
+    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+
+
+@EACH
+def test_a_blank_gives_the_answer_away_in_no_line(exercise):
+    blank = blank_file(exercise, "x.py")
+    assert "njit" not in blank and "_kernel" not in blank
+    code = blank.split("\nEXERCISE = ")[1]
+    for function in exercise.functions:
+        body = code.split(f"def {function}(")[1].split("\ndef ")[0]
+        assert body.rstrip().endswith(
+            f'NotImplementedError("{function} is not written yet, in x.py")'
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("EXERCISE = 'match'\ndef match_iou(:\n", "line 2: does not run: SyntaxError"),
+        ("EXERCISE = 'match'\n\nimport nowhere\n", "line 3: does not run: ModuleNotFoundError"),
+        ("x = 1\n", "does not say which exercise it is"),
+        ("EXERCISE = 'swim'\n", "no exercise 'swim' .there are corner_to_center, "),
+        ("EXERCISE = 'match'\n", "defines no function match_iou"),
+    ],
+)
+def test_a_file_that_can_not_be_graded_is_told_in_one_line(text, words, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    code, _, err = run(capsys, "check", path)
+    assert code == 1 and err.count("\n") == 1
+    assert re.search(words, err), err
+    code, _, err = run(capsys, "check", tmp_path / "none.py")
+    assert code == 1 and "none.py: is no Python file" in err and "start NAME" in err
+
+
+def test_outside_a_clone_one_line_says_so(tmp_path):
+    """The package alone, somewhere else, with no tests beside or above."""
+    shutil.copytree(
+        TESTS.parent / "ssd_np",
+        tmp_path / "site" / "ssd_np",
+        ignore=shutil.ignore_patterns("*.npz", "__pycache__"),
+    )
+    path = tmp_path / "nms.py"
+    path.write_text(solved(find("nms")))
+    done = subprocess.run(
+        [sys.executable, "-m", "ssd_np", "exercise", "check", str(path)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "no tests/test_nms.py" in done.stderr and "in a clone of the repository" in done.stderr

@@ -12,7 +12,7 @@ from ssd_np.errors import DataError, OutputError, ShapeError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.records import Detections, Truth
 from ssd_np.viz import figures
-from ssd_np.viz.figures import coverage, loss_curve, precision_recall
+from ssd_np.viz.figures import coverage, loss_curve, mining_figure, precision_recall
 
 HEADER = "step,total,location,confidence,positives,learning_rate,gradient_norm,images_per_second"
 
@@ -162,3 +162,24 @@ def test_no_pyplot_and_no_backend_is_chosen(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "coverage.svg")], check=True)
+
+
+def test_mining_shows_the_cut_and_the_shares():
+    # two classes; logits so that the probability of an object is 0.9, 0.8, 0.5, 0.2, 0.1 and 0.6
+    odds = np.log(
+        np.array([0.9, 0.8, 0.5, 0.2, 0.1, 0.6]) / np.array([0.1, 0.2, 0.5, 0.8, 0.9, 0.4])
+    )
+    logits = np.stack([np.zeros(6), odds], axis=1)
+    labels = np.array([0, 0, 0, 0, -1, 1])
+    mined = np.array([True, True, False, False, False, False])
+    figure = Figure()
+    mining_figure(logits, labels, mined, figure)
+    ranks, bars = figure.axes
+    easy, hard = (line(ranks, f"{name}: 2") for name in ("easy", "mined"))
+    np.testing.assert_allclose(hard.get_ydata(), -np.log([0.1, 0.2]))
+    np.testing.assert_allclose(easy.get_ydata(), -np.log([0.5, 0.8]))
+    assert easy.get_xdata().tolist() == [3, 4]
+    # |softmax - one_hot| summed over both classes is twice the error: 0.9 0.8 0.5 0.2, and 0.4
+    widths = [bar.get_width() for bar in bars.patches]
+    np.testing.assert_allclose(widths[::2], np.array([0.4, 1.7, 0.7]) / 2.8 * 100)
+    np.testing.assert_allclose(widths[1::2], [20, 40, 40])

@@ -6,6 +6,8 @@ import pytest
 from ssd_np.errors import ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 
+pytestmark = pytest.mark.lesson05
+
 
 def test_gradient_of_a_known_function(rng):
     x, dout = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))

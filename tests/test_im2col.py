@@ -8,6 +8,8 @@ import pytest
 from ssd_np.errors import ShapeError
 from ssd_np.nn.im2col import col2im, col2im_plain, im2col, im2col_plain, output_size
 
+pytestmark = pytest.mark.lesson05
+
 # kernel, stride, pad, dilation
 GEOMETRIES = [
     *itertools.product((1, 2, 3), (1, 2), (0, 1), (1, 2)),

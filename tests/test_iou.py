@@ -6,6 +6,8 @@ import pytest
 from ssd_np.boxes.iou import iou_matrix, iou_matrix_plain
 from ssd_np.errors import ShapeError
 
+pytestmark = pytest.mark.lesson03
+
 BOTH = pytest.mark.parametrize("iou", [iou_matrix, iou_matrix_plain])
 
 

@@ -7,6 +7,8 @@ from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.l2norm import FORMS, l2norm_backward, l2norm_forward
 
+pytestmark = pytest.mark.lesson06
+
 FORM = pytest.mark.parametrize("form", FORMS)
 
 

@@ -6,6 +6,8 @@ import pytest
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.layers import Conv, FreshMemory, L2Norm, MaxPool, Parameter, Sequential, Workspace
 
+pytestmark = pytest.mark.lesson08
+
 
 def small_network(dtype=np.float64, algorithm="im2col"):
     rng = np.random.default_rng(3)

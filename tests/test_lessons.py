@@ -22,8 +22,8 @@ MARKED = [
 
 
 def run(path, folder, **environment):
-    # no output but what the lesson prints, no window, nothing left beside it
-    environment = {**os.environ, "MPLBACKEND": "Agg", "MPLCONFIGDIR": str(folder), **environment}
+    # no window, and nothing left beside the lesson
+    environment = {**os.environ, "MPLBACKEND": "Agg", **environment}
     return subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", str(path)],
         env=environment,

@@ -10,6 +10,8 @@ from ssd_np.boxes.iou import iou_matrix
 from ssd_np.boxes.matching import BACKGROUND, NEUTRAL, match, match_iou, match_iou_plain
 from ssd_np.errors import ConfigError, ShapeError
 
+pytestmark = pytest.mark.lesson03
+
 BOTH = pytest.mark.parametrize("matcher", [match_iou, match_iou_plain])
 
 

@@ -6,6 +6,8 @@ import pytest
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.loss.mining import mine_hard_negatives
 
+pytestmark = pytest.mark.lesson09
+
 
 def mine(loss, kinds, **options):
     """kinds: a text a row, "+" positive, "-" negative, "." neutral; the picked indices by row."""

@@ -12,6 +12,8 @@ from ssd_np.errors import ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.loss.multibox import multibox_loss
 
+pytestmark = pytest.mark.lesson09
+
 
 def draw(rng, n=3, t=24, k=4, dtype=np.float64):
     logits, offsets = 2 * rng.standard_normal((n, t, k)), 2 * rng.standard_normal((n, t, 4))

@@ -6,6 +6,8 @@ import pytest
 from ssd_np.boxes.nms import nms, nms_plain
 from ssd_np.errors import ShapeError
 
+pytestmark = pytest.mark.lesson13
+
 BOTH = pytest.mark.parametrize("suppress", [nms, nms_plain])
 
 

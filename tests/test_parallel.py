@@ -15,6 +15,8 @@ from ssd_np.nn import tiled
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.parallel import for_each, one_blas_thread, scratch, thread_count
 
+pytestmark = pytest.mark.lesson16
+
 
 def blas_threads():
     return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]

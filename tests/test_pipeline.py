@@ -23,6 +23,8 @@ from ssd_np.data.pipeline import augment, undo_boxes
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.records import Sample, Truth
 
+pytestmark = [pytest.mark.lesson10, pytest.mark.lesson11]
+
 NAMES = [
     "brightness", "contrast", "saturation", "hue", "lighting_noise", "expand", "crop",
     "horizontal_flip", "vertical_flip",

@@ -12,6 +12,8 @@ from ssd_np.nn.pool import (
     pool_output_size,
 )
 
+pytestmark = pytest.mark.lesson06
+
 # size, stride, pad, ceil_mode
 RULES = [
     (2, 2, 0, False),

@@ -7,6 +7,16 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+
+from ssd_np.cli import main
+from ssd_np.config import config_to_json, load_config
+from ssd_np.dialects import in_dialect
+from ssd_np.errors import ConfigError, WeightsError
+from ssd_np.model.published import amdegroot_names, torchvision_names
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import export_torchvision, load, load_torch, save
+
+pytest.importorskip("torch")  # the network's oracle is built from it
 from published_in_torch import (
     COCO_MEAN,
     amdegroot_name,
@@ -16,14 +26,6 @@ from published_in_torch import (
     torchvision_detections,
     torchvision_preprocess,
 )
-
-from ssd_np.cli import main
-from ssd_np.config import config_to_json, load_config
-from ssd_np.dialects import in_dialect
-from ssd_np.errors import ConfigError, WeightsError
-from ssd_np.model.published import amdegroot_names, torchvision_names
-from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import export_torchvision, load, load_torch, save
 
 VOC = narrow(load_config("ssd300_voc"), 16)
 COCO = narrow(load_config("ssd300_coco"), 16)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from published_in_torch import functional, narrow, numpy_twin, random_torch_ssd, torch
 
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
@@ -12,6 +11,11 @@ from ssd_np.gradcheck import relative_error
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.published import torchvision_names
 from ssd_np.model.ssd import SSD
+
+pytest.importorskip("torch")  # the network's oracle is built from it
+from published_in_torch import functional, narrow, numpy_twin, random_torch_ssd, torch
+
+pytestmark = pytest.mark.lesson15
 
 # one object for each feature map: from 12 pixels to nearly the whole image
 SIDES = (0.1, 0.25, 0.45, 0.6, 0.78, 0.96)

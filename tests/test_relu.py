@@ -6,6 +6,8 @@ import pytest
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.relu import relu_backward, relu_forward
 
+pytestmark = pytest.mark.lesson06
+
 
 def test_by_hand():
     x = np.array([-2.0, -0.0, 0.0, 3.0])

@@ -5,6 +5,8 @@ import pytest
 from ssd_np.config import TrainConfig
 from ssd_np.train.schedule import learning_rate
 
+pytestmark = pytest.mark.lesson12
+
 
 def test_steps_of_the_published_training():
     config = TrainConfig(

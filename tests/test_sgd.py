@@ -7,6 +7,8 @@ from ssd_np.errors import NotFinite
 from ssd_np.nn.layers import Parameter
 from ssd_np.train.sgd import SGD
 
+pytestmark = pytest.mark.lesson12
+
 
 def parameters(rng, dtype=np.float64) -> dict[str, Parameter]:
     shapes = {"conv.weight": (3, 3, 2, 4), "conv.bias": (4,), "conv_norm.scale": (4,)}

@@ -7,6 +7,8 @@ from ssd_np.errors import ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 
+pytestmark = pytest.mark.lesson09
+
 BETAS = pytest.mark.parametrize("beta", [1.0, 0.11, 2.5])
 
 

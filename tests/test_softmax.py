@@ -6,6 +6,8 @@ import pytest
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.softmax import log_softmax_backward, log_softmax_forward, softmax
 
+pytestmark = pytest.mark.lesson09
+
 
 def test_by_hand():
     z = np.log(np.array([[1.0, 2.0, 5.0]]))

@@ -16,6 +16,8 @@ from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import Conv
 from ssd_np.nn.softmax import softmax
 
+pytestmark = [pytest.mark.lesson07, pytest.mark.lesson08]
+
 GT = np.array([[0.1, 0.15, 0.35, 0.4], [0.5, 0.4, 0.95, 0.9]])
 GT_LABELS = np.array([2, 5])
 

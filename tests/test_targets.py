@@ -11,6 +11,8 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.errors import DegenerateBox, ShapeError
 
+pytestmark = [pytest.mark.lesson03, pytest.mark.lesson04]
+
 DEFAULTS = default_boxes(load_config("tiny"))
 GT = np.array([[0.1, 0.1, 0.5, 0.5], [0.6, 0.55, 0.95, 0.9]])
 LABELS = np.array([3, 1])

@@ -18,6 +18,8 @@ import pytest
 from ssd_np.errors import WeightsError
 from ssd_np.model.torch_file import read_torch
 
+pytestmark = pytest.mark.lesson15
+
 FORMATS = ["zip", "legacy"]
 AMDEGROOT = {"vgg.0.weight": (6, 3, 3, 3), "vgg.0.bias": (6,), "L2Norm.weight": (5,),
              "extras.0.weight": (4, 6, 1, 1), "loc.0.weight": (8, 5, 3, 3)}  # fmt: skip

@@ -15,6 +15,8 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.train.trainer import COLUMNS, Trainer
 
+pytestmark = pytest.mark.lesson12
+
 
 def narrow_config():
     """`tiny` with a quarter of the channels: quick, and every part of it is there."""

@@ -7,6 +7,8 @@ from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn import winograd
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 
+pytestmark = pytest.mark.lesson16
+
 SIZES = [2, 4]
 ALGORITHMS = ["winograd2", "winograd4"]
 # (images, height, width), channels in and out, pad: ragged tiles, one tile, more channels than

@@ -44,6 +44,17 @@ def nms_plain(
     return order[keep]
 
 
+def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
+    """(D,) -> indices of the `top_k` highest scores, best first; of equal ones the lower index."""
+    cost = -np.asarray(scores)
+    if top_k is None or top_k >= len(cost):
+        return np.argsort(cost, kind="stable")
+    worst = np.partition(cost, top_k - 1)[top_k - 1]  # of those that get in; no sort of all D
+    better, equal = np.flatnonzero(cost < worst), np.flatnonzero(cost == worst)
+    chosen = np.sort(np.concatenate([better, equal[: top_k - len(better)]]))
+    return chosen[np.argsort(cost[chosen], kind="stable")]
+
+
 def _best_first(boxes_corner, scores, top_k) -> tuple[np.ndarray, np.ndarray]:
     boxes, scores = check_boxes(boxes_corner, "boxes_corner"), np.asarray(scores)
     if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
@@ -51,25 +62,26 @@ def _best_first(boxes_corner, scores, top_k) -> tuple[np.ndarray, np.ndarray]:
             f"boxes_corner has shape {boxes.shape}, scores {scores.shape}",
             hint="expected (D, 4) and (D,)",
         )
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    return np.ascontiguousarray(boxes[order]), order
+    order = best_first(scores, top_k)
+    return boxes[order], order
 
 
 @numba.njit(nogil=True, cache=True)
 def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
-    count = len(boxes)
+    count, zero = len(boxes), boxes.dtype.type(0)
     keep = np.ones(count, np.bool_)
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    # one array a side, and no branch inside the loop: it works on whole vectors
+    xmin, ymin = boxes[:, 0].copy(), boxes[:, 1].copy()
+    xmax, ymax = boxes[:, 2].copy(), boxes[:, 3].copy()
+    area = np.maximum(xmax - xmin, zero) * np.maximum(ymax - ymin, zero)
     for i in range(count):
         if not keep[i]:
             continue
+        left, top, right, bottom = xmin[i], ymin[i], xmax[i], ymax[i]
         for j in range(i + 1, count):
-            width = min(boxes[i, 2], boxes[j, 2]) - max(boxes[i, 0], boxes[j, 0])
-            height = min(boxes[i, 3], boxes[j, 3]) - max(boxes[i, 1], boxes[j, 1])
-            if width <= 0 or height <= 0:
-                continue
+            width = max(min(right, xmax[j]) - max(left, xmin[j]), zero)
+            height = max(min(bottom, ymax[j]) - max(top, ymin[j]), zero)
             intersection = width * height
             # IoU > threshold, without the division
-            if intersection > threshold * (area[i] + area[j] - intersection):
-                keep[j] = False
+            keep[j] &= not intersection > threshold * (area[i] + area[j] - intersection)
     return keep

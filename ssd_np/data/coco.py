@@ -8,7 +8,7 @@ height) in pixels counted from 0, so x / width of the image is a fraction withou
 from __future__ import annotations
 
 import json
-import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ COCO_CATEGORIES = {
     82: "refrigerator", 84: "book", 85: "clock", 86: "vase", 87: "scissors", 88: "teddy bear",
     89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
+MAX_NUMBER = 2**53
 COCO_LABELS = {number: label for label, number in enumerate(COCO_CATEGORIES, 1)}  # 1..90 -> 1..80
 
 
@@ -92,6 +93,8 @@ class CocoDataset:
                     self.problems.append(Problem(str(path), number, name, what, left_out=True))
                 continue
             area = item.get("area", (box[2] - box[0]) * (box[3] - box[1]) * size[0] * size[1])
+            if not _is_number(area):
+                raise DataError(f"area is {area!r}, expected a number", where=where)
             objects[image].append((box, labels[category], bool(item.get("iscrowd", 0)), area))
         self._truths = [
             _truth(objects[number], image_size(records[number], f"{path}: image {number}"))
@@ -103,7 +106,7 @@ class CocoDataset:
         files = {}
         for number, record in records.items():
             file = folder / field(record, "file_name", str, f"{path}: image {number}")
-            if file.is_file():
+            if os.path.isfile(file):  # and not an error of a name that no file can have
                 files[number] = file
             else:
                 what = f"no such image file: {file}; the image is left out"
@@ -162,7 +165,8 @@ def _by_id(records: list, where: str) -> dict[int, dict]:
 def field(record: Any, key: str, kind: type, where: str) -> Any:
     """A required entry of a JSON object, of a given type."""
     value = record.get(key) if isinstance(record, dict) else None
-    if not isinstance(value, kind) or isinstance(value, bool):
+    too_large = isinstance(value, int) and not _is_number(value)
+    if not isinstance(value, kind) or isinstance(value, bool) or too_large:
         words = {int: "a whole number", str: "a text", list: "a list"}
         raise DataError(f"{key} is {value!r}, expected {words[kind]}", where=where)
     return value
@@ -185,10 +189,14 @@ def image_size(record: dict, where: str) -> tuple[int, int]:
 def pixel_box(item: dict, where: str) -> tuple[float, float, float, float]:
     """(x, y, width, height) of an annotation, four finite numbers."""
     box = field(item, "bbox", list, where)
-    numbers = [v for v in box if isinstance(v, int | float) and math.isfinite(v)]
-    if len(box) != 4 or len(numbers) != 4:
+    if len(box) != 4 or not all(map(_is_number, box)):
         raise DataError(f"bbox is {box!r}, expected four numbers", where=where)
-    return tuple(numbers)
+    return tuple(box)
+
+
+def _is_number(value: Any) -> bool:
+    """Finite, and exact as a float64: JSON has whole numbers of any size."""
+    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
 
 
 def pixels_to_fractions(box: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:

@@ -6,6 +6,7 @@ Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readabl
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +51,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
 def _opened(path: str | Path) -> Image.Image:
     """The file with its header read, its pixels not yet decoded."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError("no such image file", where=str(path))
     try:
         if path.stat().st_size == 0:

@@ -41,7 +41,7 @@ def parse_annotation(path: Path) -> Annotation:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError("no such annotation file", where=str(path)) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise DataError(f"annotation can not be read: {error}", where=str(path)) from error
     try:
         parser = ElementTree.XMLParser(target=_NoDoctype())

@@ -77,7 +77,7 @@ def from_coco_results(
             image, label = image_of[result["image_id"]], label_of[result["category_id"]]
             x, y, w, h = map(float, result["bbox"])
             row = (x, y, w, h, label, float(result["score"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"not usable ({type(error).__name__}: {error})",
                 where=f"{where}[{i}]",

@@ -48,13 +48,12 @@ def reference_file(exercise: Exercise, file: str) -> str:
     """The same with the library's own bodies: what must pass the tests."""
     source = Source(exercise.module)
     bodies = [ast.get_source_segment(source.text, source.nodes[f]) for f in exercise.functions]
-    names = {n for f in exercise.functions for n in _names(source.nodes[f])}
-    return _file(exercise, file, source, source.closure(names - {*exercise.functions}), bodies)
+    used = {n for f in exercise.functions for n in _names(source.nodes[f])}
+    names = source.closure({*exercise.given, *used} - {*exercise.functions})
+    return _file(exercise, file, source, names, bodies)
 
 
-def _file(
-    exercise: Exercise, file: str, source: Source, names: set[str], bodies: list[str]
-) -> str:
+def _file(exercise: Exercise, file: str, source: Source, names: set[str], bodies: list[str]) -> str:
     names = names - {*exercise.functions}
     idea = inspect.cleandoc(ast.get_docstring(source.tree) or "")
     head = HEAD.format(

@@ -19,9 +19,9 @@ LESSONS = {
     14: "mean average precision",
 }
 
-# Graded are results. Refusing bad input, running PyTorch beside it and writing to memory that the
-# caller provides are the library's own business.
-NOT_GRADED = ("named", "refused", "torch", "memory_given", "unwanted", "fused_relu")
+# Graded are results. The refusal of bad input, memory that the caller provides, arrays that are not
+# contiguous and tiles are the library's own business; PyTorch is not asked, so that all have one grader.
+NOT_GRADED = ("named", "refuse", "torch", "memory_given", "unwanted", "views", "tiles")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ EXERCISES = (
         ("box_shapes", "default_boxes_for_map"),
         "test_default_boxes.py",
         (
-            "box_shapes(FeatureMapConfig('map', 1, 8, min_size=9, max_size=16, aspect_ratios=(4,)))",
+            "conv9 = FeatureMapConfig('conv9', 1, 8, min_size=9, max_size=16, aspect_ratios=(4,))",
+            "box_shapes(conv9)",
             "from ssd_np.config import load_config",
             "boxes = default_boxes_for_map(load_config('tiny'), 2)  # 4 x 4 cells, 4 boxes each",
             "boxes.shape",
@@ -169,8 +170,8 @@ EXERCISES = (
         ),
         given=("im2col_plain", "tiled"),
         hint="`tiled.output_shape(x.shape, w.shape, stride, pad, dilation)` is (N, Ho, Wo, Co).\n"
-        "The cache is (x, w, stride, pad, dilation, algorithm). `algorithm`, `relu` and `out`\n"
-        "choose how the library computes; you need not use them.",
+        "The cache is (x, w, stride, pad, dilation, algorithm). relu=True asks for max(0, .) of\n"
+        "the result; `algorithm` and `out` choose how the library computes: you need not use them.",
     ),
     Exercise(
         "conv2d_backward",
@@ -337,8 +338,8 @@ EXERCISES = (
             "_curve(rows, ignored, truths=2, iou_threshold=0.5)",
         ),
         given=("_ASSIGNED",),
-        hint="`rows` are the detections of one class over all images: their label, score, best IoU\n"
-        "with an object of their class, and which object that is. ignored[truth] is True for a\n"
+        hint="`rows` are the detections of one class over all images: label, score, best IoU with\n"
+        "an object of their class, and which object that is. ignored[truth] is True for a\n"
         "difficult one; `truths` counts those that are not. Equal scores keep their order.",
     ),
 )

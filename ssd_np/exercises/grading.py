@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import ssd_np
 from ssd_np.errors import DataError
 from ssd_np.exercises.calls import Calls
 from ssd_np.exercises.catalog import NOT_GRADED, Exercise
@@ -26,14 +25,14 @@ def check(path: Path, *options: str) -> int:
     """Grades a student's file, prints the report; 0 if every test passed, else 1."""
     exercise, _ = read(path)  # a file that does not even run is told in one line
     tests = find_tests(exercise)
-    code = pytest.main([str(tests), "--exercise", str(path.resolve()), *QUIET, *options])
+    code = pytest.main([str(tests), f"--exercise={path.resolve()}", *QUIET, *options])
     return 0 if code == pytest.ExitCode.OK else 1
 
 
 def find_tests(exercise: Exercise) -> Path:
     """The file of tests in a clone of the repository: here, above, or around the package."""
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(ssd_np.__file__).parent.parent):
+    for folder in (here, *here.parents, Path(__file__).parents[2]):
         if (folder / "tests" / "conftest.py").is_file():
             tests = folder / "tests" / exercise.tests
             if tests.is_file():

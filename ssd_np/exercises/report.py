@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import textwrap
 import traceback
 from pathlib import Path
@@ -14,7 +15,7 @@ from ssd_np.exercises.calls import Call, Calls, different, same
 from ssd_np.exercises.catalog import Exercise
 
 SHOWN = 3  # failures told in full; the others by name
-MOST_NUMBERS = 60  # of an array that are printed
+MOST_NUMBERS = 24  # of an array that are printed
 WIDTH = 96
 
 
@@ -22,6 +23,7 @@ WIDTH = 96
 class Failure:
     """One failed test: its name as a sentence, where it stands, what went wrong, line by line."""
 
+    test: str  # without the case
     title: str
     where: str
     lines: tuple[str, ...]
@@ -34,14 +36,14 @@ def explain_failure(item: Any, excinfo: Any, calls: Calls, path: Path) -> Failur
     title = name.replace("_", " ") + (f" [{case}" if case else "")
     where = f"{item.location[0]}:{item.location[1] + 1}"
     if isinstance(excinfo.value, NotImplementedError):
-        return Failure(title, where, (), str(excinfo.value))
-    lines = [textwrap.dedent(item.obj.__doc__).strip()] if item.obj.__doc__ else []
+        return Failure(name, title, where, (), str(excinfo.value))
+    lines = inspect.cleandoc(item.obj.__doc__).splitlines() if item.obj.__doc__ else []
     wrong = calls.first_wrong()
     if wrong is not None:
         lines += describe_call(wrong, path)
     else:
         lines += ["the test says:", *excinfo.exconly(tryshort=True).splitlines()[:12]]
-    return Failure(title, where, tuple(lines))
+    return Failure(name, title, where, tuple(lines))
 
 
 def describe_call(call: Call, path: Path) -> list[str]:
@@ -108,7 +110,7 @@ def show(value: Any) -> str:
         return "(" + ", ".join(show(v) for v in value) + ")"
     if isinstance(value, Exception):
         return f"{type(value).__name__}: {value}"
-    return textwrap.shorten(repr(value), 300)
+    return textwrap.shorten(repr(value), WIDTH)
 
 
 def _labelled(label: str, text: str) -> list[str]:
@@ -116,29 +118,34 @@ def _labelled(label: str, text: str) -> list[str]:
     return [label + first, *(" " * len(label) + line for line in rest)]
 
 
-def write_report(
-    terminal: Any, exercise: Exercise, failures: list[Failure], passed: int
-) -> None:
+def write_report(terminal: Any, exercise: Exercise, failures: list[Failure], passed: int) -> None:
     """To pytest's terminal: green if all passed, else the first failures and the names of all."""
     terminal.ensure_newline()
     name, total = exercise.name, passed + len(failures)
     if not failures:
         terminal.write_line(f"{name}: all {total} tests pass. Well done.", green=True)
         return
-    written = [failure for failure in failures if not failure.unwritten]
-    blank = sorted({failure.unwritten for failure in failures} - {""})
     terminal.write_line(f"{name}: {len(failures)} of {total} tests fail", red=True)
-    for message in blank:
+    for message in sorted({failure.unwritten for failure in failures} - {""}):
         terminal.write_line(f"  {message}")
-    for failure in written[:SHOWN]:
+    told = _clearest([failure for failure in failures if not failure.unwritten])
+    for failure in told[:SHOWN]:
         terminal.write_line("")
         terminal.write_line(f"{failure.title}   ({failure.where})", bold=True)
-        for line in "\n".join(failure.lines).splitlines():
+        for line in failure.lines:
             terminal.write_line(f"  {line}")
-    if written[SHOWN:]:
+    if told[SHOWN:]:
         terminal.write_line("")
-        terminal.write_line("also failing:")
-        for failure in written[SHOWN : 4 * SHOWN]:
+        terminal.write_line("failing too:")
+        for failure in told[SHOWN:]:
             terminal.write_line(f"  {failure.title}")
-        if written[4 * SHOWN :]:
-            terminal.write_line(f"  and {len(written) - 4 * SHOWN} more")
+
+
+def _clearest(failures: list[Failure]) -> list[Failure]:
+    """One failure of each test, the shortest of its cases; the tests in their order."""
+    clearest: dict[str, Failure] = {}
+    for failure in failures:
+        known = clearest.setdefault(failure.test, failure)
+        if len(failure.lines) < len(known.lines):
+            clearest[failure.test] = failure
+    return list(clearest.values())

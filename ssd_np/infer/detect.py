@@ -14,9 +14,10 @@ import numpy as np
 
 from ssd_np.boxes.codec import decode
 from ssd_np.boxes.coords import center_to_corner, clip
-from ssd_np.boxes.nms import nms
+from ssd_np.boxes.nms import best_first, nms
 from ssd_np.data.image import preprocess
 from ssd_np.model.ssd import SSD
+from ssd_np.nn.parallel import for_each
 from ssd_np.nn.softmax import softmax
 from ssd_np.records import Detections
 
@@ -69,22 +70,19 @@ class Detector:
         boxes = center_to_corner(decode(offsets, self.model.default_boxes, rule.max_exponent))
         if rule.clip == "before_nms":
             boxes = clip(boxes)
-        found: list[tuple[np.ndarray, np.ndarray]] = []  # (indices of boxes, label) of each class
-        for label in range(1, scores.shape[1]):
-            candidates = np.flatnonzero(scores[:, label] > self.score_threshold)
-            if len(candidates):
-                kept = nms(
-                    boxes[candidates],
-                    scores[candidates, label],
-                    self.iou_threshold,
-                    rule.top_k_class,
-                )
-                found.append((candidates[kept], np.full(len(kept), label)))
-        names = self.model.config.class_names
-        if not found:
-            return Detections(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0), names)
-        rows = np.concatenate([indices for indices, _ in found])
-        labels = np.concatenate([labels for _, labels in found])
-        best = np.argsort(-scores[rows, labels], kind="stable")[: self.top_k]
+        by_class = np.ascontiguousarray(scores.T[1:])  # (K - 1, T), without the background
+        kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)  # rows of boxes
+
+        def suppress(i: int, _worker: int) -> None:
+            rows = np.flatnonzero(by_class[i] > self.score_threshold)
+            if len(rows):
+                rows = rows[best_first(by_class[i, rows], rule.top_k_class)]
+                kept[i] = rows[nms(boxes[rows], by_class[i, rows], self.iou_threshold)]
+
+        for_each(suppress, len(by_class))
+        rows = np.concatenate(kept)
+        labels = np.repeat(np.arange(1, scores.shape[1]), [len(k) for k in kept])
+        best = best_first(scores[rows, labels], self.top_k)
         rows, labels = rows[best], labels[best]
+        names = self.model.config.class_names
         return Detections(clip(boxes[rows]), labels, scores[rows, labels], names)

@@ -9,6 +9,7 @@ number, not an infinite one, and the gradient is exact.
 import numpy as np
 
 from ssd_np.errors import ShapeError
+from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.softmax import log_softmax_forward
 
 
@@ -36,6 +37,7 @@ def cross_entropy_forward(logits: np.ndarray, labels: np.ndarray) -> tuple[np.nd
 def cross_entropy_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
     """dout per row (...) -> dlogits (..., K)."""
     log_probability, labels = cache
+    check_gradient(dout, labels.shape, "cross_entropy_forward")
     dlogits = np.exp(log_probability)
     one_hot = labels[..., None] == np.arange(dlogits.shape[-1])
     dlogits -= one_hot

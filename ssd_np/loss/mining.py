@@ -32,6 +32,11 @@ def mine_hard_negatives(
             f"{negative.shape} must be equal",
             hint="(N, T): images, default boxes",
         )
+    if not positive.dtype == negative.dtype == bool:
+        raise ShapeError(
+            f"positive is {positive.dtype}, negative {negative.dtype}",
+            hint="expected bool: labels > 0 and labels == 0",
+        )
     if per not in ("image", "batch"):
         raise ConfigError(f"per is {per!r}", hint="mining is per 'image' or per 'batch'")
     rows = (1, -1) if per == "batch" else positive.shape

@@ -82,3 +82,8 @@ def _check(logits, offsets, target_labels, target_offsets) -> None:
             f"target_offsets {target_offsets.shape} do not fit",
             hint="expected (N, T, K), (N, T, 4), (N, T), (N, T, 4)",
         )
+    if target_labels.size and target_labels.min() < -1:
+        raise ShapeError(
+            f"target_labels holds {target_labels.min()}",
+            hint="class, 0 background, -1 neutral: as make_targets gives them",
+        )

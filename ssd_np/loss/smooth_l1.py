@@ -9,6 +9,7 @@
 import numpy as np
 
 from ssd_np.errors import ShapeError
+from ssd_np.nn.checks import check_gradient
 
 
 def smooth_l1_forward(
@@ -28,4 +29,5 @@ def smooth_l1_forward(
 def smooth_l1_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
     """dpred = dout * clip(d / beta, -1, 1); the gradient never exceeds dout."""
     d, beta = cache
+    check_gradient(dout, d.shape, "smooth_l1_forward")
     return dout * np.clip(d / beta, -1, 1)

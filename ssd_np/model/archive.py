@@ -44,7 +44,7 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
         raise WeightsError(
             f"has no {error.args[0]!r}: not a file of this package",
             where=where,
-            hint="`ssd-np import` makes one of a published file",
+            hint="a published .pth becomes one with `ssd-np import`",
         ) from error
     except Exception as error:  # the header and JSON readers raise many kinds
         raise WeightsError(f"has a damaged header ({error})", where=where) from error
@@ -79,7 +79,11 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except WeightsError:
         raise
     except Exception as error:  # zip, struct, NumPy's and Python's parsers raise many kinds
-        raise WeightsError(f"damaged or not an .npz file ({error})", where=str(path)) from error
+        raise WeightsError(
+            f"damaged or not an .npz file ({error})",
+            where=str(path),
+            hint="a published .pth becomes one with `ssd-np import`",
+        ) from error
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:

@@ -10,9 +10,15 @@ Both read the same windows, so they are computed as one convolution with the ker
 import numpy as np
 
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
-from ssd_np.nn.init import glorot_uniform
+from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
 from ssd_np.nn.layers import Layer, Parameter, Workspace
 from ssd_np.nn.tiled import output_shape
+
+STARTS = {
+    "caffe_xavier": caffe_xavier,
+    "glorot_uniform": glorot_uniform,
+    "small_normal": small_normal,
+}
 
 
 class Head(Layer):
@@ -25,6 +31,7 @@ class Head(Layer):
         boxes: int,
         classes: int,
         kernel: int = 3,
+        start: str = "caffe_xavier",
         algorithm: str = "im2col",
         rng: np.random.Generator | None = None,
         dtype: np.dtype = np.float32,
@@ -34,7 +41,7 @@ class Head(Layer):
         self.classes, self.split = classes, boxes * classes
         self.pad, self.algorithm = kernel // 2, algorithm
         for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
-            weight = glorot_uniform(rng, (kernel, kernel, c_in, width), dtype)
+            weight = STARTS[start](rng, (kernel, kernel, c_in, width), dtype)
             self.parameters[f"{kind}_{map_name}.weight"] = Parameter(weight)
             self.parameters[f"{kind}_{map_name}.bias"] = Parameter(np.zeros(width, dtype))
 

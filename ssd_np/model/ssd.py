@@ -52,6 +52,7 @@ class SSD:
                     feature_map.boxes_per_cell,
                     config.num_classes,
                     config.head_kernel,
+                    config.head_init,
                     config.convolution,
                     rng,
                     dtype,

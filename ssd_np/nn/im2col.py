@@ -32,6 +32,8 @@ def im2col(
     x: np.ndarray, kernel: int | tuple[int, int], stride: int = 1, pad: int = 0, dilation: int = 1
 ) -> np.ndarray:
     """(N, H, W, C) -> (N * Ho * Wo, kh * kw * C)."""
+    if x.ndim != 4:
+        raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C)")
     kh, kw = kernel_sides(kernel)
     n, h, w, c = x.shape
     ho, wo = (output_size(s, k, stride, pad, dilation) for s, k in ((h, kh), (w, kw)))
@@ -66,8 +68,12 @@ def col2im(
 ) -> np.ndarray:
     """(N * Ho * Wo, kh * kw * C) -> (N, H, W, C), overlapping windows added."""
     kh, kw = kernel_sides(kernel)
-    n, h, w, _ = x_shape
+    n, h, w, c = x_shape
     ho, wo = (output_size(s, k, stride, pad, dilation) for s, k in ((h, kh), (w, kw)))
+    if cols.shape != (n * ho * wo, kh * kw * c):
+        raise ShapeError(
+            f"cols has shape {cols.shape}, im2col of {x_shape} has {(n * ho * wo, kh * kw * c)}"
+        )
     x = np.zeros(x_shape, cols.dtype)
     cols = np.ascontiguousarray(cols).reshape(n, ho * wo, -1)
     for image in range(n):

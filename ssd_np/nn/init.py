@@ -30,6 +30,15 @@ def caffe_xavier(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.floa
     return rng.uniform(-bound, bound, shape).astype(dtype)
 
 
+def small_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """Normal with standard deviation 0.01, for predictors (Fast R-CNN, section 4.2).
+
+    A network that starts from nothing then begins with "no idea" and the default boxes themselves,
+    at a loss of 4 log(classes), instead of with loud guesses that the first steps must undo.
+    """
+    return (rng.standard_normal(shape) * 0.01).astype(dtype)
+
+
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     *kernel, c_in, c_out = shape
     taps = int(np.prod(kernel))

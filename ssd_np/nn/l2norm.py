@@ -13,6 +13,7 @@ max(norm, eps), "outside" by norm + eps (whose gradient is undefined at zero; 0 
 import numpy as np
 
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.nn.checks import check_gradient
 
 FORMS = ("inside", "max", "outside")
 
@@ -21,6 +22,8 @@ def l2norm_forward(
     x: np.ndarray, scale: np.ndarray, eps: float = 1e-10, form: str = "inside"
 ) -> tuple[np.ndarray, tuple]:
     """x (..., C), scale (C,) -> (..., C) and the cache."""
+    if x.dtype.kind != "f":
+        raise ShapeError(f"x is {x.dtype}, expected float32 or float64", hint="use x.astype")
     if scale.shape != x.shape[-1:]:
         raise ShapeError(f"scale has shape {scale.shape}, x {x.shape}", hint="one scale a channel")
     square = np.einsum("...c,...c->...", x, x)[..., None]  # (..., 1)
@@ -45,6 +48,7 @@ def l2norm_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndar
     "outside".
     """
     unit, norm, scale, eps, form = cache
+    check_gradient(dout, unit.shape, "l2norm_forward")
     dscale = (dout * unit).reshape(-1, len(scale)).sum(axis=0)  # (C,)
     g = dout * scale
     along = np.einsum("...c,...c->...", unit, g)[..., None]  # (..., 1): u . g

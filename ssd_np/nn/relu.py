@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 
+from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.parallel import for_each, shares
 
 
@@ -16,6 +17,7 @@ def relu_backward(
     dout: np.ndarray, cache: np.ndarray, *, dx: np.ndarray | None = None
 ) -> np.ndarray:
     """dx = dout where the output was above 0, else 0. `dx` receives it, if given."""
+    check_gradient(dout, cache.shape, "relu_forward")
     dx = np.empty(dout.shape, dout.dtype) if dx is None else dx
     flat = tuple(np.ascontiguousarray(a).reshape(-1) for a in (dout, cache))
     target, bounds = dx.reshape(-1), shares(dx.size)

@@ -14,6 +14,7 @@ import csv
 import io
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -159,6 +160,13 @@ class Trainer:
     def targets(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Labels (N, T) and offsets (N, T, 4) of a batch; runs in the loader's threads."""
         rule = self.model.config.matching
+        for (_, labels), name in zip(batch.truths, batch.names, strict=True):
+            if max(labels, default=0) >= len(self.mapping):
+                raise DataError(
+                    f"an object has label {max(labels)}",
+                    where=name,
+                    hint=f"labels count from 1 to the number of class names, {len(self.mapping) - 1}",
+                )
         pairs = [
             make_targets(
                 boxes,
@@ -278,7 +286,7 @@ class Trainer:
                     hint="the files hold the last good weights; lower the learning rate",
                 )
         # made anew it would lack what --resume needs
-        if step > 0 and not self.out_dir.is_dir():
+        if step > 0 and not os.path.isdir(self.out_dir):
             raise OutputError(
                 f"the folder of this training has vanished after step {step}",
                 where=str(self.out_dir),
@@ -291,10 +299,10 @@ def read_log(path: Path, steps: int) -> list[tuple]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [tuple(row) for row in list(csv.reader(file))[1 : steps + 1]]
-        numbers = np.array(rows, np.float64).reshape(len(rows), -1)  # (steps, columns)
+        numbers = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
-    if len(rows) < steps or (steps and numbers.shape[1] != len(COLUMNS)):
+    if len(rows) < steps:
         what = f"has {len(rows)} whole lines, the checkpoint beside it is of step {steps}"
         raise DataError(
             what, where=str(path), hint="both are written together: take a copy of both"

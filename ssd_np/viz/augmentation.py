@@ -61,7 +61,7 @@ def replay(sample: Sample, history: History, fill: tuple[float, float, float]) -
             image, caption = image[..., drawn["order"]], f"channels {drawn['order']}"
         elif name in ("expand", "crop"):
             image, boxes = _through_window(image, boxes, drawn["window"], fill)
-            least = f", IoU ≥ {drawn['min_iou']:g}" if name == "crop" else ""
+            least = f", IoU ≥ {drawn['min_iou']:g}" if drawn.get("min_iou") else ""
             caption = f"{caption}{least}\n{image.shape[1]} × {image.shape[0]} pixels"
         elif name == "horizontal_flip":
             image, boxes = image[:, ::-1], geometric.mirror_x(boxes)

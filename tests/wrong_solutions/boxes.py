@@ -19,10 +19,14 @@ def center_to_corner(boxes):
             ),
             "the sum is not halved": ("(xmin + xmax) / 2", "(xmin + xmax)"),
             "one pixel added to the width": ("xmax - xmin,", "xmax - xmin + 1,"),
-            "the corner kept as the center": ("cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2",
-                                              "cx, cy, cx + w, cy + h"),
-            "one box only": ("np.moveaxis(boxes, -1, 0)\n    return np.stack([(",
-                             "boxes.T\n    return np.stack([("),
+            "the corner kept as the center": (
+                "cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2",
+                "cx, cy, cx + w, cy + h",
+            ),
+            "one box only": (
+                "np.moveaxis(boxes, -1, 0)\n    return np.stack([(",
+                "boxes.T\n    return np.stack([(",
+            ),
             "written into the input": (
                 "    cx, cy, w, h = np.moveaxis(boxes, -1, 0)\n",
                 "    cx, cy, w, h = np.moveaxis(boxes, -1, 0)\n    boxes[...] = 0\n",
@@ -62,7 +66,10 @@ def default_boxes_for_map(config, index):
                 "small * r**0.5, small / r**0.5))\n        shapes.append((small / r**0.5, small",
                 "small / r**0.5, small * r**0.5))\n        shapes.append((small * r**0.5, small",
             ),
-            "the ratio without its root": ("small * r**0.5, small / r**0.5", "small * r, small / r"),
+            "the ratio without its root": (
+                "small * r**0.5, small / r**0.5",
+                "small * r, small / r",
+            ),
             "the corner of the cell for its centre": ("(j + 0.5) * fm.step", "j * fm.step"),
             "x and y swapped": (
                 "cx, cy = (j + 0.5) * fm.step, (i + 0.5) * fm.step",
@@ -73,14 +80,13 @@ def default_boxes_for_map(config, index):
                 "cx, cy = [(k + 0.5) / fm.size * config.input.size for k in (j, i)]",
             ),
             "the large box is max_size": (
-                "((small * large) ** 0.5, (small * large) ** 0.5)", "(large, large)"
+                "((small * large) ** 0.5, (small * large) ** 0.5)",
+                "(large, large)",
             ),
             "in pixels": (" / config.input.size", ""),
             "always clipped": ('if config.boxes.clip == "all":', "if True:"),
             "variances forgotten": ("*config.boxes.variances", "1, 1, 1, 1"),
-            "variances of SSD written down": (
-                "*config.boxes.variances", "0.1, 0.1, 0.2, 0.2"
-            ),
+            "variances of SSD written down": ("*config.boxes.variances", "0.1, 0.1, 0.2, 0.2"),
         },
     ),
     "iou_matrix": (
@@ -98,7 +104,8 @@ def iou_matrix(a_corner, b_corner):
             "boxes that do not touch overlap": ("np.maximum(high - low, 0)", "high - low"),
             "the shared part counted twice": (" - shared\n", "\n"),
             "one pixel added to the sides": (
-                "np.maximum(high - low, 0)", "np.maximum(high - low + 1, 0)"
+                "np.maximum(high - low, 0)",
+                "np.maximum(high - low + 1, 0)",
             ),
             "over the smaller box": (
                 "area(a)[:, None] + area(b)[None] - shared",
@@ -150,12 +157,21 @@ def match_iou(iou, threshold=0.5, neutral_threshold=None):
                 "g, t = _, left[_].argmax()",
             ),
             "only the threshold": ("range(len(iou)):\n        g, t", "range(0):\n        g, t"),
-            "above the threshold, not from it on": ("iou[g, t] >= threshold", "iou[g, t] > threshold"),
+            "above the threshold, not from it on": (
+                "iou[g, t] >= threshold",
+                "iou[g, t] > threshold",
+            ),
             "a box given twice": ("        left[:, t] = -1\n", ""),
             "a truth served twice": ("        left[g] = -1\n", ""),
             "the neutral zone forgotten": ("result[t] = NEUTRAL", "pass"),
-            "neutral boxes above the zone's lower end": ("iou[g, t] >= neutral", "iou[g, t] > neutral"),
-            "bipartite only, without the threshold": ("            result[t] = g\n", "            pass\n"),
+            "neutral boxes above the zone's lower end": (
+                "iou[g, t] >= neutral",
+                "iou[g, t] > neutral",
+            ),
+            "bipartite only, without the threshold": (
+                "            result[t] = g\n",
+                "            pass\n",
+            ),
             "an object that overlaps nothing gets a box": ("left[g, t] <= 0", "left[g, t] < 0"),
             "the overlaps are overwritten": ("iou.copy()", "iou"),
         },
@@ -173,12 +189,17 @@ def encode(gt_center, default_boxes):
             "variance of the size forgotten": (" / size) / var_size", " / size)"),
             "multiplied by the variance": ("/ size / var_center", "/ size * var_center"),
             "the size without its logarithm": (
-                "np.log(gt_center[..., 2:] / size)", "(gt_center[..., 2:] / size)"
+                "np.log(gt_center[..., 2:] / size)",
+                "(gt_center[..., 2:] / size)",
             ),
             "divided by the object's size": (
-                "center) / size / var", "center) / gt_center[..., 2:] / var"
+                "center) / size / var",
+                "center) / gt_center[..., 2:] / var",
             ),
-            "default minus object": ("(gt_center[..., :2] - center)", "(center - gt_center[..., :2])"),
+            "default minus object": (
+                "(gt_center[..., :2] - center)",
+                "(center - gt_center[..., :2])",
+            ),
             "width and height swapped": ("- center) / size /", "- center) / size[..., ::-1] /"),
             "one variance for all": ("/ var_size", "/ 0.2"),
         },
@@ -200,7 +221,8 @@ def decode(offsets, default_boxes, max_exponent=None):
             "the center added without the size": ("* var_center * size", "* var_center"),
             "sizes replaced, not scaled": ("size * np.exp(power)", "np.exp(power)"),
             "a limit on shrinking too": (
-                "np.minimum(power, max_exponent)", "np.clip(power, -max_exponent, max_exponent)"
+                "np.minimum(power, max_exponent)",
+                "np.clip(power, -max_exponent, max_exponent)",
             ),
             "corners returned": (
                 "np.concatenate([box_center, size * np.exp(power)], axis=-1)",
@@ -222,7 +244,10 @@ def decode_backward(dcenter, offsets, default_boxes, max_exponent=None):
             "variances forgotten": ("* var_center * size", "* size"),
             "the default's size for the decoded one": ("* var_size * decoded", "* var_size * size"),
             "the derivative of exp forgotten": ("* var_size * decoded", "* var_size"),
-            "the limit lets the gradient pass": ("max_exponent, 0, dsize)", "max_exponent, dsize, dsize)"),
+            "the limit lets the gradient pass": (
+                "max_exponent, 0, dsize)",
+                "max_exponent, dsize, dsize)",
+            ),
             "divided, as encode does": ("* var_center * size", "/ var_center / size"),
         },
     ),
@@ -242,26 +267,31 @@ def nms(boxes_corner, scores, iou_threshold=0.45, top_k=None):
             "dropped at the threshold": ("overlap > iou_threshold", "overlap >= iou_threshold"),
             "worst first": ("np.argsort(-scores", "np.argsort(scores"),
             "boxes not sorted": (
-                'np.argsort(-scores, kind="stable")[:top_k]', "np.arange(len(scores))[:top_k]"
+                'np.argsort(-scores, kind="stable")[:top_k]',
+                "np.arange(len(scores))[:top_k]",
             ),
-            "top_k of what is kept": (
-                "[:top_k]\n    kept = []", "\n    kept = []"
-            ),
+            "top_k of what is kept": ("[:top_k]\n    kept = []", "\n    kept = []"),
             "the overlapping ones kept": ("~(overlap >", "(overlap >"),
             "a mask, not indices": (
-                "np.array(kept, np.int64)", "np.isin(np.arange(len(scores)), kept)"
+                "np.array(kept, np.int64)",
+                "np.isin(np.arange(len(scores)), kept)",
             ),
             "a suppressed box still suppresses": (
-                "    while len(waiting):\n        best, waiting = waiting[0], waiting[1:]\n"
+                "    while len(waiting):\n"
+                "        best, waiting = waiting[0], waiting[1:]\n"
                 "        kept.append(best)\n"
-                "        overlap = iou_matrix_plain(boxes_corner[[best]], boxes_corner[waiting])[0]\n"
+                "        overlap = iou_matrix_plain(boxes_corner[[best]], "
+                "boxes_corner[waiting])[0]\n"
                 "        waiting = waiting[~(overlap > iou_threshold)]\n",
                 "    overlap = iou_matrix_plain(boxes_corner, boxes_corner)\n"
                 "    for k, i in enumerate(waiting):\n"
                 "        if not (overlap[i, waiting[:k]] > iou_threshold).any():\n"
                 "            kept.append(i)\n",
             ),
-            "in the order of the input": ("np.array(kept, np.int64)", "np.sort(np.array(kept, np.int64))"),
+            "in the order of the input": (
+                "np.array(kept, np.int64)",
+                "np.sort(np.array(kept, np.int64))",
+            ),
         },
     ),
-}  # fmt: skip
+}

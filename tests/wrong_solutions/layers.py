@@ -1,4 +1,4 @@
-"""Exercises on layers as a student may solve them, and the usual slips: (right text, wrong text)."""
+"""Exercises on layers as a student may solve them, and the usual slips: (right, wrong text)."""
 
 SOLUTIONS = {
     "im2col": (
@@ -53,7 +53,10 @@ def col2im(cols, x_shape, kernel, stride=1, pad=0, dilation=1):
 """,
         {
             "overwritten, not added": ("column] += cols", "column] = cols"),
-            "the border not cut off": ("padded[:, pad : pad + h, pad : pad + w]", "padded[:, :h, :w]"),
+            "the border not cut off": (
+                "padded[:, pad : pad + h, pad : pad + w]",
+                "padded[:, :h, :w]",
+            ),
             "the stride forgotten": ("z * stride +", "z +"),
             "the dilation forgotten": ("i * dilation, ", "i, "),
             "averaged over the windows": (
@@ -64,17 +67,24 @@ def col2im(cols, x_shape, kernel, stride=1, pad=0, dilation=1):
     ),
     "conv2d_forward": (
         """
-def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1, algorithm="im2col"):
+def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1, algorithm="im2col", *,
+                   relu=False, out=None):
     shape = tiled.output_shape(x.shape, w.shape, stride, pad, dilation)
     cols = im2col_plain(x, w.shape[:2], stride, pad, dilation)
     out = (cols @ w.reshape(-1, w.shape[3]) + b).reshape(shape)
+    if relu:
+        out = np.maximum(out, 0)
     return out, (x, w, stride, pad, dilation, algorithm)
 """,
         {
-            "the kernel flipped, a true convolution": ("cols @ w.reshape", "cols @ w[::-1, ::-1].reshape"),
+            "the kernel flipped, a true convolution": (
+                "cols @ w.reshape",
+                "cols @ w[::-1, ::-1].reshape",
+            ),
             "the bias forgotten": (" + b)", ")"),
             "channels first": (
-                "w.reshape(-1, w.shape[3])", "w.transpose(2, 0, 1, 3).reshape(-1, w.shape[3])"
+                "w.reshape(-1, w.shape[3])",
+                "w.transpose(2, 0, 1, 3).reshape(-1, w.shape[3])",
             ),
             "the dilation forgotten": (
                 "im2col_plain(x, w.shape[:2], stride, pad, dilation)",
@@ -84,7 +94,7 @@ def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1, algorithm="im2col"):
                 "+ b).reshape(shape)",
                 "+ b).reshape(shape[0], shape[3], *shape[1:3]).transpose(0, 2, 3, 1)",
             ),
-            "a ReLU inside": ("+ b).reshape(shape)", "+ b).reshape(shape).clip(0)"),
+            "always a ReLU": ("if relu:", "if True:"),
         },
     ),
     "conv2d_backward": (
@@ -101,14 +111,17 @@ def conv2d_backward(dout, cache):
         {
             "dw transposed": ("(cols.T @ rows)", "(rows.T @ cols)"),
             "dw of the transposed kernel": (
-                ".reshape(w.shape)\n", ".reshape(w.shape).swapaxes(0, 1).reshape(w.shape)\n"
+                ".reshape(w.shape)\n",
+                ".reshape(w.shape).swapaxes(0, 1).reshape(w.shape)\n",
             ),
             "the kernel flipped in dx": (
-                "rows @ w.reshape(-1, w.shape[3]).T", "rows @ w[::-1, ::-1].reshape(-1, w.shape[3]).T"
+                "rows @ w.reshape(-1, w.shape[3]).T",
+                "rows @ w[::-1, ::-1].reshape(-1, w.shape[3]).T",
             ),
             "db averaged": ("rows.sum(axis=0)", "rows.mean(axis=0)"),
             "dw averaged over the batch": (
-                "dw = (cols.T @ rows).reshape(w.shape)", "dw = (cols.T @ rows).reshape(w.shape) / len(x)"
+                "dw = (cols.T @ rows).reshape(w.shape)",
+                "dw = (cols.T @ rows).reshape(w.shape) / len(x)",
             ),
             "the stride forgotten in dx": (
                 "w.shape[:2], stride, pad, dilation)\n    return",
@@ -135,7 +148,8 @@ def max_pool2d_backward(dout, cache):
             "the gradient shared by the window": (
                 "    for n, y, z, c in np.ndindex(dout.shape):\n"
                 "        i, j = divmod(int(tap[n, y, z, c]), size)\n"
-                "        dx[n, y * stride - pad + i, z * stride - pad + j, c] += dout[n, y, z, c]\n",
+                "        dx[n, y * stride - pad + i, z * stride - pad + j, c] += "
+                "dout[n, y, z, c]\n",
                 "    for n, y, z, c in np.ndindex(dout.shape):\n"
                 "        for k in range(size * size):\n"
                 "            i, j = y * stride - pad + k // size, z * stride - pad + k % size\n"
@@ -165,7 +179,8 @@ def l2norm_backward(dout, cache):
             "divided by the square of the norm": ("along) / norm)", "along) / norm**2)"),
             "dscale for each cell": (".reshape(-1, len(scale)).sum(axis=0)", ""),
             "the mean over the cells": (
-                ".reshape(-1, len(scale)).sum(axis=0)", ".reshape(-1, len(scale)).mean(axis=0)"
+                ".reshape(-1, len(scale)).sum(axis=0)",
+                ".reshape(-1, len(scale)).mean(axis=0)",
             ),
             "a plus for a minus": ("g - unit", "g + unit"),
             "one norm for the whole image": ("sum(axis=-1, keepdims=True)", "sum()"),
@@ -187,19 +202,26 @@ def log_softmax_backward(dout, cache):
 """,
         {
             "the largest logit not taken away": (
-                "shifted = logits - logits.max(axis=-1, keepdims=True)", "shifted = logits"
+                "shifted = logits - logits.max(axis=-1, keepdims=True)",
+                "shifted = logits",
             ),
-            "the logarithm of softmax": ("out = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))",
-                                         "out = np.log(softmax(logits))"),
-            "over all rows": ("np.exp(shifted).sum(axis=-1, keepdims=True)", "np.exp(shifted).sum()"),
+            "the logarithm of softmax": (
+                "out = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))",
+                "out = np.log(softmax(logits))",
+            ),
+            "over all rows": (
+                "np.exp(shifted).sum(axis=-1, keepdims=True)",
+                "np.exp(shifted).sum()",
+            ),
             "over the first axis": (
                 "np.exp(shifted).sum(axis=-1, keepdims=True)",
                 "np.exp(shifted).sum(axis=0, keepdims=True)",
             ),
             "the gradient of one class only": (
-                "np.exp(cache) * dout.sum(axis=-1, keepdims=True)", "np.exp(cache) * dout"
+                "np.exp(cache) * dout.sum(axis=-1, keepdims=True)",
+                "np.exp(cache) * dout",
             ),
             "the logarithm taken for the probability": ("np.exp(cache) * dout", "cache * dout"),
         },
     ),
-}  # fmt: skip
+}

@@ -11,13 +11,18 @@ def cross_entropy_backward(dout, cache):
         {
             "the one-hot forgotten": (" - one_hot", ""),
             "the sign turned round": (
-                "np.exp(log_probability) - one_hot", "one_hot - np.exp(log_probability)"
+                "np.exp(log_probability) - one_hot",
+                "one_hot - np.exp(log_probability)",
             ),
             "the upstream gradient forgotten": (" * dout[..., None]", ""),
             "averaged over the rows": ("* dout[..., None]", "* dout[..., None] / labels.size"),
-            "the logarithm taken for the probability": ("np.exp(log_probability)", "log_probability"),
+            "the logarithm taken for the probability": (
+                "np.exp(log_probability)",
+                "log_probability",
+            ),
             "the gradient of the right class only": (
-                "np.exp(log_probability) - one_hot", "(np.exp(log_probability) - 1) * one_hot"
+                "np.exp(log_probability) - one_hot",
+                "(np.exp(log_probability) - 1) * one_hot",
             ),
         },
     ),
@@ -38,13 +43,16 @@ def smooth_l1_backward(dout, cache):
             "beta forgotten in the square": ("d * d / (2 * beta)", "d * d / 2"),
             "target minus prediction": ("d = pred - target", "d = target - pred"),
             "plain L1's gradient": (
-                "np.where(np.abs(d) < beta, d / beta, np.sign(d))", "np.sign(d)"
+                "np.where(np.abs(d) < beta, d / beta, np.sign(d))",
+                "np.sign(d)",
             ),
             "plain L2's gradient": ("np.where(np.abs(d) < beta, d / beta, np.sign(d))", "d / beta"),
             "the sign of the far piece forgotten": ("np.sign(d))", "1)"),
             "the upstream gradient forgotten": ("dout * np.where", "np.where"),
-            "summed": ("np.where(size < beta, d * d / (2 * beta), size - beta / 2)",
-                       "np.where(size < beta, d * d / (2 * beta), size - beta / 2).sum()"),
+            "summed": (
+                "np.where(size < beta, d * d / (2 * beta), size - beta / 2)",
+                "np.where(size < beta, d * d / (2 * beta), size - beta / 2).sum()",
+            ),
         },
     ),
     "mine_hard_negatives": (
@@ -66,12 +74,16 @@ def mine_hard_negatives(confidence_loss, positive, negative, ratio=3, minimum=0,
 """,
         {
             "positives picked too": ("np.flatnonzero(negative[i])", "np.arange(loss.shape[1])"),
-            "neutral boxes picked too": ("np.flatnonzero(negative[i])", "np.flatnonzero(~positive[i])"),
+            "neutral boxes picked too": (
+                "np.flatnonzero(negative[i])",
+                "np.flatnonzero(~positive[i])",
+            ),
             "the easiest negatives": ("np.argsort(-cost", "np.argsort(cost"),
             "as many as positives": ("int(ratio * positive[i].sum())", "int(positive[i].sum())"),
             "the images compete": ('per == "batch"', "True"),
             "the minimum forgotten": (
-                "max(int(ratio * positive[i].sum()), minimum)", "int(ratio * positive[i].sum())"
+                "max(int(ratio * positive[i].sum()), minimum)",
+                "int(ratio * positive[i].sum())",
             ),
             "the minimum on top": (
                 "max(int(ratio * positive[i].sum()), minimum)",
@@ -79,7 +91,7 @@ def mine_hard_negatives(confidence_loss, positive, negative, ratio=3, minimum=0,
             ),
             "ties above the cut all picked": (
                 "mined[i, candidates[order[:wanted]]] = True",
-                "mined[i, candidates] = wanted > 0 and cost >= cost[order[:wanted]].min(initial=np.inf)",
+                "mined[i, candidates] = cost >= cost[order[:wanted]].min(initial=np.inf)",
             ),
             "at least one in every image": ("positive[i].sum())", "max(1, positive[i].sum()))"),
         },
@@ -108,7 +120,8 @@ def multibox_loss(logits, offsets, target_labels, target_offsets, ratio=3, alpha
         {
             "max(1, N) forgotten": ("1 / max(1, count)", "1 / np.float64(count)"),
             "divided by the boxes that count": (
-                "    rows, cache = cross", "    scale = 1 / max(1, int(chosen.sum()))\n    rows, cache = cross"
+                "    rows, cache = cross",
+                "    scale = 1 / max(1, int(chosen.sum()))\n    rows, cache = cross",
             ),
             "divided by the images": ("1 / max(1, count)", "1 / len(logits)"),
             "every negative counts": ("chosen = positive | mined", "chosen = positive | negative"),
@@ -120,14 +133,18 @@ def multibox_loss(logits, offsets, target_labels, target_offsets, ratio=3, alpha
                 "target_offsets[chosen].astype(offsets.dtype))[0].sum() * scale)",
             ),
             "alpha forgotten in the gradient": ("alpha * scale), cache)", "scale), cache)"),
-            "alpha forgotten in the loss": ("confidence + alpha * location", "confidence + location"),
+            "alpha forgotten in the loss": (
+                "confidence + alpha * location",
+                "confidence + location",
+            ),
             "gradients not divided": ("np.full_like(rows, scale)", "np.ones_like(rows)"),
             "ranked by the probability of background": (
                 "rank = -log_softmax_forward(logits)[0][..., 0]",
                 "rank = log_softmax_forward(logits)[0][..., 0]",
             ),
             "ranked by the logit alone": (
-                "rank = -log_softmax_forward(logits)[0][..., 0]", "rank = -logits[..., 0]"
+                "rank = -log_softmax_forward(logits)[0][..., 0]",
+                "rank = -logits[..., 0]",
             ),
         },
     ),
@@ -155,10 +172,12 @@ def eleven_point_ap(recall, precision):
             "levels as multiples of 0.1": ("recall >= k / 10", "recall >= k * 0.1"),
             "ten levels": ("range(11)", "range(10)"),
             "a mean over the levels that were reached": (
-                "float(total / 11)", "float(total / max(1, sum(recall.max(initial=0) >= k / 10 for k in range(11))))"
+                "float(total / 11)",
+                "float(total / max(1, sum(recall.max(initial=0) >= k / 10 for k in range(11))))",
             ),
             "the trapezoids of the raw curve": (
-                "return float(area)", "return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2))"
+                "return float(area)",
+                "return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2))",
             ),
         },
     ),
@@ -183,13 +202,18 @@ def _curve(rows, ignored, truths, iou_threshold):
         {
             "a duplicate is right": (' and row["truth"] not in taken', ""),
             "in the order of the images": (
-                'rows[np.argsort(-rows["score"], kind="stable")]', "rows"
+                'rows[np.argsort(-rows["score"], kind="stable")]',
+                "rows",
             ),
             "worst first": ('np.argsort(-rows["score"]', 'np.argsort(rows["score"]'),
             "above the threshold, not from it on": (
-                'row["iou"] >= iou_threshold', 'row["iou"] > iou_threshold'
+                'row["iou"] >= iou_threshold',
+                'row["iou"] > iou_threshold',
             ),
-            "difficult objects are wrong to find": ("            continue\n", "            hit = False\n"),
+            "difficult objects are wrong to find": (
+                "            continue\n",
+                "            hit = False\n",
+            ),
             "difficult objects are right to find": ('if hit and ignored[row["truth"]]', "if False"),
             "recall over the detections": ("right / truths if", "right / len(rows) if"),
             "recall and precision swapped": (
@@ -198,4 +222,4 @@ def _curve(rows, ignored, truths, iou_threshold):
             ),
         },
     ),
-}  # fmt: skip
+}

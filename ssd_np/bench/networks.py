@@ -1,0 +1,174 @@
+"""Forward and training step of a network, ours and others', and our forward layer by layer.
+
+All contestants take turns, one call each, round after round, and the median of a contestant's calls
+counts: what else the machine does then hits all alike. Before that, all run once to warm up, and
+what they compute is compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+from tqdm import tqdm
+
+from ssd_np.bench.rivals import onnx_forward, torch_forward, torch_step
+from ssd_np.boxes.targets import make_targets
+from ssd_np.config import Config
+from ssd_np.loss.multibox import multibox_loss
+from ssd_np.model.ssd import SSD
+from ssd_np.nn.layers import Layer
+from ssd_np.train.sgd import SGD
+
+ALGORITHMS = ("im2col", "winograd2", "winograd4")
+BASE = "pytorch"  # the contestant whose time is 1
+RATE = 1e-6  # so small that the steps of a measurement do not diverge
+
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+    """A contestant: median milliseconds, ratio to PyTorch's, difference of what it computes.
+
+    difference: largest, relative to the largest value, from our im2col. None: not there to compare.
+    """
+
+    name: str
+    milliseconds: float
+    ratio: float | None
+    difference: float
+
+
+def time_forward(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
+    """Inference, from the batch of images to logits and offsets."""
+    images = _images(config, batch)
+    contestants: dict[str, Callable | None] = {}
+    for algorithm in ALGORITHMS:
+        model = SSD(dataclasses.replace(config, convolution=algorithm))
+        contestants[algorithm] = lambda model=model: model.forward(images)
+    model = SSD(config)
+    contestants[BASE] = torch_forward(model, images, channels_last=False)
+    contestants["pytorch channels-last"] = torch_forward(model, images, channels_last=True)
+    contestants["onnx runtime"] = onnx_forward(model, images)
+    return _take_turns(contestants, rounds, bar)
+
+
+def time_step(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
+    """A training step: forward, loss, backward, SGD update; the targets are given."""
+    images, targets = _images(config, batch), _targets(config, batch)
+    contestants: dict[str, Callable | None] = {
+        algorithm: _step(dataclasses.replace(config, convolution=algorithm), images, targets)
+        for algorithm in ALGORITHMS
+    }
+    model = SSD(config)
+    contestants[BASE] = torch_step(model, images, targets, False, RATE)
+    contestants["pytorch channels-last"] = torch_step(model, images, targets, True, RATE)
+    return _take_turns(contestants, rounds, bar)
+
+
+def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -> Callable:
+    model, rule = SSD(config), config.training
+    optimiser = SGD(model.parameters, rule.momentum, rule.weight_decay)
+
+    def run() -> float:
+        loss = multibox_loss(*model.forward(images, training=True), *targets, config.loss.ratio)
+        model.backward(loss.dlogits, loss.doffsets)
+        optimiser.step(RATE)
+        return loss.total
+
+    return run
+
+
+def _take_turns(contestants: dict[str, Callable | None], rounds: int, bar: tqdm) -> list[Time]:
+    contestants = {name: run for name, run in contestants.items() if run is not None}
+    results = {name: run() for name, run in contestants.items()}
+    seconds = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+        bar.update()
+    medians = {name: 1e3 * float(np.median(values)) for name, values in seconds.items()}
+    base, reference = medians.get(BASE), results["im2col"]
+    return [
+        Time(name, value, value / base if base else None, _difference(results[name], reference))
+        for name, value in medians.items()
+    ]
+
+
+def _difference(result: tuple | float, reference: tuple | float) -> float:
+    """Of a pair of arrays or of a loss, relative to the largest value."""
+    if isinstance(result, float):
+        return abs(result - reference) / abs(reference)
+    pairs = zip(result, reference, strict=True)
+    return float(max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs))
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerTime:
+    """A layer's forward: its multiply-adds count as two; milliseconds by algorithm.
+
+    share: of the machine's measured GEMM peak that im2col reaches; None for what is no convolution.
+    """
+
+    name: str
+    gigaflop: float
+    milliseconds: dict[str, float]
+    share: float | None
+
+
+def time_layers(config: Config, batch: int, rounds: int, peak: float, bar: tqdm) -> list[LayerTime]:
+    """The layers of the forward one by one; `peak` is in GFLOP/s."""
+    images, table, flops = _images(config, batch), {}, {}
+    for algorithm in ALGORITHMS:
+        model = SSD(dataclasses.replace(config, convolution=algorithm))
+        seconds = {layer.name: [] for layer in model.layers}
+        for layer in model.layers:
+            flops[layer.name] = 0.0
+            _clock(layer, seconds[layer.name], flops)
+        for _ in range(rounds + 1):
+            model.forward(images)
+            bar.update()
+        table[algorithm] = {n: 1e3 * float(np.median(v[1:])) for n, v in seconds.items()}
+    rows = []
+    for name, gigaflop in flops.items():
+        times = {algorithm: table[algorithm][name] for algorithm in ALGORITHMS}
+        share = gigaflop / (times["im2col"] / 1e3) / peak if gigaflop else None
+        rows.append(LayerTime(name, gigaflop, times, share))
+    return rows
+
+
+def _clock(layer: Layer, seconds: list[float], flops: dict[str, float]) -> None:
+    """Makes `layer.forward` note how long it took and what it computed."""
+    forward = layer.forward
+    kernels = [p.value for p in layer.parameters.values() if p.value.ndim == 4]
+
+    def timed(x: np.ndarray, *arguments):
+        start = time.perf_counter()
+        out = forward(x, *arguments)
+        seconds.append(time.perf_counter() - start)
+        pixels = (out if isinstance(out, np.ndarray) else x)[..., 0].size  # a head keeps the size
+        flops[layer.name] = 2e-9 * pixels * sum(kernel.size for kernel in kernels)
+        return out
+
+    layer.forward = timed
+
+
+def _images(config: Config, batch: int) -> np.ndarray:
+    side = config.input.size
+    return np.random.default_rng(0).standard_normal((batch, side, side, 3), np.float32)
+
+
+def _targets(config: Config, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and offsets of five random objects an image."""
+    rng, pairs = np.random.default_rng(1), []
+    default_boxes = SSD(config).default_boxes
+    for _ in range(batch):
+        low = rng.uniform(0, 0.6, (5, 2))
+        boxes = np.concatenate([low, low + rng.uniform(0.1, 0.4, (5, 2))], axis=1)
+        labels = rng.integers(1, len(config.class_names) + 1, 5)
+        pairs.append(make_targets(boxes, labels, default_boxes))
+    labels, offsets = zip(*pairs, strict=True)
+    return np.stack(labels), np.stack(offsets).astype(np.float32)

@@ -1,0 +1,204 @@
+"""The same network in PyTorch and ONNX Runtime, where they are installed, to measure against.
+
+Neither is ever needed: they are looked up by name, and what is not there is not measured. Weights
+are copied from our model, and all run with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+from ssd_np.config import ConvLayer
+from ssd_np.model.ssd import SSD
+from ssd_np.nn.parallel import thread_count
+
+Targets = tuple[np.ndarray, np.ndarray]  # labels (N, T), offsets (N, T, 4)
+
+
+def installed(name: str) -> ModuleType | None:
+    """The module, or None if it is not there."""
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+
+
+def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[dict, Callable]:
+    """Parameters by our names, and forward: (N, 3, S, S) -> logits (N, T, K), offsets (N, T, 4)."""
+    functional, config = torch.nn.functional, model.config
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    weights = {}
+    for name, parameter in model.parameters.items():
+        value = torch.from_numpy(parameter.value.copy())
+        if value.ndim == 4:
+            value = value.permute(3, 2, 0, 1).contiguous(memory_format=layout)  # (Co, C, kh, kw)
+        weights[name] = value.requires_grad_()
+    norms = {m.name for m in config.feature_maps if m.l2norm_scale is not None}
+    maps = {m.name for m in config.feature_maps}
+
+    def convolution(x, name: str, *geometry: int):
+        return functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], *geometry)
+
+    def heads(x, name: str) -> list:
+        if name in norms:
+            scale = weights[f"{name}_norm.scale"].view(1, -1, 1, 1)
+            x = x / torch.sqrt((x * x).sum(1, keepdim=True) + config.l2norm.eps) * scale
+        pad, rows = config.head_kernel // 2, []
+        for kind, width in (("conf", config.num_classes), ("loc", 4)):
+            out = convolution(x, f"{kind}_{name}", 1, pad)  # (N, A * width, H, W)
+            rows.append(out.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width))
+        return rows
+
+    def forward(x):
+        rows = []
+        for layer in config.layers:
+            if isinstance(layer, ConvLayer):
+                x = convolution(x, layer.name, layer.stride, layer.pad, layer.dilation)
+                x = functional.relu(x, inplace=True)
+            else:
+                x = functional.max_pool2d(
+                    x, layer.size, layer.stride, layer.pad, ceil_mode=layer.ceil
+                )
+            if layer.name in maps:
+                rows.append(heads(x, layer.name))
+        logits, offsets = zip(*rows, strict=True)
+        return torch.cat(logits, 1), torch.cat(offsets, 1)
+
+    return weights, forward
+
+
+def torch_images(torch: ModuleType, images: np.ndarray, channels_last: bool):
+    """(N, S, S, 3) -> the same in PyTorch's order of axes, in the layout of memory asked for."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+
+
+def torch_forward(model: SSD, images: np.ndarray, channels_last: bool) -> Callable | None:
+    """A call that returns logits and offsets as arrays."""
+    if (torch := installed("torch")) is None:
+        return None
+    torch.set_num_threads(thread_count())
+    _, forward = torch_network(torch, model, channels_last)
+    x = torch_images(torch, images, channels_last)
+
+    def run() -> tuple[np.ndarray, ...]:
+        with torch.inference_mode():
+            return tuple(out.numpy() for out in forward(x))
+
+    return run
+
+
+def torch_step(
+    model: SSD, images: np.ndarray, targets: Targets, channels_last: bool, rate: float
+) -> Callable | None:
+    """A call that trains one step, forward, loss, backward and SGD, and returns the loss."""
+    if (torch := installed("torch")) is None:
+        return None
+    torch.set_num_threads(thread_count())
+    weights, forward = torch_network(torch, model, channels_last)
+    decay = model.config.training.weight_decay
+    groups = [
+        {"params": [w for n, w in weights.items() if n.endswith(".bias") == bias],
+         "weight_decay": 0.0 if bias else decay}
+        for bias in (True, False)
+    ]  # fmt: skip
+    optimiser = torch.optim.SGD(groups, rate, momentum=model.config.training.momentum)
+    x = torch_images(torch, images, channels_last)
+    labels, offsets = (torch.from_numpy(target) for target in targets)
+
+    def run() -> float:
+        optimiser.zero_grad()
+        loss = _torch_loss(torch, *forward(x), labels, offsets, model.config.loss.ratio)
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    return run
+
+
+def _torch_loss(torch, logits, offsets, labels, target_offsets, ratio: float):
+    """The SSD loss with mining per image, as it is usually written in PyTorch: two sorts."""
+    functional, positive = torch.nn.functional, labels > 0
+    cost = functional.cross_entropy(
+        logits.flatten(0, 1), labels.clamp(min=0).flatten(), reduction="none"
+    ).view(labels.shape)
+    with torch.no_grad():
+        order = cost.masked_fill(labels != 0, -1.0).argsort(1, descending=True)
+        mined = (order.argsort(1) < ratio * positive.sum(1, keepdim=True)) & (labels == 0)
+    location = functional.smooth_l1_loss(
+        offsets[positive], target_offsets[positive], reduction="sum"
+    )
+    return ((cost * (positive | mined)).sum() + location) / positive.sum().clamp(min=1)
+
+
+def onnx_forward(model: SSD, images: np.ndarray) -> Callable | None:
+    """A call that returns logits and offsets as arrays. Needs onnx too, to write the network."""
+    runtime, onnx = installed("onnxruntime"), installed("onnx")
+    if runtime is None or onnx is None:
+        return None
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = thread_count()
+    options.log_severity_level = 3  # errors only
+    text = _onnx_network(onnx, model, len(images)).SerializeToString()
+    session = runtime.InferenceSession(text, options, providers=["CPUExecutionProvider"])
+    x = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return lambda: tuple(session.run(None, {"images": x}))
+
+
+def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
+    """The network as an ONNX graph."""
+    helper, config = onnx.helper, model.config
+    nodes, constants, logits, offsets = [], {}, [], []
+    for name, parameter in model.parameters.items():
+        value = parameter.value
+        if value.ndim == 4:
+            value = value.transpose(3, 2, 0, 1)
+        elif name.endswith(".scale"):
+            value = value.reshape(1, -1, 1, 1)
+        constants[name] = np.ascontiguousarray(value)
+    constants |= {"eps": np.float32(config.l2norm.eps), "channels": np.array([1])}
+
+    def node(kind: str, inputs: list[str], out: str, **attributes) -> str:
+        nodes.append(helper.make_node(kind, inputs, [out], **attributes))
+        return out
+
+    def convolution(x: str, name: str, stride: int, pad: int, dilation: int, out: str) -> str:
+        geometry = {"strides": [stride] * 2, "pads": [pad] * 4, "dilations": [dilation] * 2}
+        return node("Conv", [x, f"{name}.weight", f"{name}.bias"], out, **geometry)
+
+    x = "images"
+    for layer in config.layers:
+        if isinstance(layer, ConvLayer):
+            geometry = (layer.stride, layer.pad, layer.dilation)
+            x = node("Relu", [convolution(x, layer.name, *geometry, f"{layer.name}_z")], layer.name)
+        else:
+            x = node("MaxPool", [x], layer.name, kernel_shape=[layer.size] * 2,
+                     strides=[layer.stride] * 2, pads=[layer.pad] * 4,
+                     ceil_mode=int(layer.ceil))  # fmt: skip
+        feature_map = next((m for m in config.feature_maps if m.name == x), None)
+        if feature_map is None:
+            continue
+        source = x
+        if feature_map.l2norm_scale is not None:
+            square = node("ReduceSumSquare", [x, "channels"], f"{x}_square", keepdims=1)
+            square = node("Add", [square, "eps"], f"{x}_square_eps")
+            unit = node("Div", [x, node("Sqrt", [square], f"{x}_norm")], f"{x}_unit")
+            source = node("Mul", [unit, f"{x}_norm.scale"], f"{x}_scaled")
+        for kind, width, rows in (("conf", config.num_classes, logits), ("loc", 4, offsets)):
+            name = f"{kind}_{x}"
+            out = convolution(source, name, 1, config.head_kernel // 2, 1, f"{name}_z")
+            out = node("Transpose", [out], f"{name}_nhwc", perm=[0, 2, 3, 1])
+            constants[f"{name}_shape"] = np.array([batch, -1, width])
+            rows.append(node("Reshape", [out, f"{name}_shape"], f"{name}_rows"))
+    for out, rows in (("logits", logits), ("offsets", offsets)):
+        node("Concat", rows, out, axis=1)
+    number, side = onnx.TensorProto.FLOAT, config.input.size
+    graph = helper.make_graph(
+        nodes, config.name,
+        [helper.make_tensor_value_info("images", number, [batch, 3, side, side])],
+        [helper.make_tensor_value_info(out, number, None) for out in ("logits", "offsets")],
+        [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -1,0 +1,138 @@
+"""An explanation as text for people and as plain values for `json.dump`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ssd_np.infer.reports import Explanation, MiningReport, Place
+
+SHOWN = 8  # lines of a list before "and so many more"
+
+
+def to_json(explanation: Explanation) -> dict:
+    """Plain values; of the config its name, of mining the losses on both sides of the cut."""
+    values = {f.name: _plain(getattr(explanation, f.name)) for f in dataclasses.fields(explanation)}
+    return values | {"config": explanation.config.name}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = [f.name for f in dataclasses.fields(value) if f.name != "losses"]
+        return {name: _plain(getattr(value, name)) for name in fields}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def to_text(explanation: Explanation) -> str:
+    """Paragraph by paragraph: matches, neutral boxes, mining, detections, suppression."""
+    lines = []
+    if explanation.objects is not None:
+        lines += _matching(explanation)
+        lines += _mining(explanation)
+    lines += _detections(explanation)
+    return "\n".join(lines)
+
+
+def describe(place: Place, size: tuple[int, int]) -> str:
+    """conv4_2 row 3 column 7 box s' (90 70 141 121), the corners in pixels of the image."""
+    return (
+        f"{place.feature_map} row {place.row} column {place.column} box {place.shape:3} "
+        f"({_pixels(place.corner, size)})"
+    )
+
+
+def _pixels(corner: tuple, size: tuple[int, int]) -> str:
+    height, width = size
+    pixels = np.array(corner) * (width, height, width, height)
+    return " ".join(str(round(v)) for v in pixels.tolist())
+
+
+def _cut(lines: list[str]) -> list[str]:
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
+
+
+def _matching(explanation: Explanation) -> list[str]:
+    size, lines = explanation.size, ["MATCHING: which default boxes stand for which object"]
+    for item in explanation.objects:
+        lines.append(f"object {item.index}, {item.name} ({_pixels(item.corner, size)})")
+        lines += _cut(
+            [f"  IoU {m.iou:.4f}  {describe(m.place, size)}  {m.rule}" for m in item.matches]
+        )
+        if not item.matches:
+            lines.append("  no default box: it overlaps none that is free")
+        if item.runner_up:
+            runner_up = item.runner_up
+            where = describe(runner_up.place, size)
+            lines.append(f"  IoU {runner_up.iou:.4f}  {where}  runner-up: {runner_up.reason}")
+    limit = explanation.config.matching.neutral_threshold
+    rule = "the config has no neutral zone" if limit is None else f"best IoU from {limit:g} on"
+    lines.append(f"neutral boxes: {len(explanation.neutral)} ({rule})")
+    lines += _cut(
+        [
+            f"  IoU {n.iou:.4f} with object {n.object_index}  {describe(n.place, size)}"
+            for n in explanation.neutral
+        ]
+    )
+    return [*lines, ""]
+
+
+def _mining(explanation: Explanation) -> list[str]:
+    mining, rule = explanation.mining, explanation.config.loss
+    lines = [
+        "MINING: which background boxes training would learn from",
+        f"{mining.positives} positives, ratio {rule.ratio:g}, at least {rule.minimum_negatives}: "
+        f"{mining.wanted} wanted, {len(mining.mined)} taken out of {len(mining.losses)}",
+    ]
+    if rule.mining == "batch":
+        lines.append("(as if this image were the whole batch, over which this config mines)")
+    return [*lines, *_cut(_negatives(mining, explanation.size)), *_the_cut(mining), ""]
+
+
+def _negatives(mining: MiningReport, size: tuple[int, int]) -> list[str]:
+    return [
+        f"  rank {n.rank:3}  loss {n.loss:.3f}  {describe(n.place, size)}  "
+        f"looks like {n.guess} ({n.score:.2f}), IoU {n.iou:.2f} with an object"
+        for n in mining.mined
+    ]
+
+
+def _the_cut(mining: MiningReport) -> list[str]:
+    if not mining.mined or mining.first_left_out is None:
+        return []
+    last, out = mining.mined[-1], mining.first_left_out
+    share = float(mining.losses[: len(mining.mined)].sum() / mining.losses.sum())
+    return [
+        f"the cut: rank {last.rank} costs {last.loss:.4f} and is in, "
+        f"rank {out.rank} costs {out.loss:.4f} and is out; "
+        f"those in hold {share:.0%} of all the background loss"
+    ]
+
+
+def _detections(explanation: Explanation) -> list[str]:
+    size = explanation.size
+    lines = [f"DETECTIONS with a score above {explanation.min_score:g}"]
+    if not explanation.detections:
+        lines.append("none")
+    for i, found in enumerate(explanation.detections):
+        offsets = " ".join(f"{v:.3f}" for v in found.offsets)
+        variances = " ".join(f"{v:g}" for v in found.variances)
+        lines += [
+            f"detection {i}, {found.name} {found.score:.3f} ({_pixels(found.corner, size)})",
+            f"  from {describe(found.place, size)}",
+            f"  offsets {offsets}, variances {variances}",
+            *(f"    {step}" for step in found.arithmetic),
+        ]
+        mine = [other for other in explanation.suppressed if other.by == i]
+        lines += _cut(
+            [
+                f"  suppressed {s.name} {s.score:.3f} at IoU {s.iou:.3f}, from "
+                f"{describe(s.place, size)}"
+                for s in mine
+            ]
+        )
+    return lines

@@ -1,0 +1,90 @@
+"""Pictures of an explanation: the mined negatives, and what a detection was decoded from.
+
+Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`). Matches
+are drawn by `viz.boxes.match_figure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import ScalarFormatter
+
+from ssd_np.infer.reports import DetectionReport, MiningReport, SuppressedReport
+from ssd_np.viz.canvas import BLUE, GREY, ORANGE, VERMILION, Out, canvas, draw_box, show_image, tidy
+
+NUMBERED = 8  # mined boxes that are drawn; of the others only the centres, or nothing is seen
+
+
+def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
+    """Left, the costliest mined negatives over the image, of the others the centres.
+
+    Right, the loss of every background box by its rank, with the line that mining drew.
+    """
+    with canvas(out, 10, 4.8) as figure:
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
+        show_image(left, image // 2 + 128)  # pale, so that lines can be seen
+        for negative in mining.mined[NUMBERED:]:
+            left.plot(*negative.place.center[:2], "o", color=VERMILION, markersize=3)
+        for negative in mining.mined[:NUMBERED]:
+            draw_box(left, negative.place.corner, VERMILION, "-", 1.6)
+            xmin, ymin, xmax, ymax = np.clip(negative.place.corner, 0.02, 0.98)
+            # each at another corner, so that boxes that lie close do not hide their numbers
+            corner = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)][negative.rank % 4]
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
+            left.text(*corner, str(negative.rank), fontsize=9, ha="center", va="center", bbox=box)
+        shown = min(NUMBERED, len(mining.mined))
+        left.set_title(
+            f"{len(mining.mined)} mined negatives, the first {shown} by rank", fontsize=11
+        )
+        ranks, count = np.arange(1, len(mining.losses) + 1), len(mining.mined)
+        right.plot(ranks[count:], mining.losses[count:], ".", color=GREY, label="left out")
+        right.plot(ranks[:count], mining.losses[:count], "o", color=VERMILION, label="mined")
+        right.axvline(count + 0.5, color="black", ls="--", lw=1, label="the cut")
+        right.set(xscale="log", xlabel="rank of the background box", ylabel="loss as background")
+        right.xaxis.set_major_formatter(ScalarFormatter())
+        right.legend(frameon=False)
+        tidy(right)
+
+
+def decode_figure(
+    image: np.ndarray,
+    found: DetectionReport,
+    suppressed: Sequence[SuppressedReport],
+    out: Out,
+) -> None:
+    """A detection, the default box it was decoded from, and the boxes it suppressed.
+
+    Below the picture stands the arithmetic that leads from the one to the other.
+    """
+    place, aspect = found.place, image.shape[0] / image.shape[1]
+    with canvas(out, 5.6, 5.4 * aspect + 2.2) as figure:
+        axes = figure.subplots()
+        show_image(axes, image // 2 + 128)
+        for other in suppressed:
+            draw_box(axes, other.place.corner, "black", ":", 1.2)
+        draw_box(axes, place.corner, BLUE, "--", 2)
+        draw_box(axes, found.corner, ORANGE, "-", 2.6)
+        axes.plot(*place.center[:2], "+", color=BLUE, markersize=12, markeredgewidth=2.5)
+        low = min(0, *place.corner[:2]) - 0.01
+        high = max(1, *place.corner[2:]) + 0.01
+        axes.set(xlim=(low, high), ylim=(high, low))
+        figure.suptitle(f"{found.name} {found.score:.2f}", fontsize=12)
+        cell = f"{place.feature_map}, row {place.row}, column {place.column}, box {place.shape}"
+        handles = [
+            Line2D([], [], color=ORANGE, linewidth=2.6, label="detection"),
+            Line2D([], [], color=BLUE, linestyle="--", linewidth=2, label=f"default box: {cell}"),
+        ]
+        if suppressed:
+            label = f"default boxes of the {len(suppressed)} it suppressed"
+            handles.append(Line2D([], [], color="black", linestyle=":", label=label))
+        legend = figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            frameon=False,
+            title="\n".join(found.arithmetic),
+            title_fontproperties={"family": "monospace", "size": 9},
+        )
+        legend.set_alignment("left")

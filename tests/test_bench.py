@@ -1,0 +1,139 @@
+"""The benchmark: what its report holds and that its contestants compute the same; never seconds."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ssd_np.bench import machine, networks, rivals
+from ssd_np.bench.report import benchmark
+from ssd_np.bench.steps import time_steps
+from ssd_np.cli import main
+from ssd_np.commands.bench import text
+from ssd_np.config import load_config
+from ssd_np.loss.multibox import multibox_loss
+from ssd_np.model.ssd import SSD
+
+
+@pytest.fixture(scope="module")
+def report():
+    patch = pytest.MonkeyPatch()
+    patch.setattr(machine, "SIDE", 64)
+    patch.setattr(machine, "BYTES", 4096)
+    yield benchmark(["tiny"], rounds=1, whole=False)
+    patch.undo()
+
+
+def test_the_report_is_json_and_complete(report):
+    assert json.loads(json.dumps(report)) == report
+    assert report["machine"]["threads"] >= 1 and report["machine"]["gemm_gflop_per_s"] > 0
+    (tiny,) = report["networks"]
+    assert tiny["forward"]["batch"] == 1 and tiny["training_step"]["batch"] == 16
+    for key in ("forward", "training_step"):
+        names = [row["name"] for row in tiny[key]["times"]]
+        assert names[:3] == ["im2col", "winograd2", "winograd4"]
+        assert all(row["milliseconds"] > 0 for row in tiny[key]["times"])
+    model = SSD(load_config("tiny"))
+    assert {row["name"] for row in tiny["layers"]} == {layer.name for layer in model.layers}
+
+
+def test_the_contestants_agree(report):
+    """Float32 rounding, winograd4's too; a network that computes something else is far off."""
+    for key in ("forward", "training_step"):
+        for row in report["networks"][0][key]["times"]:
+            assert row["difference"] <= 2e-5, row["name"]
+
+
+def test_ratios_are_to_pytorch(report):
+    for key in ("forward", "training_step"):
+        times = {row["name"]: row for row in report["networks"][0][key]["times"]}
+        if "pytorch" not in times:
+            assert all(row["ratio"] is None for row in times.values())
+            continue
+        for row in times.values():
+            expected = row["milliseconds"] / times["pytorch"]["milliseconds"]
+            assert row["ratio"] == pytest.approx(expected)
+
+
+def test_work_of_the_layers(report):
+    """2 Ho Wo Co kh kw C, by hand for two layers; pooling does none."""
+    rows = {row["name"]: row for row in report["networks"][0]["layers"]}
+    assert rows["conv5_2"]["gigaflop"] == pytest.approx(2e-9 * 8 * 8 * 128 * 9 * 128)
+    heads = 4 * (6 + 4)  # boxes a cell, classes and offsets
+    assert rows["head_conv5_2"]["gigaflop"] == pytest.approx(2e-9 * 8 * 8 * heads * 9 * 128)
+    assert rows["pool4"]["gigaflop"] == 0 and rows["pool4"]["share"] is None
+    assert set(rows["conv5_2"]["milliseconds"]) == set(networks.ALGORITHMS)
+
+
+def test_pytorch_trains_the_same_step(rng):
+    """Same loss at the second step too: so forward, loss, gradients and update agree."""
+    pytest.importorskip("torch")
+    config = load_config("tiny")
+    images, targets = networks._images(config, 2), networks._targets(config, 2)
+    theirs = rivals.torch_step(SSD(config), images, targets, False, 1e-3)
+    model = SSD(config)
+    optimiser = networks.SGD(
+        model.parameters, config.training.momentum, config.training.weight_decay
+    )
+    for _ in range(3):
+        loss = multibox_loss(*model.forward(images, training=True), *targets)
+        model.backward(loss.dlogits, loss.doffsets)
+        optimiser.step(1e-3)
+        assert theirs() == pytest.approx(loss.total, rel=1e-4)
+
+
+@pytest.mark.parametrize("network", ["tiny", "ssd300_voc"])
+def test_onnx_runtime_computes_the_same(network):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    model = SSD(load_config(network))
+    images = networks._images(model.config, 1)
+    for theirs, ours in zip(
+        rivals.onnx_forward(model, images)(), model.forward(images), strict=True
+    ):
+        np.testing.assert_allclose(theirs, ours, atol=1e-4 * np.abs(ours).max())
+
+
+def test_without_the_others_it_measures_ours(monkeypatch):
+    monkeypatch.setattr(rivals, "installed", lambda name: None)
+    model = SSD(load_config("tiny"))
+    images, targets = networks._images(model.config, 1), networks._targets(model.config, 1)
+    assert rivals.torch_forward(model, images, channels_last=True) is None
+    assert rivals.torch_step(model, images, targets, False, 1e-3) is None
+    assert rivals.onnx_forward(model, images) is None
+
+
+def test_the_steps_around_the_network():
+    times = time_steps(rounds=1)
+    assert len(times) == 4 and all(value > 0 for value in times.values())
+
+
+def test_text_and_json_of_the_command(report, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(
+        "ssd_np.commands.bench.benchmark",
+        lambda names, rounds, whole: asked.append((names, rounds, whole)) or report,
+    )
+    assert main(["bench", "--quick", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == report
+    assert main(["bench", "--network", "small"]) == 0
+    assert capsys.readouterr().out == text(report) + "\n"
+    assert asked == [(["tiny"], 2, False), (["small"], 9, True)]
+
+
+def test_text_of_a_whole_report(report):
+    whole = report | {
+        "steps_milliseconds": {"mining": 0.25},
+        "start_seconds": {"import ssd_np": 0.125},
+        "forward_memory_mib": {"im2col": 150.0, "winograd2": None},
+    }
+    lines = text(whole).splitlines()
+    assert any(line.split() == ["mining", "0.25", "ms"] for line in lines)
+    assert any(line.split() == ["winograd2", "unknown", "MiB"] for line in lines)
+    assert any(line.startswith("tiny, training step, batch 16") for line in lines)
+    assert max(map(len, lines)) <= 120
+
+
+def test_a_fresh_process_reports_its_memory():
+    megabytes = machine.forward_memory("tiny", "im2col")
+    assert megabytes is None or 0 < megabytes < 500
