@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def _list_images(arguments: list[str]) -> list[Path]:
     """Files as named; of a folder, all files with the ending of an image format."""
     paths = []
     for argument in map(Path, arguments):
-        if argument.is_dir():
+        if os.path.isdir(argument):  # no error for a name that no file can have
             endings = Image.registered_extensions()
             inside = sorted(p for p in argument.iterdir() if p.suffix.lower() in endings)
             if not inside:

@@ -20,7 +20,8 @@ LESSONS = {
 }
 
 # Graded are results. The refusal of bad input, memory that the caller provides, arrays that are not
-# contiguous and tiles are the library's own business; PyTorch is not asked, so that all have one grader.
+# contiguous and tiles are the library's own business; PyTorch is not asked, so that the grader is
+# the same for all.
 NOT_GRADED = ("named", "refuse", "torch", "memory_given", "unwanted", "views", "tiles")
 
 

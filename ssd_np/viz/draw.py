@@ -31,6 +31,7 @@ OKABE_ITO: tuple[Color, ...] = (
     (204, 121, 167),  # reddish purple
 )
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+MOST_ENLARGED = 4096  # pixels of the longer side
 
 
 def class_color(label: int) -> Color:
@@ -52,7 +53,8 @@ def draw_detections(
 ) -> np.ndarray:
     """The picture with a box and "name score" for each detection of at least `min_score`.
 
-    A picture whose shorter side is below `min_side` pixels is enlarged (1: never).
+    A picture whose shorter side is below `min_side` pixels is enlarged (1: never), as long as its
+    longer one stays below 4096.
     """
     shown = [i for i in range(len(detections)) if detections.scores[i] >= min_score]
     shown.sort(key=lambda i: -detections.scores[i])
@@ -116,7 +118,9 @@ def _enlarged(image: np.ndarray, min_side: int) -> Image.Image:
             f"can not draw on an array {image.shape} of {image.dtype}",
             hint="expected (H, W, 3) uint8 RGB",
         )
-    factor = max(1, -(-min_side // min(image.shape[:2])))
+    short, long = sorted(image.shape[:2])
+    # a panorama of a few rows must not become gigabytes
+    factor = max(1, min(-(-min_side // short), MOST_ENLARGED // long))
     return Image.fromarray(image.repeat(factor, axis=0).repeat(factor, axis=1))
 
 

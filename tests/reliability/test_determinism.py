@@ -1,0 +1,183 @@
+"""The same every time: in two processes, on eight threads, with and without a place for a cache."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_runs import (
+    ENVIRONMENT,
+    assert_same_run,
+    command,
+    make_trainer,
+    narrow_config,
+    start_arguments,
+)
+
+import ssd_np
+from ssd_np.boxes.nms import nms
+from ssd_np.boxes.targets import make_targets
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.infer.detect import Detector
+from ssd_np.model.ssd import SSD
+
+TIMEOUT = 300
+
+
+def test_two_processes_at_once_with_one_new_compile_cache(tmp_path, voc, tell):
+    """Both compile, store and read the same files; both runs are bit-equal."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    start = start_arguments(tmp_path, voc, narrow_config(steps=3))
+    first = f"import os; os.environ['NUMBA_CACHE_DIR'] = {str(cache)!r}"
+    runs = [tmp_path / "a", tmp_path / "b"]
+    processes = [command([*start, "--out", str(run)], first) for run in runs]
+    for process in processes:
+        _, err = process.communicate(timeout=2 * TIMEOUT)
+        assert process.returncode == 0, err
+    assert list(cache.rglob("*.nbi"))  # the cache was really used
+    assert_same_run(*runs)
+    tell("2 processes, one empty cache: both done, bit-equal")
+
+
+KERNELS = """
+import numpy as np
+from ssd_np.boxes.iou import iou_matrix
+assert iou_matrix(np.eye(4), np.eye(4)).shape == (4, 4)
+"""
+
+
+def as_somebody(code: str, package: Path, environment: dict) -> subprocess.CompletedProcess:
+    """Runs code with the package of `package`, without root's right to write everywhere."""
+    drop = "import numba, numpy, os\nif os.geteuid() == 0: os.setuid(65534)\n"
+    return subprocess.run(
+        [sys.executable, "-B", "-c", drop + code],
+        cwd=package,
+        env=ENVIRONMENT | {"PYTHONPATH": str(package)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+@pytest.fixture
+def read_only_package(tmp_path_factory):
+    """A copy of the package that can be read by all and written by nobody."""
+    root = Path(os.path.realpath(subprocess.check_output(["mktemp", "-d"], text=True).strip()))
+    shutil.copytree(Path(ssd_np.__file__).parent, root / "ssd_np",
+                    ignore=shutil.ignore_patterns("__pycache__", "*.npz"))  # fmt: skip
+    folders = [root, *(p for p in root.rglob("*") if p.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    yield root
+    for folder in folders:
+        folder.chmod(0o755)
+    shutil.rmtree(root)
+
+
+def test_a_read_only_package_and_cache_folder(read_only_package, tell):
+    """Neither the package nor the named cache nor a home can be written to: it works all the same,
+    and leaves nothing behind."""
+    nowhere = {"HOME": "/nonexistent", "NUMBA_CACHE_DIR": str(read_only_package / "cache")}
+    nowhere["XDG_CACHE_HOME"] = "/nonexistent"
+    show = "import os; print(os.environ['NUMBA_CACHE_DIR'])"
+    done = as_somebody(KERNELS + show, read_only_package, nowhere)
+    assert done.returncode == 0, done.stderr
+    own = Path(done.stdout.strip())
+    assert own.name.startswith("ssd_np-") and not own.exists()
+    tell("works without any folder for compiled kernels")
+
+
+def test_a_home_is_cache_enough(read_only_package):
+    home = read_only_package.with_name(read_only_package.name + "-home")
+    home.mkdir()
+    home.chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
+    try:
+        environment = {"HOME": str(home), "NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": ""}
+        done = as_somebody(KERNELS, read_only_package, environment)
+        assert done.returncode == 0, done.stderr
+        assert list(home.rglob("*.nbi"))
+    finally:
+        shutil.rmtree(home)
+
+
+def at_once(jobs) -> list:
+    """The results of all jobs, each in a thread of its own, begun together."""
+    results, barrier = [None] * len(jobs), threading.Barrier(len(jobs))
+
+    def run(i):
+        barrier.wait()
+        try:
+            results[i] = jobs[i]()
+        except BaseException as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def assert_same_detections(found, expected):
+    np.testing.assert_array_equal(found.boxes_corner, expected.boxes_corner)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_one_detector_for_eight_threads(full, tell):
+    images = [sample.image for sample in map(ShapesDataset(1, 8).__getitem__, range(8))]
+    detector = Detector(SSD(narrow_config()), score_threshold=0.1)
+    expected = [detector.detect(image) for image in images]
+    assert len({len(found) for found in expected} | {0}) > 1  # there is something to mix up
+    rounds = 20 if full else 3
+    for _ in range(rounds):
+        results = at_once([lambda image=image: detector.detect(image) for image in images])
+        for found, reference in zip(results, expected, strict=True):
+            assert_same_detections(found, reference)
+    tell(f"{8 * rounds} detections with one model, all as in one thread")
+
+
+def test_eight_threads_train_detect_and_match(tmp_path, full, tell):
+    """Two train, two detect with models of their own, two match, two suppress."""
+    config, data = narrow_config(), ShapesDataset(1, 4)
+    priors = SSD(config).default_boxes
+
+    def train(name):
+        learner = make_trainer(tmp_path / name, steps=3)
+        learner.fit()
+        return [p.value for p in learner.model.parameters.values()]
+
+    def detect():
+        detector = Detector(SSD(config), score_threshold=0.1)
+        return [detector.detect(data[i].image).boxes_corner for i in range(4)]
+
+    def targets():
+        truth = data.truth(0)
+        return [make_targets(truth.boxes_corner, truth.labels, priors)[1] for _ in range(20)]
+
+    def suppress():
+        rng = np.random.default_rng(0)
+        low = rng.random((300, 2)) / 2
+        boxes = np.hstack([low, low + rng.random((300, 2)) / 2])
+        return [nms(boxes, rng.random(300)) for _ in range(20)]
+
+    expected = [train("alone"), detect(), targets(), suppress()]
+    rounds = 4 if full else 1
+    for k in range(rounds):
+        jobs = [lambda k=k: train(f"a{k}"), detect, targets, suppress,
+                lambda k=k: train(f"b{k}"), detect, targets, suppress]  # fmt: skip
+        for result, reference in zip(at_once(jobs), expected * 2, strict=True):
+            for array, other in zip(result, reference, strict=True):
+                np.testing.assert_array_equal(array, other)
+    tell(f"{8 * rounds} jobs of four kinds, all bit-equal to the same jobs alone")
