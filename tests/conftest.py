@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssd_np.errors import SsdError
-
 
 @pytest.fixture
 def rng():
@@ -25,17 +23,6 @@ def bccd_root():
 
 def pytest_addoption(parser):
     parser.addoption("--no-skips", action="store_true", help="a test that skips itself fails")
-    parser.addoption("--exercise", metavar="FILE", help="grade the functions in this file")
-
-
-def pytest_configure(config):
-    if config.option.exercise:  # before any test is imported, and with it the library's functions
-        from ssd_np.exercises.grading import Grader
-
-        try:
-            config.pluginmanager.register(Grader(config))
-        except SsdError as error:
-            raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(wrapper=True)

@@ -178,12 +178,19 @@ def test_the_functions_are_replaced_wherever_they_were_imported_and_put_back(tmp
 
 
 def test_pytest_itself_grades_a_file(tmp_path):
-    path = tmp_path / "solution.py"
-    path.write_text(blank_file(find("smooth_l1"), "solution.py"))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--exercise={path}"]
+    """In a clone of the repository, as a student would."""
+    (tmp_path / "tests").mkdir()
+    for name in (
+        "setup.cfg",
+        "tests/conftest.py",
+        "tests/test_smooth_l1.py",
+        "tests/test_mining.py",
+    ):
+        shutil.copy(TESTS.parent / name, tmp_path / name)
+    (tmp_path / "mine.py").write_text(blank_file(find("smooth_l1"), "mine.py"))
     done = subprocess.run(
-        command,
-        cwd=TESTS.parent,
+        [sys.executable, "-m", "pytest", "--exercise", "mine.py"],
+        cwd=tmp_path,
         env=os.environ | {"COLUMNS": "200"},
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_CALLS = 100  # noted in a test; a numeric gradient makes thousands
+MOST_CALLS = 20  # noted in a test; a numeric gradient makes thousands
 
 
 @dataclasses.dataclass

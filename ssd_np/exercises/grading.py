@@ -44,7 +44,7 @@ def find_tests(exercise: Exercise) -> Path:
 
 
 class Grader:
-    """Registered by tests/conftest.py when pytest is called with --exercise."""
+    """Registered by `plugin.py` when pytest is called with --exercise."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.path = Path(config.option.exercise)

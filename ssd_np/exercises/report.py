@@ -145,10 +145,15 @@ def write_report(terminal: Any, exercise: Exercise, failures: list[Failure], pas
 
 
 def _clearest(failures: list[Failure]) -> list[Failure]:
-    """One failure of each test, the shortest of its cases; the tests in their order."""
+    """One failure of each test, the smallest of its cases; the tests in their order."""
     clearest: dict[str, Failure] = {}
     for failure in failures:
         known = clearest.setdefault(failure.test, failure)
-        if len(failure.lines) < len(known.lines):
+        if _length(failure) < _length(known):
             clearest[failure.test] = failure
     return list(clearest.values())
+
+
+def _length(failure: Failure) -> tuple[int, int]:
+    """Arrays too large to be printed, then lines."""
+    return sum("array (" in line for line in failure.lines), len(failure.lines)
