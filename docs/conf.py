@@ -39,7 +39,7 @@ autodoc_typehints = "signature"
 
 
 def show_docstring_as_it_is(app, what, name, obj, options, lines) -> None:
-    """Docstrings are plain text with shapes and equations in columns: no markup is read into them."""
+    """Docstrings are plain text with shapes and equations in columns: no markup is meant."""
     if lines:
         lines[:] = ["::", "", *(f"   {line}" for line in lines), ""]
 

@@ -332,6 +332,13 @@ def _add_bench(commands) -> None:
         "ssd-np bench --network tiny --network small",
     )
     parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("networks", "data"),
+        default="networks",
+        help="data: the augmentation of a photograph, step by step (default: %(default)s)",
+    )
+    parser.add_argument(
         "--network",
         action="append",
         metavar="CONFIG",

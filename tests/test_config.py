@@ -66,7 +66,7 @@ WRONG = [
     (["layers", 0, "kind"], "dense", "layers[0]: expected an object whose kind is"),
     (["layers", 0], 5, "layers[0]: expected an object whose kind is"),
     (["layers", 0, "stride"], 0, "layers[0].stride: expected at least 1"),
-    (["layers", 1, "pad"], 2, "layers[1].pad: expected 0 to size // 2 = 1"),
+    (["layers", 2, "pad"], 2, "layers[2].pad: expected 0 to size // 2 = 1"),
     (["layers", 2, "name"], "conv1_1", "layers[2].name: expected each name once"),
     (["base_end"], "conv9", "base_end: expected one of the layers"),
     (["feature_maps", 1, "step"], -3, "feature_maps[1].step: expected a number above 0"),

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from ssd_np.cli import main
 from ssd_np.config import AugmentationConfig, Expand, load_config
 from ssd_np.data.timing import StepTime, photograph, time_chain
 
@@ -38,3 +39,8 @@ def test_the_photograph_is_made_up_but_usable():
     boxes = sample.truth.boxes_corner
     assert (boxes >= 0).all() and (boxes <= 1).all() and (boxes[:, 2:] > boxes[:, :2]).all()
     assert sample.image.std() > 30
+
+
+def test_the_command_prints_it(capsys):
+    assert main(["bench", "data", "--network", "small"]) == 0
+    assert "median" in capsys.readouterr().out

@@ -24,6 +24,11 @@ SHAPES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def small_images_too(monkeypatch):
+    monkeypatch.setattr(winograd, "LEAST_PIXELS", 0)
+
+
 def draw(rng, shape, c, c_out, dtype=np.float64):
     x = rng.standard_normal((*shape, c)).astype(dtype)
     w = rng.standard_normal((3, 3, c, c_out)).astype(dtype)
@@ -130,6 +135,18 @@ def test_other_shapes_fall_back_to_im2col(algorithm, kernel, c, stride, dilation
         out, cache = conv2d_forward(x, w, b, stride, 1, dilation, name)
         runs.append((out, *conv2d_backward(np.ones_like(out), cache)))
     assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_few_pixels_fall_back_too(algorithm, rng, monkeypatch):
+    """One pixel less than the limit gives im2col's bits, the limit itself does not."""
+    x, w, b = draw(rng, (1, 10, 10), 8, 16)
+    outs = []
+    for limit in (101, 100):
+        monkeypatch.setattr(winograd, "LEAST_PIXELS", limit)
+        outs.append(conv2d_forward(x, w, b, 1, 1, algorithm=algorithm)[0])
+    expected = conv2d_forward(x, w, b, 1, 1)[0]
+    assert np.array_equal(outs[0], expected) and not np.array_equal(outs[1], expected)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -8,16 +8,31 @@ from typing import Any
 
 from ssd_np.bench.networks import ALGORITHMS
 from ssd_np.bench.report import NETWORKS, benchmark
+from ssd_np.config import load_config
+from ssd_np.data.timing import time_chain
 
 ROUNDS, QUICK_ROUNDS = 9, 2
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints tables, or JSON."""
+    if arguments.what == "data":
+        return _run_data(arguments)
     networks = arguments.network or (["tiny"] if arguments.quick else list(NETWORKS))
     rounds = QUICK_ROUNDS if arguments.quick else ROUNDS
     report = benchmark(networks, rounds, whole=not arguments.quick)
     print(json.dumps(report, indent=2) if arguments.json else text(report))
+    return 0
+
+
+def _run_data(arguments: argparse.Namespace) -> int:
+    """The augmentation chain of a config, by default the published one."""
+    for name in arguments.network or ["ssd300_voc"]:
+        times = time_chain(load_config(name))
+        if arguments.json:
+            print(json.dumps(times.as_dict(), indent=2))
+        else:
+            print("\n".join(times.lines()))
     return 0
 
 

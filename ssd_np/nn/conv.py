@@ -49,7 +49,7 @@ def conv2d_forward(
             np.maximum(out, 0, out=out)
     else:
         x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-        if size := _winograd_size(algorithm, w, stride, dilation):
+        if size := _winograd_size(algorithm, shape, w, stride, dilation):
             winograd.convolve(x, w, b, pad, relu, size, out)
         else:
             tiled.convolve(x, w, b, stride, pad, dilation, relu, out)
@@ -88,7 +88,7 @@ def conv2d_backward(
             dx[...] = col2im_plain(dcols, x.shape, w.shape[:2], stride, pad, dilation)
         return dx, dw, db
     dout = np.ascontiguousarray(dout)
-    size = _winograd_size(algorithm, w, stride, dilation)
+    size = _winograd_size(algorithm, shape, w, stride, dilation)
     if kernel_gradient and size:
         dw, db = winograd.kernel_gradient(dout, x, pad, size)
     elif kernel_gradient:
@@ -100,10 +100,12 @@ def conv2d_backward(
     return dx, dw, db
 
 
-def _winograd_size(algorithm: str, w: np.ndarray, stride: int, dilation: int) -> int:
+def _winograd_size(
+    algorithm: str, out_shape: tuple[int, ...], w: np.ndarray, stride: int, dilation: int
+) -> int:
     """Side of Winograd's output tiles, or 0 for im2col."""
     size = {"winograd2": 2, "winograd4": 4}.get(algorithm, 0)
-    return size if winograd.applies(w.shape, stride, dilation) else 0
+    return size if winograd.applies(out_shape, w.shape, stride, dilation) else 0
 
 
 def _memory(given: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

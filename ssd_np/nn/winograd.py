@@ -32,6 +32,8 @@ than im2col's. Everything is linear in d and in g, so the gradients are the tran
     dd: dY convolved with the turned kernel, as for every convolution of stride 1
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ssd_np.nn import winograd_kernels as kernels
@@ -60,15 +62,23 @@ MATRICES = {
     ),
 }  # fmt: skip
 
-BLOCK_TILES = 128  # of a thread's block, at least: each product packs its kernel matrix anew
-BLOCK_BYTES = 1 << 20  # of a block's patches and products, if that is more tiles
+LEAST_CHANNELS = 8  # else the transform of the patches costs more than it saves
+LEAST_PIXELS = 512  # else the transform of the kernel does
+# A thread's block has as many tiles as there are channels (each product packs its (C, Co) kernel
+# anew), but at least so many, or so many bytes of patches and products:
+BLOCK_TILES = 128
+BLOCK_BYTES = 1 << 20
 SMALL_KERNEL = 5 << 19  # bytes of a transformed kernel that each thread sums up on its own
 CHUNK_BYTES = 96 << 20  # of patches and gradients kept at once for larger ones
 
 
-def applies(w_shape: tuple[int, ...], stride: int, dilation: int) -> bool:
-    """3x3, stride 1, no dilation, and enough channels: on 3 colours the transforms do not pay."""
-    return w_shape[:2] == (3, 3) and stride == dilation == 1 and min(w_shape[2:]) >= 8
+def applies(
+    out_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: int, dilation: int
+) -> bool:
+    """3x3, stride 1, no dilation, and large enough that the transforms cost less than they save."""
+    fits = w_shape[:2] == (3, 3) and stride == dilation == 1
+    pixels = out_shape[0] * out_shape[1] * out_shape[2]  # those of dx are about as many
+    return fits and min(w_shape[2:]) >= LEAST_CHANNELS and pixels >= LEAST_PIXELS
 
 
 def winograd_plain(x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, size: int) -> np.ndarray:
@@ -98,7 +108,7 @@ def convolve(
     tiles, rows, columns = _grid(out.shape, size)
     entries, c, c_out = (size + 2) ** 2, w.shape[2], w.shape[3]
     u = _transform_kernel(w, size)  # (a * a, C, Co)
-    blocks = _blocks(tiles, entries * (c + c_out) * x.itemsize)
+    blocks = _blocks(tiles, entries, c, c_out, x.itemsize)
     if blocks:  # a thread takes a block of tiles all the way, within its cache
 
         def whole_way(block: int, _worker: int) -> None:
@@ -154,7 +164,7 @@ def _sum_by_thread(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.n
     """dU (a * a, C, Co): each thread adds up the products of its blocks of tiles."""
     tiles, rows, columns = _grid(dout.shape, size)
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
-    blocks = _blocks(tiles, entries * (c + c_out) * x.itemsize) or [0, tiles]
+    blocks = _blocks(tiles, entries, c, c_out, x.itemsize) or _equal(0, tiles)
     workers = min(thread_count(), len(blocks) - 1)
     sums = np.zeros((workers, entries, c, c_out), x.dtype)
 
@@ -221,18 +231,22 @@ def _grid(out_shape: tuple[int, ...], size: int) -> tuple[int, int, int]:
     return n * rows * columns, rows, columns
 
 
-def _blocks(tiles: int, tile_bytes: int) -> list[int] | None:
+def _blocks(tiles: int, entries: int, c: int, c_out: int, itemsize: int) -> list[int] | None:
     """Bounds of the threads' blocks, equal shares for all; None if there are too few tiles."""
-    threads = thread_count()
-    block_tiles = max(BLOCK_TILES, BLOCK_BYTES // tile_bytes)
-    if tiles < threads * BLOCK_TILES // 2:
-        return None
-    count = max(1, tiles // (block_tiles * threads)) * threads
-    return [tiles * i // count for i in range(count + 1)]
+    tile_bytes, threads = entries * (c + c_out) * itemsize, thread_count()
+    rounds = tiles // (max(BLOCK_TILES, min(c, c_out), BLOCK_BYTES // tile_bytes) * threads)
+    return (
+        [tiles * i // (rounds * threads) for i in range(rounds * threads + 1)] if rounds else None
+    )
 
 
-def _share(start: int, end: int, step) -> None:
-    """Calls step(first, last) for equal shares of the tiles, one a thread."""
+def _equal(start: int, end: int) -> list[int]:
+    """Bounds that give each thread its share of the tiles."""
     lanes = min(thread_count(), end - start)
-    bounds = [start + (end - start) * lane // lanes for lane in range(lanes + 1)]
-    for_each(lambda lane, _worker: step(bounds[lane], bounds[lane + 1]), lanes)
+    return [start + (end - start) * lane // lanes for lane in range(lanes + 1)]
+
+
+def _share(start: int, end: int, step: Callable[[int, int], None]) -> None:
+    """Calls step(first, last) for the share of each thread."""
+    bounds = _equal(start, end)
+    for_each(lambda lane, _worker: step(bounds[lane], bounds[lane + 1]), len(bounds) - 1)

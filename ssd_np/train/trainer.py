@@ -165,7 +165,7 @@ class Trainer:
                 raise DataError(
                     f"an object has label {max(labels)}",
                     where=name,
-                    hint=f"its data set has {len(self.mapping) - 1} class names; labels count from 1",
+                    hint=f"its data has {len(self.mapping) - 1} class names; labels count from 1",
                 )
         pairs = [
             make_targets(
