@@ -345,7 +345,10 @@ def _add_bench(commands) -> None:
         help="preset or .json file, may be repeated (default: tiny, small and ssd300_voc)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="tiny only, two rounds, no start times and memory"
+        "--rounds", type=_positive, default=9, help="calls whose median counts (default: 9)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="only networks, and of them tiny unless --network"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 

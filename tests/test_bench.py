@@ -114,7 +114,7 @@ def test_text_and_json_of_the_command(report, monkeypatch, capsys):
         "ssd_np.commands.bench.benchmark",
         lambda names, rounds, whole: asked.append((names, rounds, whole)) or report,
     )
-    assert main(["bench", "--quick", "--json"]) == 0
+    assert main(["bench", "--quick", "--rounds", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == report
     assert main(["bench", "--network", "small"]) == 0
     assert capsys.readouterr().out == text(report) + "\n"

@@ -191,7 +191,7 @@ def test_pytest_itself_grades_a_file(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--exercise", "mine.py"],
         cwd=tmp_path,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "200", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -220,22 +220,34 @@ def test_list_names_every_exercise_once(capsys):
 
 
 def test_start_then_check_as_a_student_would(tmp_path, monkeypatch, capsys):
-    """Away from the repository's folder, but with its tests around."""
-    monkeypatch.chdir(tmp_path)
+    """In a folder of a clone: the tests are found above, wherever the package is installed."""
+    for name in ("tests", "setup.cfg"):
+        (tmp_path / name).symlink_to(TESTS.parent / name)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
     code, out, _ = run(capsys, "start", "match")
     assert code == 0 and "ssd-np exercise check match.py" in out
     text = Path("match.py").read_text()
     assert "def match_iou(" in text and ">>> match_iou(iou)" in text and "argmax" not in text
     before = _fingerprint()
-    with as_if_alone():
-        code, out, _ = run(capsys, "check", "match.py")
+    code, out = _check_in_a_new_process("match.py")
     assert code == 1 and "match_iou is not written yet, in match.py" in out
     Path("match.py").write_text(text + SOLUTIONS["match"][0])
-    with as_if_alone():
-        code, out, _ = run(capsys, "check", "match.py")
+    code, out = _check_in_a_new_process("match.py")
     assert code == 0 and "match: all 2" in out
     assert _fingerprint() == before  # nothing was written into the package
-    assert [path.name for path in tmp_path.iterdir()] == ["match.py"]
+    assert [path.name for path in Path.cwd().iterdir()] == ["match.py"]
+
+
+def _check_in_a_new_process(file):
+    done = subprocess.run(
+        [sys.executable, "-m", "ssd_np", "exercise", "check", file],
+        env=os.environ | {"PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def _fingerprint():

@@ -24,6 +24,7 @@ from ssd_np.train.sgd import SGD
 
 ALGORITHMS = ("im2col", "winograd2", "winograd4")
 BASE = "pytorch"  # the contestant whose time is 1
+PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
 RATE = 1e-6  # so small that the steps of a measurement do not diverge
 
 
@@ -86,6 +87,7 @@ def _take_turns(contestants: dict[str, Callable | None], rounds: int, bar: tqdm)
     seconds = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)

@@ -44,13 +44,16 @@ def _same_type(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _iou_kernel(a, b, out):  # (A, 4), (B, 4) -> (A, B), without the (A, B, 2) arrays in between
     zero = a.dtype.type(0)
+    # one array a side: so the inner loop works on whole vectors
+    left, top, right, bottom = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
+    area_b = np.maximum(right - left, zero) * np.maximum(bottom - top, zero)
     for i in range(len(a)):
         xmin, ymin, xmax, ymax = a[i]
         area_a = max(xmax - xmin, zero) * max(ymax - ymin, zero)
-        for j in range(len(b)):
-            width = max(min(xmax, b[j, 2]) - max(xmin, b[j, 0]), zero)
-            height = max(min(ymax, b[j, 3]) - max(ymin, b[j, 1]), zero)
-            area_b = max(b[j, 2] - b[j, 0], zero) * max(b[j, 3] - b[j, 1], zero)
+        row = out[i]
+        for j in range(len(left)):
+            width = max(min(xmax, right[j]) - max(xmin, left[j]), zero)
+            height = max(min(ymax, bottom[j]) - max(ymin, top[j]), zero)
             intersection = width * height
-            union = area_a + area_b - intersection
-            out[i, j] = intersection / union if union > zero else zero
+            union = area_a + area_b[j] - intersection
+            row[j] = intersection / union if union > zero else zero

@@ -68,20 +68,22 @@ def _best_first(boxes_corner, scores, top_k) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(nogil=True, cache=True)
 def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
-    count, zero = len(boxes), boxes.dtype.type(0)
-    keep = np.ones(count, np.bool_)
-    # one array a side, and no branch inside the loop: it works on whole vectors
+    zero = boxes.dtype.type(0)
+    # one array a side, cut at i, and no branch in the inner loop: so it works on whole vectors
     xmin, ymin = boxes[:, 0].copy(), boxes[:, 1].copy()
     xmax, ymax = boxes[:, 2].copy(), boxes[:, 3].copy()
     area = np.maximum(xmax - xmin, zero) * np.maximum(ymax - ymin, zero)
-    for i in range(count):
-        if not keep[i]:
+    over = np.zeros(len(boxes), boxes.dtype)  # above 0: overlaps a kept box too much
+    for i in range(len(boxes)):
+        if over[i] > zero:
             continue
-        left, top, right, bottom = xmin[i], ymin[i], xmax[i], ymax[i]
-        for j in range(i + 1, count):
-            width = max(min(right, xmax[j]) - max(left, xmin[j]), zero)
-            height = max(min(bottom, ymax[j]) - max(top, ymin[j]), zero)
-            intersection = width * height
+        left, top, right, bottom = xmin[i:], ymin[i:], xmax[i:], ymax[i:]
+        rest_area, rest_over = area[i:], over[i:]
+        for j in range(1, len(left)):
+            width = min(right[0], right[j]) - max(left[0], left[j])
+            height = min(bottom[0], bottom[j]) - max(top[0], top[j])
+            intersection = max(width, zero) * max(height, zero)
+            union = rest_area[0] + rest_area[j] - intersection
             # IoU > threshold, without the division
-            keep[j] &= not intersection > threshold * (area[i] + area[j] - intersection)
-    return keep
+            rest_over[j] = max(rest_over[j], intersection - threshold * union)
+    return over <= zero

@@ -11,16 +11,13 @@ from ssd_np.bench.report import NETWORKS, benchmark
 from ssd_np.config import load_config
 from ssd_np.data.timing import time_chain
 
-ROUNDS, QUICK_ROUNDS = 9, 2
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints tables, or JSON."""
     if arguments.what == "data":
         return _run_data(arguments)
     networks = arguments.network or (["tiny"] if arguments.quick else list(NETWORKS))
-    rounds = QUICK_ROUNDS if arguments.quick else ROUNDS
-    report = benchmark(networks, rounds, whole=not arguments.quick)
+    report = benchmark(networks, arguments.rounds, whole=not arguments.quick)
     print(json.dumps(report, indent=2) if arguments.json else text(report))
     return 0
 

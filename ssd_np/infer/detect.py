@@ -74,10 +74,10 @@ class Detector:
         kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)  # rows of boxes
 
         def suppress(i: int, _worker: int) -> None:
-            rows = np.flatnonzero(by_class[i] > self.score_threshold)
-            if len(rows):
-                rows = rows[best_first(by_class[i, rows], rule.top_k_class)]
-                kept[i] = rows[nms(boxes[rows], by_class[i, rows], self.iou_threshold)]
+            score = by_class[i]
+            rows = best_first(score, rule.top_k_class)
+            rows = rows[score[rows] > self.score_threshold]
+            kept[i] = rows[nms(boxes[rows], score[rows], self.iou_threshold)]
 
         for_each(suppress, len(by_class))
         rows = np.concatenate(kept)

@@ -94,12 +94,12 @@ class Trainer:
         """
         self.progress = load_checkpoint(self.out_dir / "last.npz", self.model, self.optimiser)
         self.rows = read_log(self.out_dir / "log.csv", self.progress.step)
-        remove_leftovers(self.out_dir)
 
     def fit(self) -> TrainResult:
         """Trains to the last step. Ctrl-C saves last.npz after the step in hand, then raises
         KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         config, start = self.config, time.perf_counter()
+        remove_leftovers(self.out_dir)
         if self.progress.step == 0:
             self.save()  # the weights it begins with: a stop before the next save is no loss
         batches = Batches(

@@ -219,7 +219,7 @@ MISTAKES = {
         lambda: Trainer(MODEL, Mislabelled(0, 4), MODEL.config.training, "x").targets(
             Batches(Mislabelled(0, 4), MODEL.config, 4, 0).make(0)
         ),
-        "shapes.*: an object has label . .its data set has 1 class names",
+        "shapes.*: an object has label . .its data has 1 class names",
     ),
     "Batches: nothing": (lambda: Batches(ShapesDataset(0, 0), MODEL.config, 4, 0), "no images"),
 }
