@@ -5,7 +5,7 @@ import pkgutil
 from pathlib import Path
 
 import ssd_np
-from ssd_np.dialects import table
+from ssd_np.dialects import dialect_table
 
 HERE = Path(__file__).parent
 
@@ -62,7 +62,7 @@ def write_api_pages(app) -> None:
 
 def write_dialects_page(app) -> None:
     """dialects.md: the table of `ssd_np.dialects`, so that page and code can not disagree."""
-    text = "# What published implementations do differently\n\n```text\n" + table() + "\n```\n"
+    text = "# What published implementations do differently\n\n```text\n" + dialect_table() + "\n```\n"
     (HERE / "dialects.md").write_text(text, encoding="utf-8")
 
 
