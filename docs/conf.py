@@ -62,7 +62,8 @@ def write_api_pages(app) -> None:
 
 def write_dialects_page(app) -> None:
     """dialects.md: the table of `ssd_np.dialects`, so that page and code can not disagree."""
-    text = "# What published implementations do differently\n\n```text\n" + dialect_table() + "\n```\n"
+    title = "# What published implementations do differently"
+    text = f"{title}\n\n```text\n{dialect_table()}\n```\n"
     (HERE / "dialects.md").write_text(text, encoding="utf-8")
 
 
