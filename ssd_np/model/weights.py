@@ -65,14 +65,7 @@ def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
             hint="train from it: ssd-np train --base-weights FILE",
         )
     config = config_of(header, str(path))
-    needed = sum(row.parameters for row in trace(config))
-    there = sum(array.size for array in arrays.values())
-    if needed > MAX_GROWTH * there:  # before a network of absurd size is built
-        raise WeightsError(
-            f"holds {there:,} numbers, its config needs {needed:,}",
-            where=str(path),
-            hint="the file does not belong to this config",
-        )
+    _check_size(config, arrays, str(path))
     model = SSD(config)
     set_parameters(model, arrays, str(path))
     if replace_heads is None:
@@ -82,6 +75,18 @@ def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
         if not name.startswith("conf_"):
             parameter.value = model.parameters[name].value
     return tuned
+
+
+def _check_size(config: Config, arrays: dict[str, np.ndarray], where: str) -> None:
+    """Refuses a file's own config before a network of absurd size is built."""
+    needed = sum(row.parameters for row in trace(config))
+    there = sum(array.size for array in arrays.values())
+    if needed > MAX_GROWTH * there:
+        raise WeightsError(
+            f"holds {there:,} numbers, its config needs {needed:,}",
+            where=where,
+            hint="the file does not belong to this config",
+        )
 
 
 def config_of(header: dict, where: str) -> Config:
@@ -144,6 +149,8 @@ def load_torch(path: str | Path, config: Config | None = None) -> SSD:
         )
     if own is None:
         config = in_dialect(config or load_config(preset), maker)
+    elif config is None:
+        _check_size(own, arrays, where)
     model = SSD(config or own)
     set_parameters(model, from_published(arrays, names, model, where), where)
     return model

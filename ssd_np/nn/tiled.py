@@ -53,22 +53,28 @@ def kernel_gradient(
     _, ho, wo, c_out = dout.shape
     pixels = dout.reshape(-1, c_out)
     row_length = kh * kw * x.shape[3]
-    tile_rows, tiles = _tiles(len(pixels), row_length * x.itemsize, size=2)
+    # a sum larger than a tile is seldom added to: larger tiles
+    size = max(1, row_length * c_out * x.itemsize // (2 * TILE_BYTES))
+    tile_rows, tiles = _tiles(len(pixels), row_length * x.itemsize, size)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
     workers = min(thread_count(), tiles)
-    sums = np.zeros((workers, row_length, c_out), x.dtype)
-    one_tile = np.empty_like(sums)
+    sums = [np.empty((row_length, c_out), x.dtype) for _ in range(workers)]
     db = np.zeros((workers, c_out), x.dtype)
 
     def job(tile: int, worker: int) -> None:
         first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))
         cols = _windows(x, first, last, geometry)
-        np.matmul(cols.T, pixels[first:last], out=one_tile[worker])
-        sums[worker] += one_tile[worker]
         _add_rows(pixels[first:last], db[worker])
+        if tile < workers:  # this worker's first
+            np.matmul(cols.T, pixels[first:last], out=sums[worker])
+        else:
+            product = scratch((row_length, c_out), x.dtype, "product")
+            sums[worker] += np.matmul(cols.T, pixels[first:last], out=product)
 
     for_each(job, tiles)
-    return sums.sum(axis=0).reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
+    for other in sums[1:]:
+        sums[0] += other
+    return sums[0].reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
 
 
 def input_gradient(

@@ -209,16 +209,15 @@ def _sum_by_entry(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.nd
 
 
 def _transform_kernel(w: np.ndarray, size: int) -> np.ndarray:
-    """U = G g G.T: (3, 3, C, Co) -> (a * a, C, Co). As one product: (G kron G) @ (9, C * Co)."""
+    """U = G g G.T: (3, 3, C, Co) -> (a * a, C, Co)"""
     _, _, c, c_out = w.shape
-    g = MATRICES[size][1]
-    matrix, flat = np.kron(g, g).astype(w.dtype), w.reshape(9, -1)
-    u = scratch((len(matrix), c * c_out), w.dtype, "kernel")
+    g = MATRICES[size][1].astype(w.dtype)
+    u = scratch(((size + 2) ** 2, c * c_out), w.dtype, "kernel")
     bounds = shares(c * c_out)
 
     def job(share: int, _worker: int) -> None:
-        part = slice(bounds[share], bounds[share + 1])
-        np.matmul(matrix, flat[:, part], out=u[:, part])
+        first, last = bounds[share], bounds[share + 1]
+        kernels.kernel_tiles(w.reshape(9, -1), g, first, last, u)
 
     for_each(job, len(bounds) - 1)
     return u.reshape(-1, c, c_out)

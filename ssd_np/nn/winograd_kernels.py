@@ -113,6 +113,29 @@ def output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm):
                     _copy(patch, i * LANES + g * c, target, place, count)
 
 
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def kernel_tiles(w, g, first, last, u):
+    """u = G g G.T for columns `first` to `last`: w (9, C * Co), G (a, 3) -> u (a * a, C * Co)."""
+    a = g.shape[0]
+    half = np.empty((a * 3, 4 * LANES), w.dtype)
+    for start in range(first, last, 4 * LANES):
+        end = min(start + 4 * LANES, last)
+        for i in range(a):
+            p, q, r = g[i, 0], g[i, 1], g[i, 2]
+            for j in range(3):
+                x, y, z = w[j, start:end], w[3 + j, start:end], w[6 + j, start:end]
+                out = half[i * 3 + j]
+                for k in range(len(x)):
+                    out[k] = p * x[k] + q * y[k] + r * z[k]
+        for i in range(a):
+            x, y, z = half[3 * i], half[3 * i + 1], half[3 * i + 2]
+            for j in range(a):
+                p, q, r = g[j, 0], g[j, 1], g[j, 2]
+                out = u[i * a + j, start:end]
+                for k in range(len(out)):
+                    out[k] = p * x[k] + q * y[k] + r * z[k]
+
+
 @numba.njit
 def _place(tile, rows, columns):
     """Image, row and column of a tile."""

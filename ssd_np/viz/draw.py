@@ -8,6 +8,7 @@ the detector saw. Line width and letters grow with the picture.
 from __future__ import annotations
 
 import colorsys
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ssd_np.errors import OutputError, ShapeError
+from ssd_np.files import write_atomically
 from ssd_np.records import Detections, Truth
 
 Color = tuple[int, int, int]
@@ -226,8 +228,10 @@ def _scaled(image: np.ndarray, width: int) -> Image.Image:
 
 def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
     """Writes (H, W, 3) uint8 in the format of the file's ending; OutputError if that fails."""
+    buffer = io.BytesIO()
     try:
-        Path(out_path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(out_path)
-    except (OSError, ValueError) as error:
+        ending = Path(out_path).suffix.lower()
+        Image.fromarray(picture).save(buffer, Image.registered_extensions().get(ending, ending))
+    except (OSError, ValueError, KeyError) as error:
         raise OutputError(f"can not be written: {error}", where=str(out_path)) from error
+    write_atomically(out_path, buffer.getvalue())

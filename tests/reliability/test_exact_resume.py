@@ -105,7 +105,7 @@ def test_sigkill_before_and_after_every_rename_of_a_save(undisturbed, tmp_path, 
     """The moments that matter, one by one: the n-th flush to the disk, the n-th rename."""
     # of config.json, run.json, then log.csv, last.npz and loss.png again and again
     expected, start = undisturbed(8)
-    moments = [("fsync", 12), ("replace", 12)]  # within the save of step 2: after the log's write
+    moments = [("fsync", 13), ("replace", 13)]  # the log is there, the checkpoint not yet
     if full:
         moments = [(name, n) for name in ("fsync", "replace") for n in range(1, 22)]
     for name, n in moments:

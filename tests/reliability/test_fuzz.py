@@ -26,7 +26,7 @@ from ssd_np.errors import ConfigError, DataError, OutputError, SsdError, Weights
 from ssd_np.evaluate.coco_results import from_coco_results, read_results
 from ssd_np.model.archive import HEADER, read_archive, write_archive
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import load, save
+from ssd_np.model.weights import load, load_torch, save
 from ssd_np.records import Detections
 
 FULL = 40  # inputs of a scheduled run for each one in a quick run
@@ -397,6 +397,20 @@ def test_a_config_of_absurd_size_builds_nothing(weights, section, key, value):
         load(weights)
     assert tracemalloc.get_traced_memory()[1] < 100_000_000
     tracemalloc.stop()
+
+
+def test_an_export_whose_config_is_absurd_builds_nothing(tmp_path):
+    """An exported file carries its config in the archive's comment."""
+    config = json.loads(config_to_json(narrow_config()))
+    config["layers"][0]["channels"] = 2**30
+    path = tmp_path / "export.npz"
+    np.savez(path, **{"backbone.features.0.weight": np.zeros((4, 3, 3, 3), np.float32)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = json.dumps(config).encode()
+    with pytest.raises(
+        WeightsError, match=r"holds 108 numbers, its config needs \d\d,\d\d\d,\d\d\d,"
+    ):
+        load_torch(path)
 
 
 def test_pth(attack, tmp_path):
