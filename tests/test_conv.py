@@ -115,6 +115,7 @@ def test_tiles_against_plain(geometry, tile_bytes, threads, rng, monkeypatch):
     """
     monkeypatch.setenv("SSD_NP_THREADS", threads)
     monkeypatch.setattr(tiled, "TILE_BYTES", tile_bytes)
+    monkeypatch.setattr(tiled, "LEAST_WORK", 0)
     kernel, *rest = geometry
     x, w, b = draw(rng, kernel, (3, 7, 9, 5), 4)
     dout = output_like(rng, x, w, b, rest)

@@ -102,7 +102,9 @@ def test_detect_takes_a_photograph_of_any_size(model):
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_many_images_come_back_in_order(model):
+def test_many_images_come_back_in_order():
+    # im2col: Winograd takes other sums for one small image than for three
+    model = SSD(dataclasses.replace(load_config("tiny"), convolution="im2col"))
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(7)]
     detector = Detector(model, score_threshold=0.2)

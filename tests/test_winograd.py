@@ -27,6 +27,7 @@ SHAPES = [
 @pytest.fixture(autouse=True)
 def small_images_too(monkeypatch):
     monkeypatch.setattr(winograd, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(winograd, "LEAST_WORK", 0)
 
 
 def draw(rng, shape, c, c_out, dtype=np.float64):
@@ -138,12 +139,13 @@ def test_other_shapes_fall_back_to_im2col(algorithm, kernel, c, stride, dilation
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_few_pixels_fall_back_too(algorithm, rng, monkeypatch):
-    """One pixel less than the limit gives im2col's bits, the limit itself does not."""
+@pytest.mark.parametrize(("name", "least"), [("PIXELS", 100), ("WORK", 9 * 100 * 8 * 16)])
+def test_small_layers_fall_back_too(name, least, algorithm, rng, monkeypatch):
+    """One pixel or product less than the limit gives im2col's bits, the limit itself does not."""
     x, w, b = draw(rng, (1, 10, 10), 8, 16)
     outs = []
-    for limit in (101, 100):
-        monkeypatch.setattr(winograd, "LEAST_PIXELS", limit)
+    for limit in (least + 1, least):
+        monkeypatch.setattr(winograd, f"LEAST_{name}", limit)
         outs.append(conv2d_forward(x, w, b, 1, 1, algorithm=algorithm)[0])
     expected = conv2d_forward(x, w, b, 1, 1)[0]
     assert np.array_equal(outs[0], expected) and not np.array_equal(outs[1], expected)

@@ -22,10 +22,9 @@ BYTES = 64 << 20  # of the copied array
 FIRST_DETECTION = """
 import time; start = time.perf_counter()
 import numpy as np
-from ssd_np.config import load_config
 from ssd_np.infer.detect import Detector
-from ssd_np.model.ssd import SSD
-Detector(SSD(load_config("tiny"))).detect(np.full((128, 128, 3), 99, np.uint8))
+from ssd_np.model.weights import load
+Detector(load("shapes")).detect(np.full((128, 128, 3), 99, np.uint8))
 print(time.perf_counter() - start)
 """
 

@@ -25,7 +25,6 @@ def encode(gt_center: np.ndarray, default_boxes: np.ndarray) -> np.ndarray:
     """
     gt_center = check_fractions(gt_center, "gt_center")
     _check_pairs(gt_center, default_boxes, "gt_center")
-    center, size, variance_center, variance_size = _split(default_boxes)
     if gt_center.size and not (gt_center[..., 2:] > 0).all():
         row = np.argwhere(~(gt_center[..., 2:] > 0).all(axis=-1))[0]
         raise DegenerateBox(
@@ -33,9 +32,11 @@ def encode(gt_center: np.ndarray, default_boxes: np.ndarray) -> np.ndarray:
             where=f"gt_center[{row[0] if len(row) else 0}]",
             hint="leave boxes without area out of the data",
         )
-    offsets_center = (gt_center[..., :2] - center) / size / variance_center
-    offsets_size = np.log(gt_center[..., 2:] / size) / variance_size
-    return np.concatenate([offsets_center, offsets_size], axis=-1)
+    cx, cy, w, h = np.moveaxis(gt_center, -1, 0)  # each (..., T)
+    d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
+    t_cx, t_cy = (cx - d_cx) / d_w / v_cx, (cy - d_cy) / d_h / v_cy
+    t_w, t_h = np.log(w / d_w) / v_w, np.log(h / d_h) / v_h
+    return np.stack([t_cx, t_cy, t_w, t_h], axis=-1)
 
 
 def decode(
@@ -47,12 +48,13 @@ def decode(
     """
     offsets = check_boxes(offsets, "offsets")
     _check_pairs(offsets, default_boxes, "offsets")
-    center, size, variance_center, variance_size = _split(default_boxes)
-    exponent = offsets[..., 2:] * variance_size
+    t_cx, t_cy, t_w, t_h = np.moveaxis(offsets, -1, 0)  # each (..., T)
+    d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
+    log_w, log_h = t_w * v_w, t_h * v_h
     if max_exponent is not None:
-        exponent = np.minimum(exponent, max_exponent)
-    box_center = center + offsets[..., :2] * variance_center * size
-    return np.concatenate([box_center, size * np.exp(exponent)], axis=-1)
+        log_w, log_h = np.minimum(log_w, max_exponent), np.minimum(log_h, max_exponent)
+    cx, cy = d_cx + t_cx * v_cx * d_w, d_cy + t_cy * v_cy * d_h
+    return np.stack([cx, cy, d_w * np.exp(log_w), d_h * np.exp(log_h)], axis=-1)
 
 
 def decode_backward(
@@ -64,15 +66,17 @@ def decode_backward(
     """Gradient of decode with respect to the offsets: (..., T, 4) -> (..., T, 4).
 
     d cx / d t_cx = v_0 d_w;  d w / d t_w = v_2 w, and 0 where max_exponent cuts.
+    Derivation: docs/derivations.md#decoding, (14).
     """
-    _, size, variance_center, variance_size = _split(default_boxes)
-    decoded_size = decode(offsets, default_boxes, max_exponent)[..., 2:]
-    doffsets = np.empty_like(dcenter)
-    doffsets[..., :2] = dcenter[..., :2] * variance_center * size
-    doffsets[..., 2:] = dcenter[..., 2:] * variance_size * decoded_size
+    dcx, dcy, dw, dh = np.moveaxis(dcenter, -1, 0)  # each (..., T)
+    _, _, t_w, t_h = np.moveaxis(offsets, -1, 0)
+    _, _, w, h = np.moveaxis(decode(offsets, default_boxes, max_exponent), -1, 0)
+    _, _, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
+    dt_w, dt_h = dw * v_w * w, dh * v_h * h
     if max_exponent is not None:
-        doffsets[..., 2:][offsets[..., 2:] * variance_size > max_exponent] = 0
-    return doffsets
+        dt_w = np.where(t_w * v_w > max_exponent, 0, dt_w)
+        dt_h = np.where(t_h * v_h > max_exponent, 0, dt_h)
+    return np.stack([dcx * v_cx * d_w, dcy * v_cy * d_h, dt_w, dt_h], axis=-1)
 
 
 def _check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> None:
@@ -84,11 +88,12 @@ def _check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> Non
         )
 
 
-def _split(default_boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _columns(default_boxes: np.ndarray) -> np.ndarray:
+    """(T, 8) -> (8, T): cx, cy, w, h and the variance of each."""
     default_boxes = np.asarray(default_boxes)
     if default_boxes.shape[-1:] != (8,):
         raise ShapeError(
             f"default_boxes has shape {default_boxes.shape}",
             hint="expected (T, 8): cx cy w h and four variances",
         )
-    return tuple(default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
+    return np.moveaxis(default_boxes, -1, 0)

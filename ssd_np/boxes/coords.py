@@ -39,15 +39,15 @@ def corner_to_center(boxes: np.ndarray) -> np.ndarray:
     [0.2, 0.4, 0.4, 0.39999999999999997]
     """
     boxes = check_boxes(boxes, "boxes")
-    low, high = boxes[..., :2], boxes[..., 2:]
-    return np.concatenate([(low + high) / 2, high - low], axis=-1)
+    xmin, ymin, xmax, ymax = np.moveaxis(boxes, -1, 0)  # each (...)
+    return np.stack([(xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin], axis=-1)
 
 
 def center_to_corner(boxes: np.ndarray) -> np.ndarray:
     """(cx, cy, w, h) -> (xmin, ymin, xmax, ymax), for any shape (..., 4)."""
     boxes = check_boxes(boxes, "boxes")
-    center, half = boxes[..., :2], boxes[..., 2:] / 2
-    return np.concatenate([center - half, center + half], axis=-1)
+    cx, cy, w, h = np.moveaxis(boxes, -1, 0)  # each (...)
+    return np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=-1)
 
 
 def clip(boxes_corner: np.ndarray) -> np.ndarray:

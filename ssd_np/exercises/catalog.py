@@ -108,7 +108,7 @@ EXERCISES = (
             "default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])",
             "encode(np.array([[0.55, 0.48, 0.3, 0.2]]), default)",
         ),
-        given=("_split",),
+        given=("_columns",),
     ),
     Exercise(
         "decode",
@@ -120,7 +120,7 @@ EXERCISES = (
             "default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])",
             "decode(np.array([[2.0, -0.8, 0.0, 1.0]]), default)",
         ),
-        given=("_split",),
+        given=("_columns",),
     ),
     Exercise(
         "decode_backward",
@@ -132,7 +132,7 @@ EXERCISES = (
             "default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])",
             "decode_backward(np.ones((1, 4)), np.array([[2.0, -0.8, 0.0, 1.0]]), default)",
         ),
-        given=("_split", "decode"),
+        given=("_columns", "decode"),
         hint="`dcenter` is the gradient of what `decode` returned.",
     ),
     Exercise(

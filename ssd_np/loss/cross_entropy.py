@@ -35,7 +35,10 @@ def cross_entropy_forward(logits: np.ndarray, labels: np.ndarray) -> tuple[np.nd
 
 
 def cross_entropy_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
-    """dout per row (...) -> dlogits (..., K)."""
+    """dout per row (...) -> dlogits (..., K).
+
+    Derivation: docs/derivations.md#softmax-and-cross-entropy, (12).
+    """
     log_probability, labels = cache
     check_gradient(dout, labels.shape, "cross_entropy_forward")
     dlogits = np.exp(log_probability)

@@ -54,12 +54,14 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
 
     NaN counts as the largest of all: mined, it shows in the loss; left out, it would be hidden.
     """
-    values = np.where(np.isnan(values), np.inf, values)
     if count >= len(values):
         return np.arange(len(values))
     if count == 0:
         return np.arange(0)
-    cut = np.partition(values, len(values) - count)[len(values) - count]  # the smallest one kept
-    above = np.flatnonzero(values > cut)
+    # the smallest one kept; partition puts NaN behind all numbers
+    cut = np.partition(values, len(values) - count)[len(values) - count]
+    if np.isnan(cut):
+        return np.flatnonzero(np.isnan(values))[:count]
+    above = np.flatnonzero(~(values <= cut))  # not ">", which would leave NaN out
     ties = np.flatnonzero(values == cut)[: count - len(above)]
     return np.concatenate([above, ties])

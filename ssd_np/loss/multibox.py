@@ -47,6 +47,7 @@ def multibox_loss(
 
     target_labels: class, 0 background, -1 neutral (counts for nothing). `minimum` is the least
     number of negatives, even in an image without objects.
+    Derivation: docs/derivations.md#the-ssd-loss, (15) and (16).
     """
     _check(logits, offsets, target_labels, target_offsets)
     positive, negative = target_labels > 0, target_labels == 0

@@ -27,7 +27,10 @@ def smooth_l1_forward(
 
 
 def smooth_l1_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
-    """dpred = dout * clip(d / beta, -1, 1); the gradient never exceeds dout."""
+    """dpred = dout * clip(d / beta, -1, 1); the gradient never exceeds dout.
+
+    Derivation: docs/derivations.md#smooth-l1, (13).
+    """
     d, beta = cache
     check_gradient(dout, d.shape, "smooth_l1_forward")
     return dout * np.clip(d / beta, -1, 1)

@@ -107,7 +107,10 @@ class SSD:
     def backward(
         self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = False
     ) -> np.ndarray | None:
-        """Gradients of the outputs -> `Parameter.grad` of all that learns; dimages if asked for."""
+        """Gradients of the outputs -> `Parameter.grad` of all that learns; dimages if asked for.
+
+        Derivation: docs/derivations.md#the-network, (17).
+        """
         if self.heads[0].cache is None:
             raise ShapeError("backward needs forward(images, training=True) first")
         rows = (len(self.heads[0].cache[0]), len(self.default_boxes))  # (N, T)

@@ -68,6 +68,7 @@ def conv2d_backward(
 
     The first layer of a network needs no dx, a frozen one no dw and db: either can be left out
     (None is returned). `dx` receives the input's gradient, if given.
+    Derivation: docs/derivations.md#convolution, (3) and (4).
     """
     x, w, stride, pad, dilation, algorithm = cache
     shape = tiled.output_shape(x.shape, w.shape, stride, pad, dilation)

@@ -66,7 +66,10 @@ def col2im(
     pad: int = 0,
     dilation: int = 1,
 ) -> np.ndarray:
-    """(N * Ho * Wo, kh * kw * C) -> (N, H, W, C), overlapping windows added."""
+    """(N * Ho * Wo, kh * kw * C) -> (N, H, W, C), overlapping windows added.
+
+    Derivation: docs/derivations.md#convolution, (4).
+    """
     kh, kw = kernel_sides(kernel)
     n, h, w, c = x_shape
     ho, wo = (output_size(s, k, stride, pad, dilation) for s, k in ((h, kh), (w, kw)))

@@ -46,6 +46,7 @@ def l2norm_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndar
     With g = dout * scale and u = x / norm:  dx = (g - s u (u . g)) / norm. The factor s is 1 with
     eps inside the root, 0 where "max" holds eps (the norm is constant there), norm / |x| for
     "outside".
+    Derivation: docs/derivations.md#l2-normalisation, (8) to (10).
     """
     unit, norm, scale, eps, form = cache
     check_gradient(dout, unit.shape, "l2norm_forward")

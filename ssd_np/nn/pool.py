@@ -9,7 +9,9 @@ import numba
 import numpy as np
 
 from ssd_np.errors import ShapeError
-from ssd_np.nn.parallel import for_each, thread_count
+from ssd_np.nn.parallel import for_each, shares
+
+LEAST_VALUES = 1 << 15  # of the output, for which another thread is worth the call
 
 
 def pool_output_size(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> int:
@@ -43,22 +45,22 @@ def max_pool2d_forward(
     out = np.empty((n, ho, wo, c), x.dtype) if out is None else out
     tap = np.empty(out.shape, np.uint8 if size <= 16 else np.uint16)  # i * size + j in the window
     x = np.ascontiguousarray(x)
-    rows = n * ho
-    lanes = min(thread_count(), rows)
+    bounds = shares(n * ho, least=1 + LEAST_VALUES // (wo * c))
 
-    def job(lane: int, _worker: int) -> None:
-        _max_kernel(
-            x, size, stride, pad, lane * rows // lanes, (lane + 1) * rows // lanes, out, tap
-        )
+    def job(share: int, _worker: int) -> None:
+        _max_kernel(x, size, stride, pad, bounds[share], bounds[share + 1], out, tap)
 
-    for_each(job, lanes)
+    for_each(job, len(bounds) - 1)
     return out, (x.shape, size, stride, pad, tap)
 
 
 def max_pool2d_backward(
     dout: np.ndarray, cache: tuple, *, dx: np.ndarray | None = None
 ) -> np.ndarray:
-    """(N, Ho, Wo, C) -> dx (N, H, W, C)."""
+    """(N, Ho, Wo, C) -> dx (N, H, W, C).
+
+    Derivation: docs/derivations.md#max-pooling-and-relu, (6).
+    """
     shape, size, stride, pad, tap = cache
     if dout.shape != tap.shape:
         raise ShapeError(
@@ -95,10 +97,11 @@ def max_pool2d_plain(
 def _max_kernel(x, size, stride, pad, first, last, out, tap):  # output rows over the whole batch
     _, h, w, c = x.shape
     _, ho, wo, _ = out.shape
+    # a pixel's maxima and taps, one width of number: so the loops over channels use whole vectors
+    best, which = np.empty(c, x.dtype), np.empty(c, np.int32)
     for row in range(first, last):
         image, oy = row // ho, row % ho
         for ox in range(wo):
-            best, which = out[image, oy, ox], tap[image, oy, ox]  # (C,)
             fresh = True
             for i in range(size):
                 y = oy * stride - pad + i
@@ -108,18 +111,19 @@ def _max_kernel(x, size, stride, pad, first, last, out, tap):  # output rows ove
                     column = ox * stride - pad + j
                     if column < 0 or column >= w:
                         continue
-                    values = x[image, y, column]
-                    here = i * size + j
+                    values, here = x[image, y, column], np.int32(i * size + j)
                     if fresh:
                         fresh = False
-                        for k in range(c):
-                            best[k], which[k] = values[k], here
-                    else:
-                        for k in range(c):
-                            # NaN wins and stays, so that it is not hidden
-                            larger = values[k] > best[k] or values[k] != values[k]
-                            best[k] = values[k] if larger else best[k]
-                            which[k] = here if larger else which[k]
+                        best[:] = values
+                        which[:] = here
+                        continue
+                    for k in range(c):
+                        # NaN wins and stays, so that it is not hidden
+                        larger = values[k] > best[k] or values[k] != values[k]
+                        best[k] = values[k] if larger else best[k]
+                        which[k] = here if larger else which[k]
+            out[image, oy, ox] = best
+            tap[image, oy, ox] = which
 
 
 @numba.njit(nogil=True, cache=True)

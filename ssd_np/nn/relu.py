@@ -16,7 +16,10 @@ def relu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def relu_backward(
     dout: np.ndarray, cache: np.ndarray, *, dx: np.ndarray | None = None
 ) -> np.ndarray:
-    """dx = dout where the output was above 0, else 0. `dx` receives it, if given."""
+    """dx = dout where the output was above 0, else 0. `dx` receives it, if given.
+
+    Derivation: docs/derivations.md#max-pooling-and-relu, (7).
+    """
     check_gradient(dout, cache.shape, "relu_forward")
     dx = np.empty(dout.shape, dout.dtype) if dx is None else dx
     flat = tuple(np.ascontiguousarray(a).reshape(-1) for a in (dout, cache))

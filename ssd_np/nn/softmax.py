@@ -28,7 +28,10 @@ def log_softmax_forward(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_softmax_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
-    """dlogits_k = dout_k - softmax_k * sum_j dout_j."""
+    """dlogits_k = dout_k - softmax_k * sum_j dout_j.
+
+    Derivation: docs/derivations.md#softmax-and-cross-entropy, (11).
+    """
     check_gradient(dout, cache.shape, "log_softmax_forward")
     return dout - np.exp(cache) * dout.sum(axis=-1, keepdims=True)
 

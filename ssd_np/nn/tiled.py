@@ -13,6 +13,7 @@ from ssd_np.nn.im2col import col2im_image, im2col_rows, output_size
 from ssd_np.nn.parallel import for_each, scratch, shares, thread_count
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
+LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake
 LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
 
 
@@ -31,7 +32,7 @@ def convolve(
     _, ho, wo, _ = out.shape
     matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
-    tile_rows, tiles = _tiles(len(pixels), len(matrix) * x.itemsize)
+    tile_rows, tiles = _tiles(len(pixels), matrix.shape, x.itemsize)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
 
     def job(tile: int, _worker: int) -> None:
@@ -48,14 +49,17 @@ def convolve(
 def kernel_gradient(
     dout: np.ndarray, x: np.ndarray, kernel: tuple[int, int], stride: int, pad: int, dilation: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """dw (kh, kw, C, Co) = cols.T @ dout and db (Co,), summed over tiles by each thread."""
+    """dw (kh, kw, C, Co) = cols.T @ dout and db (Co,), summed over tiles by each thread.
+
+    Derivation: docs/derivations.md#convolution, (3).
+    """
     kh, kw = kernel
     _, ho, wo, c_out = dout.shape
     pixels = dout.reshape(-1, c_out)
     row_length = kh * kw * x.shape[3]
     # a sum larger than a tile is seldom added to: larger tiles
     size = max(1, row_length * c_out * x.itemsize // (2 * TILE_BYTES))
-    tile_rows, tiles = _tiles(len(pixels), row_length * x.itemsize, size)
+    tile_rows, tiles = _tiles(len(pixels), (row_length, c_out), x.itemsize, size)
     geometry = (kh, kw, stride, pad, dilation, ho, wo)
     workers = min(thread_count(), tiles)
     sums = [np.empty((row_length, c_out), x.dtype) for _ in range(workers)]
@@ -80,7 +84,10 @@ def kernel_gradient(
 def input_gradient(
     dout: np.ndarray, w: np.ndarray, stride: int, pad: int, dilation: int, out: np.ndarray
 ) -> np.ndarray:
-    """dx (N, H, W, C). With stride 1 it is a convolution of dout with the flipped kernel."""
+    """dx (N, H, W, C). With stride 1 it is a convolution of dout with the flipped kernel.
+
+    Derivation: docs/derivations.md#convolution, (4) and (5).
+    """
     kh, kw, c, c_out = w.shape
     pad_h, pad_w = dilation * (kh - 1) - pad, dilation * (kw - 1) - pad
     if stride == 1 and pad_h == pad_w >= 0:
@@ -112,10 +119,11 @@ def flipped_kernel(w: np.ndarray) -> np.ndarray:
     return flipped
 
 
-def _tiles(rows: int, row_bytes: int, size: int = 1) -> tuple[int, int]:
+def _tiles(rows: int, matrix: tuple[int, int], itemsize: int, size: int = 1) -> tuple[int, int]:
     """Rows of a tile, about size * TILE_BYTES, and number of tiles; equal shares for threads."""
-    threads = thread_count()
-    tiles = -(-rows * min(row_bytes, LONG_ROW) // (size * TILE_BYTES))
+    row_length, c_out = matrix
+    threads = thread_count() if rows * row_length * c_out >= LEAST_WORK else 1
+    tiles = -(-rows * min(row_length * itemsize, LONG_ROW) // (size * TILE_BYTES))
     tiles = min(-(-tiles // threads) * threads, rows)
     tile_rows = -(-rows // tiles)
     return tile_rows, -(-rows // tile_rows)

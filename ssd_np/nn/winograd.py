@@ -64,6 +64,7 @@ MATRICES = {
 
 LEAST_CHANNELS = 8  # else the transform of the patches costs more than it saves
 LEAST_PIXELS = 512  # else the transform of the kernel does
+LEAST_WORK = 32 << 20  # multiply-adds of im2col, else the steps are too short for several threads
 # A thread's block has as many tiles as there are channels (each product packs its (C, Co) kernel
 # anew), but at least so many, or so many bytes of patches and products:
 BLOCK_TILES = 128
@@ -78,7 +79,9 @@ def applies(
     """3x3, stride 1, no dilation, and large enough that the transforms cost less than they save."""
     fits = w_shape[:2] == (3, 3) and stride == dilation == 1
     pixels = out_shape[0] * out_shape[1] * out_shape[2]  # those of dx are about as many
-    return fits and min(w_shape[2:]) >= LEAST_CHANNELS and pixels >= LEAST_PIXELS
+    _, _, c, c_out = w_shape
+    large = pixels >= LEAST_PIXELS and 9 * pixels * c * c_out >= LEAST_WORK
+    return fits and large and min(c, c_out) >= LEAST_CHANNELS
 
 
 def winograd_plain(x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, size: int) -> np.ndarray:
@@ -140,7 +143,10 @@ def convolve(
 def kernel_gradient(
     dout: np.ndarray, x: np.ndarray, pad: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """dw (3, 3, C, Co) and db (Co,)."""
+    """dw (3, 3, C, Co) and db (Co,).
+
+    Derivation: docs/derivations.md#winograds-convolution, (18) and (19).
+    """
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
     if entries * c * c_out * x.itemsize <= SMALL_KERNEL:
         du = _sum_by_thread(dout, x, pad, size)

@@ -9,16 +9,12 @@ SIGTERM end the training after the step in hand, for in the middle of it half th
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +33,13 @@ from ssd_np.loss.multibox import MultiboxLoss, multibox_loss
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
 from ssd_np.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from ssd_np.train.log import COLUMNS, read_log
 from ssd_np.train.postmortem import report
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
+from ssd_np.train.stop import stop_requests
 from ssd_np.viz.figures import loss_curve
 
-COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
-           "gradient_norm", "images_per_second")  # fmt: skip
 SMOOTHING = 0.98  # of the running average of the loss
 
 
@@ -84,7 +80,6 @@ class Trainer:
         )
         self.progress = Progress()
         self.rows: list[tuple] = []  # of the log
-        self._stop = False
 
     def resume(self) -> None:
         """Goes on from the folder's last.npz; the log's lines after it are taken back.
@@ -111,7 +106,7 @@ class Trainer:
             prepare=self.targets,
         )
         with (
-            self._stopping(),
+            stop_requests() as stop,
             batches,
             tqdm(
                 total=config.steps,
@@ -125,7 +120,7 @@ class Trainer:
             while self.progress.step < config.steps:
                 self._step(next(stream), bar)
                 self._after_step()
-                if self._stop:
+                if stop.is_set():
                     self.save()
                     raise KeyboardInterrupt(f"saved after step {self.progress.step}")
         self.save()
@@ -136,26 +131,6 @@ class Trainer:
             self.progress.loss_average,
             batches.seconds_waited / seconds,
         )
-
-    @contextlib.contextmanager
-    def _stopping(self) -> Iterator[None]:
-        """Inside, the first SIGINT or SIGTERM asks for a stop, the second one stops."""
-
-        def ask(_number: int, _frame: object) -> None:
-            if self._stop:
-                raise KeyboardInterrupt("stopped in the middle of a step")
-            self._stop = True
-
-        self._stop = False
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python sends signals to the main thread only
-            return
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def targets(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Labels (N, T) and offsets (N, T, 4) of a batch; runs in the loader's threads."""
@@ -292,21 +267,3 @@ class Trainer:
                 where=str(self.out_dir),
                 hint="go on from where it is now: ssd-np train --resume FOLDER",
             )
-
-
-def read_log(path: Path, steps: int) -> list[tuple]:
-    """The lines of the first `steps` steps of a log.csv; DataError if they are not all there."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [tuple(row) for row in list(csv.reader(file))[1 : steps + 1]]
-        numbers = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"can not be read: {error}", where=str(path)) from error
-    if len(rows) < steps:
-        what = f"has {len(rows)} whole lines, the checkpoint beside it is of step {steps}"
-        raise DataError(
-            what, where=str(path), hint="both are written together: take a copy of both"
-        )
-    if not np.array_equal(numbers[:, 0], np.arange(steps)):
-        raise DataError("does not count its steps 0, 1, 2, ...", where=str(path))
-    return rows

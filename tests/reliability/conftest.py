@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from fuzzing import of_hypothesis
 from training_runs import narrow_config, write_voc
 
+from ssd_np.errors import SsdError
+
 HERE = Path(__file__).parent
+FULL = 40  # inputs of a scheduled run for each one in a quick run
 
 
 def pytest_collection_modifyitems(items):
@@ -45,3 +50,39 @@ def voc(tmp_path_factory):
 @pytest.fixture
 def config():
     return narrow_config()
+
+
+@pytest.fixture
+def attack(full, tell):
+    """attack(count, make, read, error): reads `count` inputs; every refusal must be an `error`."""
+
+    def run(count, make, read, error):
+        rng = np.random.default_rng(count)
+        read_well = refused = 0
+        for i in range(count * FULL if full else count):
+            content = make(rng)
+            try:
+                read(content)
+                read_well += 1
+            except SsdError as raised:
+                assert isinstance(raised, error), f"input {i}: {type(raised)}: {raised}"
+                assert "\n" not in str(raised) or "\n" in str(content), f"input {i}"
+                refused += 1
+            except Exception as leak:
+                raise AssertionError(f"input {i} of {make}: {content[:2000]!r}") from leak
+        assert refused > 0
+        tell(f"{read_well + refused} inputs, {refused} refused, {read_well} read, no other error")
+
+    return run
+
+
+@pytest.fixture
+def examples(full, tell):
+    """examples(count, strategy, read, error): `count` examples of hypothesis, always the same."""
+
+    def run(count, strategy, read, error):
+        count *= FULL if full else 1
+        of_hypothesis(strategy, count, read, error)
+        tell(f"{count} inputs")
+
+    return run

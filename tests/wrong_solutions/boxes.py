@@ -179,7 +179,7 @@ def match_iou(iou, threshold=0.5, neutral_threshold=None):
     "encode": (
         """
 def encode(gt_center, default_boxes):
-    center, size, var_center, var_size = _split(default_boxes)
+    center, size, var_center, var_size = (default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
     t_center = (gt_center[..., :2] - center) / size / var_center
     t_size = np.log(gt_center[..., 2:] / size) / var_size
     return np.concatenate([t_center, t_size], axis=-1)
@@ -207,7 +207,7 @@ def encode(gt_center, default_boxes):
     "decode": (
         """
 def decode(offsets, default_boxes, max_exponent=None):
-    center, size, var_center, var_size = _split(default_boxes)
+    center, size, var_center, var_size = (default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
     power = offsets[..., 2:] * var_size
     if max_exponent is not None:
         power = np.minimum(power, max_exponent)
@@ -233,7 +233,7 @@ def decode(offsets, default_boxes, max_exponent=None):
     "decode_backward": (
         """
 def decode_backward(dcenter, offsets, default_boxes, max_exponent=None):
-    _, size, var_center, var_size = _split(default_boxes)
+    _, size, var_center, var_size = (default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
     decoded = decode(offsets, default_boxes, max_exponent)[..., 2:]
     dsize = dcenter[..., 2:] * var_size * decoded
     if max_exponent is not None:
