@@ -7,25 +7,18 @@ Sizes are pixels of the input image unless a comment says otherwise.
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ssd_np.config_json import join, read, require, write
 from ssd_np.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
 MAX_SIDE, MAX_DEFAULT_BOXES = 8192, 1_000_000
-
-
-def _require(condition: bool, key: str, expected: str, got: Any) -> None:
-    if not condition:
-        raise ConfigError(f"expected {expected}, got {got!r}", where=key)
 
 
 def _require_range(low: float, high: float, least: float, most: float, hint: str) -> None:
@@ -37,7 +30,7 @@ def _require_range(low: float, high: float, least: float, most: float, hint: str
 
 
 def _require_probability(value: float, key: str = "probability") -> None:
-    _require(0 <= value <= 1, key, "a probability in [0, 1]", value)
+    require(0 <= value <= 1, key, "a probability in [0, 1]", value)
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,8 @@ class InputConfig:
     resize: Literal["antialias", "half_pixel"] = "antialias"
 
     def __post_init__(self) -> None:
-        _require(1 <= self.size <= MAX_SIDE, "size", f"1 to {MAX_SIDE} pixels", self.size)
-        _require(min(self.std) > 0, "std", "numbers above 0", self.std)
+        require(1 <= self.size <= MAX_SIDE, "size", f"1 to {MAX_SIDE} pixels", self.size)
+        require(min(self.std) > 0, "std", "numbers above 0", self.std)
 
 
 @dataclass(frozen=True)
@@ -69,8 +62,8 @@ class ConvLayer:
 
     def __post_init__(self) -> None:
         for key in ("channels", "kernel", "stride", "dilation"):
-            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
-        _require(self.pad >= 0, "pad", "at least 0", self.pad)
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+        require(self.pad >= 0, "pad", "at least 0", self.pad)
 
 
 @dataclass(frozen=True)
@@ -86,9 +79,9 @@ class PoolLayer:
 
     def __post_init__(self) -> None:
         for key in ("size", "stride"):
-            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         limit = self.size // 2  # a wider border would make windows of padding only
-        _require(0 <= self.pad <= limit, "pad", f"0 to size // 2 = {limit}", self.pad)
+        require(0 <= self.pad <= limit, "pad", f"0 to size // 2 = {limit}", self.pad)
 
 
 @dataclass(frozen=True)
@@ -105,12 +98,12 @@ class FeatureMapConfig:
 
     def __post_init__(self) -> None:
         for key in ("size", "step", "min_size"):
-            _require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
-        _require(
+            require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
+        require(
             self.max_size >= self.min_size, "max_size", f"at least {self.min_size}", self.max_size
         )
         for i, ratio in enumerate(self.aspect_ratios):
-            _require(ratio > 1, f"aspect_ratios[{i}]", "a ratio above 1 (1/r is implied)", ratio)
+            require(ratio > 1, f"aspect_ratios[{i}]", "a ratio above 1 (1/r is implied)", ratio)
 
     @property
     def boxes_per_cell(self) -> int:
@@ -126,7 +119,7 @@ class DefaultBoxConfig:
     integer_sizes: bool = False  # truncate min_size and max_size, as Caffe does
 
     def __post_init__(self) -> None:
-        _require(min(self.variances) > 0, "variances", "four numbers above 0", self.variances)
+        require(min(self.variances) > 0, "variances", "four numbers above 0", self.variances)
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ class L2NormConfig:
     form: Literal["inside", "max", "outside"] = "inside"
 
     def __post_init__(self) -> None:
-        _require(self.eps > 0, "eps", "a number above 0", self.eps)
+        require(self.eps > 0, "eps", "a number above 0", self.eps)
 
 
 @dataclass(frozen=True)
@@ -149,9 +142,9 @@ class MatchingConfig:
     neutral_threshold: float | None = None  # IoU in [neutral, threshold) counts for nothing
 
     def __post_init__(self) -> None:
-        _require(0 < self.threshold <= 1, "threshold", "an IoU in (0, 1]", self.threshold)
+        require(0 < self.threshold <= 1, "threshold", "an IoU in (0, 1]", self.threshold)
         if self.neutral_threshold is not None:
-            _require(
+            require(
                 0 < self.neutral_threshold <= self.threshold,
                 "neutral_threshold",
                 f"an IoU in (0, threshold = {self.threshold}] or null",
@@ -170,7 +163,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         for key in ("ratio", "minimum_negatives", "alpha"):
-            _require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
+            require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
 
 
 @dataclass(frozen=True)
@@ -187,9 +180,9 @@ class DecodingConfig:
 
     def __post_init__(self) -> None:
         for key in ("score_threshold", "show_threshold", "iou_threshold"):
-            _require(0 <= getattr(self, key) <= 1, key, "a number in [0, 1]", getattr(self, key))
+            require(0 <= getattr(self, key) <= 1, key, "a number in [0, 1]", getattr(self, key))
         for key in ("top_k_class", "top_k"):
-            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
 
 
 @dataclass(frozen=True)
@@ -253,7 +246,7 @@ class Expand:
 
     def __post_init__(self) -> None:
         _require_probability(self.probability)
-        _require(self.max_ratio >= 1, "max_ratio", "at least 1", self.max_ratio)
+        require(self.max_ratio >= 1, "max_ratio", "at least 1", self.max_ratio)
 
 
 @dataclass(frozen=True)
@@ -272,14 +265,14 @@ class Crop:
 
     def __post_init__(self) -> None:
         _require_probability(self.probability)
-        _require(len(self.min_ious) > 0, "min_ious", "at least one IoU", self.min_ious)
+        require(len(self.min_ious) > 0, "min_ious", "at least one IoU", self.min_ious)
         for i, iou in enumerate(self.min_ious):
-            _require(0 <= iou <= 1, f"min_ious[{i}]", "an IoU in [0, 1]", iou)
+            require(0 <= iou <= 1, f"min_ious[{i}]", "an IoU in [0, 1]", iou)
         low, high = self.scale
-        _require(0 < low <= high <= 1, "scale", "0 < low <= high <= 1", self.scale)
+        require(0 < low <= high <= 1, "scale", "0 < low <= high <= 1", self.scale)
         low, high = self.ratio
-        _require(0 < low <= high, "ratio", "0 < low <= high", self.ratio)
-        _require(self.tries >= 1, "tries", "at least 1", self.tries)
+        require(0 < low <= high, "ratio", "0 < low <= high", self.ratio)
+        require(self.tries >= 1, "tries", "at least 1", self.tries)
 
 
 @dataclass(frozen=True)
@@ -322,16 +315,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch_size", "checkpoint_every"):
-            _require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         for key in ("learning_rate", "gamma", "bias_multiplier"):
-            _require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
+            require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
         for key in ("weight_decay", "warmup_steps", "validate_every", "seed"):
-            _require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
-        _require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+            require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
+        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
         for i, share in enumerate(self.milestones):
-            _require(0 < share <= 1, f"milestones[{i}]", "a share of the steps in (0, 1]", share)
+            require(0 < share <= 1, f"milestones[{i}]", "a share of the steps in (0, 1]", share)
         if self.clip_norm is not None:
-            _require(self.clip_norm > 0, "clip_norm", "a number above 0 or null", self.clip_norm)
+            require(self.clip_norm > 0, "clip_norm", "a number above 0 or null", self.clip_norm)
 
 
 @dataclass(frozen=True)
@@ -363,39 +356,37 @@ class Config:
     def __post_init__(self) -> None:
         self._check_class_names()
         sizes = self._layer_sizes()
-        _require(
+        require(
             self.base_end in sizes, "base_end", f"one of the layers {list(sizes)}", self.base_end
         )
-        _require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
+        require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
         order = list(sizes)
         previous = -1
         for i, feature_map in enumerate(self.feature_maps):
             key = f"feature_maps[{i}]"
-            _require(feature_map.name in sizes, f"{key}.name", f"one of {order}", feature_map.name)
+            require(feature_map.name in sizes, f"{key}.name", f"one of {order}", feature_map.name)
             position = order.index(feature_map.name)
             later = position > previous
-            _require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
+            require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
             previous = position
             actual = sizes[feature_map.name]
             expected = f"{actual}, the output of layer {feature_map.name!r}"
-            _require(feature_map.size == actual, f"{key}.size", expected, feature_map.size)
+            require(feature_map.size == actual, f"{key}.size", expected, feature_map.size)
         boxes = sum(m.size**2 * m.boxes_per_cell for m in self.feature_maps)
         few = boxes <= MAX_DEFAULT_BOXES
-        _require(few, "feature_maps", f"at most {MAX_DEFAULT_BOXES:,} default boxes", boxes)
+        require(few, "feature_maps", f"at most {MAX_DEFAULT_BOXES:,} default boxes", boxes)
         rest = order[previous + 1 :]
-        _require(not rest, "layers", "no layer after the last feature map", rest)
+        require(not rest, "layers", "no layer after the last feature map", rest)
         odd = self.head_kernel % 2 == 1 and self.head_kernel > 0
-        _require(
-            odd, "head_kernel", "an odd number (a head keeps the map's size)", self.head_kernel
-        )
+        require(odd, "head_kernel", "an odd number (a head keeps the map's size)", self.head_kernel)
 
     def _check_class_names(self) -> None:
-        _require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
+        require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
         seen: set[str] = set()
         for i, name in enumerate(self.class_names):
-            _require(name.strip() != "", f"class_names[{i}]", "a name", name)
+            require(name.strip() != "", f"class_names[{i}]", "a name", name)
             again = name in seen and name != "N/A"  # "N/A" fills COCO's gaps
-            _require(not again, f"class_names[{i}]", "each name once", name)
+            require(not again, f"class_names[{i}]", "each name once", name)
             seen.add(name)
 
     def _layer_sizes(self) -> dict[str, int]:
@@ -403,9 +394,9 @@ class Config:
         sizes: dict[str, int] = {}
         size = self.input.size
         for i, layer in enumerate(self.layers):
-            _require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
+            require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
             size = layer_output_size(layer, size)
-            _require(size >= 1, f"layers[{i}]", "an output of at least 1 cell", size)
+            require(size >= 1, f"layers[{i}]", "an output of at least 1 cell", size)
             sizes[layer.name] = size
         return sizes
 
@@ -428,7 +419,7 @@ def layer_output_size(layer: ConvLayer | PoolLayer, size: int) -> int:
     return out - 1 if (out - 1) * layer.stride >= size + layer.pad else out
 
 
-# --- reading -------------------------------------------------------------------------------------
+# --- reading and writing --------------------------------------------------------------------------
 
 
 def load_config(name_or_path: str | Path) -> Config:
@@ -468,94 +459,15 @@ def config_from_json(text: str, where: str = "config") -> Config:
     """Reads a config from JSON text; `where` names its origin in messages."""
     try:
         values = json.loads(text)
-        return _read(Config, values, "")
+        return read(Config, values, "")
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error}", where=where) from error
     except RecursionError as error:
         raise ConfigError("nested too deeply", where=where) from error
     except ConfigError as error:
-        raise ConfigError(error.what, _join(where, error.where, ": "), error.hint) from error
-
-
-def _join(path: str, key: str, by: str = ".") -> str:
-    return f"{path}{by}{key}" if path and key else path or key
-
-
-def _read(kind: Any, value: Any, path: str) -> Any:
-    """Turns a JSON value into `kind` (a dataclass, a tuple, a number, ...) or says why not."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, path)
-    if origin is Literal:
-        choices = " or ".join(map(repr, arguments))
-        _require(isinstance(value, str) and value in arguments, path, choices, value)
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        options = [option for option in arguments if option is not type(None)]
-        if len(options) == 1:
-            return _read(options[0], value, path)
-        by_kind = {option.kind: option for option in options}  # the layers: conv or pool
-        found = value.get("kind") if isinstance(value, dict) else None
-        choices = "an object whose kind is " + " or ".join(map(repr, by_kind))
-        _require(isinstance(found, str) and found in by_kind, path, choices, value)
-        return _read(by_kind[found], value, path)
-    if origin is tuple:
-        _require(isinstance(value, list | tuple), path, "a list", value)
-        if arguments[-1] is not Ellipsis:
-            _require(len(value) == len(arguments), path, f"{len(arguments)} values", value)
-        return tuple(_read(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if kind is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        _require(number and abs(value) < 1e300, path, "a finite number", value)
-        return float(value)
-    if kind is int:
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
-        _require(whole, path, "a whole number below 2**31", value)
-        return value
-    words = {str: "a text in quotes", bool: "true or false"}
-    _require(isinstance(value, kind), path, words[kind], value)
-    return value
-
-
-def _read_dataclass(kind: type, value: Any, path: str) -> Any:
-    _require(isinstance(value, dict), path, "an object in braces", value)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for key in value:
-        if key not in fields:
-            raise ConfigError("unknown key", _join(path, key), f"known: {', '.join(fields)}")
-    hints = typing.get_type_hints(kind)
-    read = {key: _read(hints[key], item, _join(path, key)) for key, item in value.items()}
-    for name, f in fields.items():
-        optional = (
-            f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
-        )
-        if name not in read and not optional:
-            raise ConfigError("missing key", where=_join(path, name))
-    try:
-        return kind(**read)
-    except ConfigError as error:  # raised by __post_init__, which knows only its own keys
-        raise ConfigError(error.what, _join(path, error.where), error.hint) from error
-
-
-# --- writing -------------------------------------------------------------------------------------
+        raise ConfigError(error.what, join(where, error.where, ": "), error.hint) from error
 
 
 def config_to_json(config: Config) -> str:
     """All values, the defaults too, one section, layer or feature map a line."""
-    values = dataclasses.asdict(config)
-    lines = []
-    for key, value in values.items():
-        lines.append(f'  "{key}": {_one_line_each(value)}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _one_line_each(value: Any) -> str:
-    """JSON with the items of a section or of a list of objects on a line each."""
-    if isinstance(value, dict):
-        items = [f'    "{key}": {json.dumps(item)}' for key, item in value.items()]
-        return "{\n" + ",\n".join(items) + "\n  }"
-    if isinstance(value, tuple) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"
-    return json.dumps(value)
+    return write(config)

@@ -9,10 +9,8 @@ import pytest
 from ssd_np.config import (
     PRESETS,
     Config,
-    PoolLayer,
     config_from_json,
     config_to_json,
-    layer_output_size,
     load_config,
     preset_names,
 )
@@ -127,12 +125,6 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "c.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"c\.json: can not be read"):
         load_config(tmp_path / "c.json")
-
-
-def test_a_pool_in_ceil_mode_keeps_the_partial_window():
-    assert layer_output_size(PoolLayer("p", ceil=True), 75) == 38
-    assert layer_output_size(PoolLayer("p"), 75) == 37
-    assert layer_output_size(PoolLayer("p", size=3, stride=1, pad=1), 19) == 19
 
 
 def test_a_config_can_not_be_changed():

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from wrong_solutions import boxes, layers, loss
+from wrong_solutions import augmentation, boxes, layers, loss, network, training
 
 from ssd_np.cli import main
 from ssd_np.exercises.blank import blank_file, reference_file
@@ -19,7 +19,8 @@ from ssd_np.exercises.grading import check
 from ssd_np.exercises.in_place import in_place, read
 
 TESTS = Path(__file__).parent
-SOLUTIONS = boxes.SOLUTIONS | layers.SOLUTIONS | loss.SOLUTIONS
+THEMES = (boxes, layers, network, loss, augmentation, training)
+SOLUTIONS = {name: pair for theme in THEMES for name, pair in theme.SOLUTIONS.items()}
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 SLIPS = [(name, slip) for name, (_, slips) in SOLUTIONS.items() for slip in slips]
 QUICK = ("-p", "no:unraisableexception", "-p", "no:threadexception")  # they collect garbage
@@ -103,7 +104,7 @@ def test_every_slip_is_caught(name, slip, grade):
 
 
 def test_there_are_slips_for_every_exercise():
-    assert len(EXERCISES) >= 16
+    assert len(EXERCISES) >= 34
     assert SOLUTIONS.keys() == {exercise.name for exercise in EXERCISES}
     assert all(len(slips) >= 3 for _, slips in SOLUTIONS.values())
 
@@ -154,6 +155,24 @@ def test_the_report_names_the_result_the_input_and_the_line(grade):
     assert "it raised NameError: name 'sides' is not defined" in report
     line = next(i for i, text in enumerate(source.splitlines(), 1) if "* sides" in text)
     assert f", line {line}: shared = side[..., 0] * sides[..., 1]" in report
+
+
+def test_the_report_goes_into_objects_down_to_what_differs(grade):
+    _, report = grade(solved(find("build_stages"), "the algorithm not handed on"))
+    assert "result 1 of 2, [0].layers[0].algorithm differs:" in report
+    _, report = grade(solved(find("build_stages"), "one layer left out behind each cut"), "-x")
+    assert "expected  (Conv second, MaxPool pool)\n  got       (MaxPool pool)" in report
+    _, report = grade(solved(find("shape_trace"), "the biases forgotten"), "-x")
+    assert "[0].parameters differs:\n  expected  672\n  got       648" in report
+
+
+def test_a_generator_and_a_history_are_there_to_be_changed(grade):
+    _, report = grade(solved(find("brightness_and_contrast"), "what was drawn is not told"), "-x")
+    assert "it wrote to its input" not in report and "rng = a generator" in report
+    told = report[report.index("the history that is left differs:") :].splitlines()
+    assert "'contrast'" in told[1] and "'contrast'" not in told[2]
+    _, report = grade(solved(find("brightness_and_contrast"), "into the input"), "-x")
+    assert "it wrote to its input image; work on a copy" in report
 
 
 # --- in place of the library's -------------------------------------------------------------------
@@ -281,7 +300,7 @@ def test_the_worked_example_is_what_the_library_answers(exercise, tmp_path):
 @EACH
 def test_a_blank_gives_the_answer_away_in_no_line(exercise):
     blank = blank_file(exercise, "x.py")
-    assert "njit" not in blank and "_kernel" not in blank
+    assert "njit" not in blank and not re.search(r"\b_\w*kernel", blank)
     code = blank.split("\nEXERCISE = ")[1]
     for function in exercise.functions:
         body = code.split(f"def {function}(")[1].split("\ndef ")[0]

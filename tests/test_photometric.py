@@ -36,6 +36,25 @@ def through_colorsys(image, change):
     return 255 * np.reshape(out, image.shape)
 
 
+PIXEL = np.array([[[200.0, 120.0, 40.0]]])  # V 200, S 160 / 200 = 0.8, H 30 degrees
+
+
+def test_saturation_by_hand():
+    """The distances from the largest value, 80 and 160, are halved; or grow until one is 200."""
+    np.testing.assert_allclose(scale_saturation(PIXEL, 0.5), [[[200, 160, 120]]])
+    np.testing.assert_allclose(scale_saturation(PIXEL, 0.0), [[[200, 200, 200]]])
+    np.testing.assert_allclose(scale_saturation(PIXEL, 1.25), [[[200, 100, 0]]])
+    np.testing.assert_allclose(scale_saturation(PIXEL, 9.0), [[[200, 100, 0]]])
+
+
+def test_hue_by_hand():
+    """A third of a turn moves red to green; 30 degrees, from orange to yellow, one value up."""
+    np.testing.assert_allclose(turn_hue(PIXEL, 120), [[[40, 200, 120]]])
+    np.testing.assert_allclose(turn_hue(PIXEL, -120), [[[120, 40, 200]]])
+    np.testing.assert_allclose(turn_hue(PIXEL, 30), [[[200, 200, 40]]])
+    np.testing.assert_allclose(turn_hue(PIXEL, -60), [[[200, 40, 120]]])  # across 0 degrees
+
+
 @pytest.mark.parametrize("turn", [turn_hue, turn_hue_plain])
 @pytest.mark.parametrize("degrees", [0, 18, -18, 60, -90, 180, 359, -360, 1000])
 def test_hue_agrees_with_colorsys(image, turn, degrees):
@@ -88,6 +107,31 @@ def test_brightness_and_contrast(image):
     assert brighter.max() > 255 or brighter.min() < 0  # clipping is the pipeline's task
 
 
+def test_one_number_for_the_whole_image_and_no_bounds():
+    """[-10, 100.25, 250] + 20 and * 1.5: nothing is clipped or rounded, black stays black."""
+    image = np.array([[[-10, 100.25, 250], [0, 0, 0]]], np.float32)
+    rng = np.random.default_rng(0)
+    out, *_ = photometric.brightness(image, BOXES, LABELS, rng, 20, 20)
+    np.testing.assert_array_equal(out, [[[10, 120.25, 270], [20, 20, 20]]])
+    out, *_ = photometric.brightness(image, BOXES, LABELS, rng, -20, -20)
+    np.testing.assert_array_equal(out, [[[-30, 80.25, 230], [-20, -20, -20]]])
+    out, *_ = photometric.contrast(image, BOXES, LABELS, rng, 1.5, 1.5)
+    np.testing.assert_array_equal(out, [[[-15, 150.375, 375], [0, 0, 0]]])
+
+
+@pytest.mark.parametrize(
+    "transform, key, low, high",
+    [(photometric.brightness, "delta", -32, 32), (photometric.contrast, "factor", 0.5, 1.5)],
+)
+def test_strengths_fill_their_range(transform, key, low, high):
+    rng, history = np.random.default_rng(5), []
+    for _ in range(200):
+        transform(PIXEL, BOXES, LABELS, rng, low, high, history)
+    drawn = np.array([values[key] for _, values in history])
+    assert low <= drawn.min() < low + 0.05 * (high - low)
+    assert high - 0.05 * (high - low) < drawn.max() <= high
+
+
 def test_lighting_noise_draws_all_six_orders(image):
     seen = set()
     rng = np.random.default_rng(4)
@@ -124,5 +168,7 @@ def test_every_transform_is_seeded_keeps_boxes_and_inputs(image, transform, rang
         assert not np.shares_memory(out, image) and np.array_equal(image, before)
         assert len(history) == 1 and history[0][0] == transform.__name__
         results.append(out)
+    alone, *_ = transform(image, BOXES, LABELS, np.random.default_rng(5), *ranges)
+    assert np.array_equal(results[0], alone)  # without a history too
     assert np.array_equal(results[0], results[1])
     assert not np.array_equal(results[0], results[2])

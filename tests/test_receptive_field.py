@@ -24,6 +24,87 @@ def test_the_published_fields_of_ssd300():
     assert [fields[name].stride for name in EXPECTED] == [8, 16, 32, 64, 64, 64]
 
 
+def taps(layer):
+    """Windows of a layer: kernel, stride, pad, dilation."""
+    if isinstance(layer, PoolLayer):
+        return layer.size, layer.stride, layer.pad, 1
+    return layer.kernel, layer.stride, layer.pad, layer.dilation
+
+
+def seen(rules, cell):
+    """The first pixel and the last + 1 that a cell sees, window by window down to the image."""
+    first = last = cell
+    for kernel, stride, pad, dilation in reversed(rules):
+        first = first * stride - pad
+        last = last * stride - pad + dilation * (kernel - 1)
+    return first, last + 1
+
+
+def check_fields(config):
+    maps, rules = {m.name for m in config.feature_maps}, []
+    fields, names = receptive_fields(config), []
+    for layer in config.layers:
+        rules.append(taps(layer))
+        head = [*rules, (config.head_kernel, 1, config.head_kernel // 2, 1)]
+        cases = [(layer.name, rules)] + [(f"head_{layer.name}", head)] * (layer.name in maps)
+        for name, path in cases:
+            names.append(name)
+            field = fields[name]
+            for cell in (0, 1, 5):
+                low = field.center + cell * field.stride - field.size / 2
+                assert (low, low + field.size) == seen(path, cell), (name, cell)
+    assert list(fields) == names
+
+
+def test_two_convolutions_and_a_pooling_by_hand():
+    """3 taps see 3 pixels, then 5; a pooling of 2 adds one cell, and its cells are 2 apart."""
+    config = small([ConvLayer("a", 8), ConvLayer("b", 8), PoolLayer("c"), ConvLayer("d", 8)])
+    fields = receptive_fields(config)
+    found = [(fields[name].size, fields[name].stride, fields[name].center) for name in "abcd"]
+    assert found == [(3, 1, 0.5), (5, 1, 0.5), (6, 2, 1.0), (10, 2, 1.0)]
+    assert (fields["head_d"].size, fields["head_d"].stride) == (14, 2)
+
+
+def small(layers):
+    """`tiny` with these layers, of which the last is the only map."""
+    config, size = load_config("tiny"), 128
+    for layer in layers:
+        kernel, stride, pad, dilation = taps(layer)
+        size = (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+    feature_map = dataclasses.replace(config.feature_maps[0], name=layers[-1].name, size=size)
+    return dataclasses.replace(
+        config, layers=tuple(layers), base_end=layers[0].name, feature_maps=(feature_map,)
+    )
+
+
+@pytest.mark.parametrize("name", ["ssd300_voc", "ssd512_voc", "small", "tiny"])
+def test_the_fields_are_what_windows_in_windows_see(name):
+    check_fields(load_config(name))
+
+
+def test_the_fields_of_borders_dilations_and_strides_of_all_sizes():
+    check_fields(
+        small(
+            [
+                ConvLayer("a", 8, kernel=5, stride=2, pad=0),
+                PoolLayer("b", size=3, stride=3, pad=1),
+                ConvLayer("c", 8, kernel=2, pad=1, dilation=3),
+                ConvLayer("d", 8, kernel=3, stride=2, pad=2, dilation=2),
+                PoolLayer("e", size=3, stride=1, pad=1),
+            ]
+        )
+    )
+
+
+def test_the_heads_kernel_is_part_of_their_field():
+    config = load_config("tiny")
+    fields = receptive_fields(dataclasses.replace(config, head_kernel=5))
+    for name in (m.name for m in config.feature_maps):
+        below, head = fields[name], fields[f"head_{name}"]
+        assert head.size == below.size + 4 * below.stride
+        assert (head.stride, head.center) == (below.stride, below.center)
+
+
 def measured(model, cell, index=0):
     """Rows and columns of the image that one cell's scores depend on: [first, last + 1)."""
     config = model.config

@@ -11,8 +11,9 @@ import ssd_np
 
 ROOT = Path(ssd_np.__file__).parent
 ROOMS = [
-    *("errors", "files", "records", "config", "dialects", "gradcheck", "boxes", "nn", "loss"),
-    *("model", "data", "infer", "evaluate", "viz", "train", "bench", "exercises"),
+    *("errors", "files", "records", "config_json", "config", "dialects", "gradcheck"),
+    *("boxes", "nn", "loss", "model", "data", "infer", "evaluate", "viz", "train"),
+    *("bench", "exercises"),
     *("commands", "cli"),  # these two may import everything, each other too
 ]
 FILES = sorted(ROOT.rglob("*.py"))

@@ -146,19 +146,19 @@ def zoom_in(
     min_iou = min_ious[int(rng.integers(len(min_ious)))]
     window = np.array([0.0, 0.0, 1.0, 1.0])
     if min_iou < 1:
-        patches = _draw_patches((height, width), rng, scale, ratio, tries)
-        passed = np.flatnonzero(_passes(patches, boxes_corner, min_iou))
+        patches = draw_patches((height, width), rng, scale, ratio, tries)
+        passed = np.flatnonzero(patches_pass(patches, boxes_corner, min_iou))
         if len(passed) > 0:
             window = patches[passed[0]]
     if history is not None:
         history.append(("crop", {"min_iou": min_iou, "window": window}))
     inside = np.rint(window * (width, height, width, height)).astype(int)
-    kept = _centres_inside(window[None], boxes_corner)[0]  # (G,)
+    kept = centres_inside(window[None], boxes_corner)[0]  # (G,)
     boxes = np.clip(into_window(boxes_corner[kept], window), 0, 1)
     return inside + np.tile(view[:2], 2), boxes, labels[kept]
 
 
-def _draw_patches(
+def draw_patches(
     size: tuple[int, int],
     rng: np.random.Generator,
     scale: tuple[float, float],
@@ -175,16 +175,20 @@ def _draw_patches(
     return patches[(w / h >= ratio[0]) & (w / h <= ratio[1])]
 
 
-def _passes(patches: np.ndarray, boxes_corner: np.ndarray, min_iou: float) -> np.ndarray:
-    """(P, 4), (G, 4) -> (P,) bool: which patches are good enough; see crop."""
+def patches_pass(patches: np.ndarray, boxes_corner: np.ndarray, min_iou: float) -> np.ndarray:
+    """(P, 4), (G, 4) -> (P,) bool: which patches show enough of the objects.
+
+    At least one object has its centre inside, and the IoU of some object, the same or another, with
+    the patch is at least `min_iou`. Where there are no objects every patch passes.
+    """
     if len(boxes_corner) == 0:
         return np.ones(len(patches), bool)
     overlap = iou_matrix(patches, boxes_corner).max(axis=1)  # (P,)
-    return (overlap >= min_iou) & _centres_inside(patches, boxes_corner).any(axis=1)
+    return (overlap >= min_iou) & centres_inside(patches, boxes_corner).any(axis=1)
 
 
-def _centres_inside(patches: np.ndarray, boxes_corner: np.ndarray) -> np.ndarray:
-    """(P, 4), (G, 4) -> (P, G) bool: whether the centre of the box lies inside the patch."""
+def centres_inside(patches: np.ndarray, boxes_corner: np.ndarray) -> np.ndarray:
+    """(P, 4), (G, 4) -> (P, G) bool: whether a box's centre is inside a patch, not on its edge."""
     centre = (boxes_corner[:, :2] + boxes_corner[:, 2:]) / 2  # (G, 2)
     low, high = patches[:, None, :2], patches[:, None, 2:]  # (P, 1, 2)
     return ((centre > low) & (centre < high)).all(axis=-1)

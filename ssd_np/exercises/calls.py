@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 MOST_CALLS = 20  # noted in a test; a numeric gradient makes thousands
+NOTEBOOK = "history"  # an argument that a function shall write to: its last word is an answer too
+MEANT_TO_CHANGE = (NOTEBOOK, "rng")
 
 
 @dataclasses.dataclass
@@ -25,19 +27,26 @@ class Call:
     library: Callable
     arguments: dict[str, Any]  # as they were before the call
     answer: Any = None
-    changed: tuple[str, ...] = ()  # arguments that the call wrote to
+    changed: tuple[str, ...] = ()  # arguments that the call wrote to and should not have
+    history: list | None = None  # what the call left in it
 
     @functools.cached_property
-    def expected(self) -> Any:
-        """What the library makes of the same arguments."""
+    def by_library(self) -> tuple[Any, list | None]:
+        """What the library makes of the same arguments, and the history that it leaves."""
+        given = copy.deepcopy(self.arguments)
         try:
-            return self._result(self.library(**copy.deepcopy(self.arguments)))
+            answer = self._result(self.library(**given))
         except Exception as error:
-            return error
+            answer = error
+        return answer, given.get(NOTEBOOK)
+
+    @property
+    def expected(self) -> Any:
+        return self.by_library[0]
 
     @property
     def is_right(self) -> bool:
-        return not self.changed and same(self.got, self.expected)
+        return not self.changed and same((self.got, self.history), self.by_library)
 
     @property
     def got(self) -> Any:
@@ -78,7 +87,9 @@ class Calls:
                 raise
             finally:
                 before = call.arguments
-                call.changed = tuple(name for name in given if not same(given[name], before[name]))
+                changed = [name for name in given if not same(given[name], before[name])]
+                call.changed = tuple(name for name in changed if name not in MEANT_TO_CHANGE)
+                call.history = copy.deepcopy(given.get(NOTEBOOK))
                 self.noted.append(call)
             return answer
 
@@ -97,13 +108,26 @@ def same(a: Any, b: Any) -> bool:
         return a.shape == b.shape and a.dtype == b.dtype and not different(a, b).any()
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return False
-    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, float | np.floating) and isinstance(b, float | np.floating):
         return not different(np.asarray(a), np.asarray(b)).any()
-    if dataclasses.is_dataclass(a) and type(a) is type(b):
-        return all(same(x, y) for x, y in zip(*map(_fields, (a, b)), strict=True))
-    return bool(a == b)
+    both = parts(a, b)
+    if both is None:
+        return not isinstance(a, tuple | list | dict) and bool(a == b)
+    return all(same(x, y) for _, x, y in both)
+
+
+def parts(a: Any, b: Any) -> list[tuple[str, Any, Any]] | None:
+    """What two things of one structure consist of: (how to get there, of a, of b), or None."""
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
+        if len(a) == len(b):
+            return [(f"[{i}]", x, y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
+        return None
+    step = "[{!r}]"
+    if type(a) is type(b) and hasattr(a, "__dict__") and not callable(a):
+        step, a, b = ".{}", vars(a), vars(b)
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return [(step.format(key), a[key], b[key]) for key in a]
+    return None
 
 
 def different(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -113,7 +137,3 @@ def different(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     tolerance = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
     scale = np.max(np.abs(b[np.isfinite(b)]), initial=0)
     return ~np.isclose(a, b, rtol=tolerance, atol=tolerance * min(scale, 1), equal_nan=True)
-
-
-def _fields(value: Any) -> list:
-    return [getattr(value, field.name) for field in dataclasses.fields(value)]

@@ -14,7 +14,12 @@ LESSONS = {
     4: "encoding and variances",
     5: "convolution as im2col, and its gradient",
     6: "pooling, ReLU, L2Norm",
+    7: "the base network and its feature maps",
+    8: "convolutional predictors and the whole network",
     9: "the SSD loss",
+    10: "photometric augmentation",
+    11: "geometric augmentation",
+    12: "training",
     13: "decoding and non-maximum suppression",
     14: "mean average precision",
 }
@@ -223,6 +228,95 @@ EXERCISES = (
         hint="The cache is (x / norm, norm, scale, eps, form).",
     ),
     Exercise(
+        "layer_output_size",
+        7,
+        "ssd_np.config",
+        ("layer_output_size",),
+        "test_layer_sizes.py",
+        (
+            "layer_output_size(ConvLayer('conv8_2', 512, kernel=3, stride=2, pad=1), 19)",
+            "layer_output_size(ConvLayer('fc6', 1024, kernel=3, pad=6, dilation=6), 19)",
+            "layer_output_size(PoolLayer('pool3', size=2, stride=2), 75)",
+            "layer_output_size(PoolLayer('pool3', size=2, stride=2, ceil=True), 75)",
+        ),
+        hint="A window must fit into the map and its border of `pad` cells on each side. Only a\n"
+        "pooling with `ceil` keeps a last window that does not, if one is needed to reach the end\n"
+        "and it begins inside the map or its left border.",
+    ),
+    Exercise(
+        "receptive_fields",
+        7,
+        "ssd_np.model.receptive_field",
+        ("receptive_fields",),
+        "test_receptive_field.py",
+        (
+            "from ssd_np.config import load_config",
+            "fields = receptive_fields(load_config('tiny'))",
+            "fields['conv1_1']  # 3 x 3 with stride 2 and a border of 1",
+            "fields['conv2_1']  # 3 x 3: one cell of conv1_1 more on each side",
+            "fields['pool2']  # 2 x 2 with stride 2",
+            "fields['head_conv6_2']",
+        ),
+        given=("ConvLayer", "ReceptiveField"),
+        hint="ReceptiveField(size, stride, center) holds size, stride and the centre of the first\n"
+        "cell's field, which is start' of the formula; for the image itself it is (1, 1, 0.5).\n"
+        "A head is a convolution with kernels of `config.head_kernel` taps, an odd number, that\n"
+        "keeps the size of its map.",
+    ),
+    Exercise(
+        "build_stages",
+        7,
+        "ssd_np.model.base",
+        ("build_stages",),
+        "test_base.py",
+        (
+            "from ssd_np.config import load_config",
+            "stages, channels = build_stages(load_config('tiny'), np.random.default_rng(0))",
+            "[[layer.name for layer in stage] for stage in stages[1:]]",
+            "channels",
+        ),
+        given=("ConvLayer", "Sequential", "_build_layer"),
+        hint="`_build_layer(description, channels that come in, config.convolution, rng, dtype)`\n"
+        "makes a layer and draws its weights: call it from the image on. An image has 3 channels.",
+    ),
+    Exercise(
+        "prediction_rows",
+        8,
+        "ssd_np.model.heads",
+        ("grid_to_rows", "rows_to_grid"),
+        "test_heads.py",
+        (
+            "grid = np.array([1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 20, 21, 22, 23])",
+            "logits, offsets = grid_to_rows(grid.reshape(1, 1, 1, 14), boxes=2)  # 3 classes",
+            "logits",
+            "offsets",
+            "rows_to_grid(logits, offsets, (1, 1, 1, 14))",
+        ),
+        hint="You need not use `out`.",
+    ),
+    Exercise(
+        "shape_trace",
+        8,
+        "ssd_np.model.trace",
+        ("trace",),
+        "test_trace.py",
+        (
+            "from ssd_np.config import load_config",
+            "rows = trace(load_config('tiny'))",
+            "[row.name for row in rows[:3]]",
+            "rows[0].output, rows[0].kind",
+            "rows[0].parameters  # 3 * 3 * 3 * 24 weights, 24 biases",
+            "rows[0].multiply_adds  # 64 * 64 cells of 24 channels, 3 * 3 * 3 products each",
+            "rows[2].output, rows[2].kind",
+        ),
+        given=("ConvLayer", "Row", "layer_output_size", "receptive_fields"),
+        hint="The rows of a map `m` are m, m_norm (if it has an `l2norm_scale`), conf_m, loc_m.\n"
+        "Kinds are 'conv 3x3', 'conv 3x3 dil 6', 'max 2x2', 'max 2x2 ceil' and 'L2Norm', which\n"
+        "has one parameter a channel. `layer_output_size(layer, size)` is the side of an output,\n"
+        "`receptive_fields(config)` has the fields of layers and, as 'head_m', of the heads.\n"
+        "These have kernels of `config.head_kernel` taps on a side.",
+    ),
+    Exercise(
         "softmax",
         9,
         "ssd_np.nn.softmax",
@@ -300,6 +394,158 @@ EXERCISES = (
         hint="Returned is MultiboxLoss(total, location, confidence, num_positive, mined, dlogits,\n"
         "doffsets): three losses already divided, a count, a mask (N, T), and the gradients of\n"
         "total.",
+    ),
+    Exercise(
+        "brightness_and_contrast",
+        10,
+        "ssd_np.data.photometric",
+        ("brightness", "contrast"),
+        "test_photometric.py",
+        (
+            "image, history = np.array([[[0.0, 100, 250]]]), []",
+            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
+            "rng = np.random.default_rng(0)",
+            "brightness(image, boxes, labels, rng, 20, 20, history)",
+            "contrast(image, boxes, labels, rng, 1.5, 1.5, history)[0]",
+            "history",
+        ),
+        hint="Draw with `rng.uniform(low, high)`. The history, if there is one, gets a pair: the\n"
+        "function's name and a dict of what was drawn, {'delta': ...} or {'factor': ...}.",
+    ),
+    Exercise(
+        "saturation",
+        10,
+        "ssd_np.data.photometric",
+        ("scale_saturation",),
+        "test_photometric.py",
+        (
+            "pixel = np.array([[[200.0, 120, 40]]])  # V = 200, C = 160, S = 0.8",
+            "scale_saturation(pixel, 0.5)  # S = 0.4: the smallest is 0.6 * 200",
+            "scale_saturation(pixel, 9)  # S = 1 at most",
+        ),
+    ),
+    Exercise(
+        "hue",
+        10,
+        "ssd_np.data.photometric",
+        ("turn_hue",),
+        "test_photometric.py",
+        (
+            "pixel = np.array([[[200.0, 120, 40]]])  # H = 30 degrees, orange",
+            "turn_hue(pixel, 120)  # red becomes green",
+            "turn_hue(pixel, 30)  # yellow",
+            "turn_hue(pixel, -60)  # across 0 degrees",
+        ),
+        hint="H in sixths of a turn is (green - blue) / C where red is the largest value,\n"
+        "2 + (blue - red) / C where green is, 4 + (red - green) / C where blue is. Grey pixels,\n"
+        "whose C is 0, stay what they are.",
+    ),
+    Exercise(
+        "lighting_noise",
+        10,
+        "ssd_np.data.photometric",
+        ("lighting_noise",),
+        "test_photometric.py",
+        (
+            "image, history = np.array([[[10, 20, 30], [40, 50, 60]]]), []",
+            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
+            "lighting_noise(image, boxes, labels, np.random.default_rng(0), history)[0]",
+            "history",
+        ),
+        hint="Draw with `rng.permutation(3)`. The history, if there is one, gets the pair\n"
+        "('lighting_noise', {'order': order}), a list: new channel k is old channel order[k].",
+    ),
+    Exercise(
+        "flips",
+        11,
+        "ssd_np.data.geometric",
+        ("horizontal_flip", "vertical_flip"),
+        "test_geometric.py",
+        (
+            "image = np.array([[0, 1], [2, 3]])[..., None].repeat(3, axis=2)",
+            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
+            "rng = np.random.default_rng(0)",
+            "flipped, moved, _ = horizontal_flip(image, boxes, labels, rng)",
+            "flipped[..., 0]",
+            "moved",
+            "vertical_flip(image, boxes, labels, rng)[1]",
+        ),
+        hint="The history, if there is one, gets the pair ('horizontal_flip', {}) or\n"
+        "('vertical_flip', {}).",
+    ),
+    Exercise(
+        "expand",
+        11,
+        "ssd_np.data.geometric",
+        ("expand",),
+        "test_geometric.py",
+        (
+            "image, history = np.full((2, 2, 3), 255, np.uint8), []",
+            "boxes, labels = np.array([[0, 0, 1, 0.5]]), np.array([1])",
+            "rng = np.random.default_rng(0)",
+            "canvas, moved, _ = expand(image, boxes, labels, rng, 4.0, (9, 9, 9), history)",
+            "canvas[..., 0]",
+            "moved",
+            "history[0][1]['window']",
+        ),
+        hint="Draw, in this order, ratio = rng.uniform(1, max_ratio), for a canvas of\n"
+        "int(height * ratio) rows and int(width * ratio) columns, then top and left with\n"
+        "rng.integers(places that there are). The history, if there is one, gets the pair\n"
+        "('expand', {'ratio': ratio, 'window': window}): the canvas in fractions of the image, a\n"
+        "(4,) array. In an image of whole numbers the colour is rounded.",
+    ),
+    Exercise(
+        "crop_rule",
+        11,
+        "ssd_np.data.geometric",
+        ("patches_pass", "centres_inside"),
+        "test_geometric.py",
+        (
+            "patches = np.array([[0, 0, 0.5, 1], [0, 0, 1, 0.5], [0, 0, 1, 1]])",
+            "boxes = np.array([[0.125, 0, 0.5, 1], [0.25, 0.5, 0.5, 1]])",
+            "iou_matrix(patches, boxes)",
+            "centres_inside(patches, boxes)",
+            "patches_pass(patches, boxes, 0.5)",
+        ),
+        given=("iou_matrix",),
+    ),
+    Exercise(
+        "crop",
+        11,
+        "ssd_np.data.geometric",
+        ("crop",),
+        "test_geometric.py",
+        (
+            "image, history = np.arange(48).reshape(4, 4, 3), []",
+            "boxes, labels = np.array([[0, 0, 0.75, 0.75], [0.75, 0.75, 1, 1]]), np.array([1, 2])",
+            "rng, rule = np.random.default_rng(4), ((0.5,), (0.5, 1.0), (0.5, 2.0), 50)",
+            "patch, moved, kept = crop(image, boxes, labels, rng, *rule, history)",
+            "history[0][1]['window'] * 4  # in pixels",
+            "patch.shape",
+            "moved",
+            "kept",
+        ),
+        given=("draw_patches", "into_window", "iou_matrix"),
+        hint="Draw, in this order, `min_ious[int(rng.integers(len(min_ious)))]` and, unless it is\n"
+        "1, `draw_patches((height, width), rng, scale, ratio, tries)`: (P, 4) fractions, whole\n"
+        "pixels but for rounding, those of the `tries` patches whose shape is allowed. The first\n"
+        "that passes is taken. A centre on the edge of a patch is outside. The history, if there\n"
+        "is one, gets the pair ('crop', {'min_iou': ..., 'window': the patch or [0, 0, 1, 1]}).",
+    ),
+    Exercise(
+        "learning_rate",
+        12,
+        "ssd_np.train.schedule",
+        ("learning_rate",),
+        "test_schedule.py",
+        (
+            "rule = TrainConfig(steps=100, learning_rate=1.0, warmup_steps=4, milestones=(0.5,))",
+            "[learning_rate(step, rule) for step in (0, 1, 3, 49, 50)]",
+        ),
+        given=("math",),
+        hint="`config` is a TrainConfig: its fields schedule, steps, learning_rate, warmup_steps,\n"
+        "milestones (shares of all steps) and gamma count here. The warm-up reaches the full rate\n"
+        "at step warmup_steps - 1. Rounding: a milestone is at step round(share * steps).",
     ),
     Exercise(
         "nms",

@@ -6,16 +6,18 @@ import dataclasses
 import inspect
 import textwrap
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssd_np.exercises.calls import Call, Calls, different, same
+from ssd_np.exercises.calls import Call, Calls, different, parts, same
 from ssd_np.exercises.catalog import Exercise
 
 SHOWN = 3  # failures told in full; the others by name
 MOST_NUMBERS = 24  # of an array that are printed
+MOST_ITEMS = 6  # of a list
 WIDTH = 96
 
 
@@ -60,6 +62,8 @@ def describe_call(call: Call, path: Path) -> list[str]:
         lines += [f"it raised {type(call.got).__name__}: {call.got}{place}"]
         return lines + _labelled("expected  ", show(call.expected))
     got, expected, part = _first_part(call.got, call.expected)
+    if same(call.got, call.expected):
+        got, expected, part = call.history, call.by_library[1], "the history that is left"
     if part:
         lines.append(f"{part} differs:")
     lines += _labelled("expected  ", show(expected))
@@ -68,16 +72,16 @@ def describe_call(call: Call, path: Path) -> list[str]:
 
 
 def _first_part(got: Any, expected: Any) -> tuple[Any, Any, str]:
-    """Of results with several parts the first that differs, and its name."""
-    if isinstance(got, tuple) and isinstance(expected, tuple) and len(got) == len(expected):
-        for i, (a, b) in enumerate(zip(got, expected, strict=True)):
-            if not same(a, b):
-                return a, b, f"result {i + 1} of {len(got)}"
-    if dataclasses.is_dataclass(expected) and type(got) is type(expected):
-        for field in dataclasses.fields(expected):
-            a, b = getattr(got, field.name), getattr(expected, field.name)
-            if not same(a, b):
-                return a, b, f".{field.name}"
+    """Of results with several parts the first that differs, as deep as it goes, and its name."""
+    for i, (step, a, b) in enumerate(parts(got, expected) or ()):
+        if same(a, b):
+            continue
+        if isinstance(expected, tuple):
+            step = f"result {i + 1} of {len(expected)}, "
+        while inner := [part for part in parts(a, b) or () if not same(*part[1:])]:
+            deeper, a, b = inner[0]
+            step += deeper
+        return a, b, step.rstrip(", ")
     return got, expected, ""
 
 
@@ -107,9 +111,16 @@ def show(value: Any) -> str:
         )
         return numbers + ("" if value.size else f" of shape {value.shape}")
     if isinstance(value, tuple | list):
-        return "(" + ", ".join(show(v) for v in value) + ")"
+        shown = [show(v) for v in value[:MOST_ITEMS]]
+        more = [f"... {len(value)} in all"] if len(value) > MOST_ITEMS else []
+        return "(" + ", ".join(shown + more) + ")"
     if isinstance(value, Exception):
         return f"{type(value).__name__}: {value}"
+    if isinstance(value, np.random.Generator):
+        return "a generator"
+    if type(value).__repr__ is object.__repr__:  # would tell an address
+        inside = show(list(value)) if isinstance(value, Iterable) else getattr(value, "name", "")
+        return f"{type(value).__name__} {inside}".strip()
     return textwrap.shorten(repr(value), WIDTH)
 
 

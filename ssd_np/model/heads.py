@@ -1,10 +1,11 @@
 """Convolutional predictors: for every cell and default box of a map, class scores and four offsets.
 
 Two 3x3 convolutions without ReLU slide over the map, one for A * K scores, one for A * 4 offsets a
-cell (SSD paper, section 2.1, "Convolutional predictors for detection"). In NHWC their outputs
-reshape to one row for each default box, in the order of `boxes.default_boxes`, with no transpose.
+cell (SSD paper, section 2.1, "Convolutional predictors for detection"). Both read the same windows,
+so they are computed as one convolution with the kernels side by side.
 
-Both read the same windows, so they are computed as one convolution with the kernels side by side.
+In NHWC a cell's answers lie together. So the outputs reshape to one row for each default box, in
+the order of `boxes.default_boxes`, with no transpose.
 """
 
 import numpy as np
@@ -19,6 +20,35 @@ STARTS = {
     "glorot_uniform": glorot_uniform,
     "small_normal": small_normal,
 }
+
+
+def grid_to_rows(grid: np.ndarray, boxes: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, H, W, A*K + A*4) -> logits (N, H*W*A, K), offsets (N, H*W*A, 4); `boxes` is A.
+
+    The channels of a cell are the K scores of its first box, of its second, ..., and after all
+    A * K scores the four offsets of its first box, of its second, ... The rows run over the rows of
+    cells, the cells of a row from left to right, the boxes of a cell.
+    """
+    n, classes = len(grid), grid.shape[3] // boxes - 4
+    split = boxes * classes  # channels of scores
+    return grid[..., :split].reshape(n, -1, classes), grid[..., split:].reshape(n, -1, 4)
+
+
+def rows_to_grid(
+    dlogits: np.ndarray,
+    doffsets: np.ndarray,
+    shape: tuple[int, int, int, int],
+    *,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Backward: dlogits (N, H*W*A, K), doffsets (N, H*W*A, 4) -> dgrid (N, H, W, A*K + A*4).
+
+    `shape` is that of the grid. Each of its numbers went to one place in the rows and to no other:
+    its gradient is what arrives there. `out` is memory for the result.
+    """
+    cells = shape[:3]
+    parts = [dlogits.reshape(*cells, -1), doffsets.reshape(*cells, -1)]  # (N, H, W, A*K), ... A*4
+    return np.concatenate(parts, axis=-1, out=out)
 
 
 class Head(Layer):
@@ -38,7 +68,7 @@ class Head(Layer):
     ) -> None:
         super().__init__(f"head_{map_name}")
         rng = np.random.default_rng(0) if rng is None else rng
-        self.classes, self.split = classes, boxes * classes
+        self.boxes, self.split = boxes, boxes * classes
         self.pad, self.algorithm = kernel // 2, algorithm
         for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
             weight = STARTS[start](rng, (kernel, kernel, c_in, width), dtype)
@@ -56,10 +86,7 @@ class Head(Layer):
         out = workspace.array(self.name, shape, x.dtype)
         out, cache = conv2d_forward(x, w, b, 1, self.pad, 1, self.algorithm, out=out)
         self.cache = cache if training else None
-        n = len(x)
-        logits = out[..., : self.split].reshape(n, -1, self.classes)
-        offsets = out[..., self.split :].reshape(n, -1, 4)
-        return logits, offsets
+        return grid_to_rows(out, self.boxes)
 
     def backward(
         self,
@@ -70,10 +97,9 @@ class Head(Layer):
     ) -> np.ndarray | None:
         """The gradients of both outputs -> the gradient of the map (N, H, W, C)"""
         x, w = self.cache[:2]
-        n, h, width, _ = x.shape
-        dout = workspace.array("head gradient", (n, h, width, w.shape[3]), x.dtype)
-        dout[..., : self.split] = dlogits.reshape(n, h, width, -1)
-        dout[..., self.split :] = doffsets.reshape(n, h, width, -1)
+        shape = (*x.shape[:3], w.shape[3])
+        dout = workspace.array("head gradient", shape, x.dtype)
+        dout = rows_to_grid(dlogits, doffsets, shape, out=dout)
         dx = workspace.array("map gradient", x.shape, x.dtype) if input_gradient else None
         dx, dw, db = conv2d_backward(
             dout, self.cache, input_gradient=input_gradient, kernel_gradient=self.trainable, dx=dx

@@ -22,4 +22,4 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     else:
         passed = sum(step >= round(share * config.steps) for share in config.milestones)
         rate *= config.gamma**passed
-    return rate * min(1.0, (step + 1) / (config.warmup_steps + 1e-12))
+    return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
