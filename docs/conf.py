@@ -2,10 +2,14 @@
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
+import math_core
+from docutils.nodes import SkipNode
+
 import ssd_np
-from ssd_np.dialects import dialect_table
+from ssd_np import dialects
 
 HERE = Path(__file__).parent
 
@@ -14,13 +18,23 @@ author = "The ssd_np founders"
 copyright = "2026, the ssd_np founders"
 version = release = ssd_np.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_gallery.gen_gallery"]
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
+]
+myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "gallery/*.md5", "gallery/*.ipynb", "gallery/*.py"]
+highlight_language = "text"
 html_theme = "furo"
 html_title = "ssd_np"
+html_static_path = ["pages.css"]
+html_css_files = ["pages.css"]
+html_math_renderer = "mathml"
 html_show_sphinx = False
+html_copy_source = False
 suppress_warnings = ["config.cache"]  # the gallery's settings hold objects that are not cached
 
 sphinx_gallery_conf = {
@@ -30,44 +44,156 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "remove_config_comments": True,
+    "image_srcset": ["2x"],
+    "doc_module": ("ssd_np",),
+    "reference_url": {"ssd_np": None},  # a library's name in a lesson leads to its description
     "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
     "min_reported_time": 30,
 }
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+add_module_names = False
+python_maximum_signature_line_length = 80
+
+
+# --- equations -----------------------------------------------------------------------------------
+# As MathML, which browsers draw themselves: no script, and nothing to fetch from the network.
+
+LATEX = math_core.LatexToMathML()
+
+
+def to_mathml(latex: str, block: bool) -> str:
+    # without "accent" browsers draw a bar a little higher, where it can be told from its letter
+    return LATEX.convert_with_local_state(latex, displaystyle=block).replace(' accent="true"', "")
+
+
+def write_inline_equation(writer, node) -> None:
+    writer.body.append(to_mathml(node.astext(), block=False))
+    raise SkipNode
+
+
+def write_equation(writer, node) -> None:
+    r"""An equation of its own line; the number of its \tag{3} becomes an anchor, #equation-3."""
+    latex, number = re.fullmatch(r"(.*?)(?:\\tag\{(\d+)\})?", node.astext().strip(), re.S).groups()
+    name = f' id="equation-{number}"' if number else ""
+    link = f'<a class="eqno" href="#equation-{number}">({number})</a>' if number else ""
+    writer.body.append(f'<div class="math"{name}>{to_mathml(latex, block=True)}{link}</div>\n')
+    raise SkipNode
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def lead_to_pages(app, docname, source) -> None:
+    """Links into the repository, right on GitHub, lead to the page that shows the file here."""
+    for pattern, page in (
+        (r"\]\(\.\./examples/?\)", "](gallery/index.rst)"),
+        (r"\]\(\.\./examples/(\w+)\.py\)", r"](gallery/\1.rst)"),
+        (r"\]\(\.\./ssd_np/dialects\.py\)", "](dialects.md)"),
+        (r"\]\(\.\./ssd_np/?\)", "](api.md)"),
+        (r"\]\(\.\./ssd_np/(\w+)/?\)", r"](api/\1.rst)"),
+    ):
+        source[0] = re.sub(pattern, page, source[0])
+    source[0] = re.sub(r"\[`?([^]`]+)`?\]\(\.\./(ssd_np/[\w/]+)\.py\)", _module_role, source[0])
+
+
+def _module_role(link: re.Match) -> str:
+    text, path = link.groups()
+    return f"{{py:mod}}`{text} <{path.replace('/', '.')}>`"
 
 
 def show_docstring_as_it_is(app, what, name, obj, options, lines) -> None:
-    """Docstrings are plain text with shapes and equations in columns: no markup is meant."""
-    if lines:
-        lines[:] = ["::", "", *(f"   {line}" for line in lines), ""]
+    """Docstrings are plain text with shapes and equations in columns: no markup is meant.
+
+    But the line "Derivation: docs/derivations.md#convolution, (3)." becomes links: of its first
+    word to the section, of each number to the equation.
+    """
+    shown = []
+    for piece in re.split(r"^( *Derivation: .*)$", "\n".join(lines), flags=re.M):
+        if piece.strip().startswith("Derivation: "):
+            page = "../derivations.html"
+            link = rf"`Derivation <{page}#\1>`__:"
+            piece = re.sub(r"Derivation: docs/derivations\.md#([\w-]+),", link, piece.strip())
+            shown += [re.sub(r"\((\d+)\)", rf"`(\1) <{page}#equation-\1>`__", piece), ""]
+        elif piece.strip():
+            shown += [".. code-block:: text", "   :class: docstring", ""]
+            shown += [*(f"   {line}" for line in piece.strip("\n").splitlines()), ""]
+    lines[:] = shown
+
+
+# --- written pages -------------------------------------------------------------------------------
 
 
 def write_api_pages(app) -> None:
-    """api.md: every module, in the order of the rooms, with its public names."""
-    rooms = ["errors", "files", "records", "config", "dialects", "gradcheck", "boxes", "nn", "loss",
-             "model", "data", "infer", "evaluate", "viz", "train"]  # fmt: skip
-    lines = ["# API", "", "Every public name, room by room, as its docstring describes it.", ""]
-    for room in rooms:
-        module = importlib.import_module(f"ssd_np.{room}")
-        inside = pkgutil.iter_modules(getattr(module, "__path__", []))
-        names = [f"ssd_np.{room}.{item.name}" for item in inside] or [f"ssd_np.{room}"]
-        lines += [f"## {room}", ""]
+    """api.md, and in api/ a page for each row of architecture.md's table of rooms."""
+    (HERE / "api").mkdir(exist_ok=True)
+    for old in (HERE / "api").glob("*.rst"):  # of a room that has another name now
+        old.unlink()
+    modules = sorted(m.name for m in pkgutil.walk_packages(ssd_np.__path__, "ssd_np."))
+    index = ["# API", "", "Every public name, room by room, as its docstring has it."]
+    pages = []
+    for rooms, about in table_of_rooms():
+        page = rooms[0]
+        prefixes = [f"ssd_np.{room}" for room in rooms]
+        names = [m for p in prefixes for m in modules if m == p or m.startswith(f"{p}.")]
+        modules = [m for m in modules if m not in names]
+        names = [m for m in names if not hasattr(importlib.import_module(m), "__path__")]
+        pages.append(page)
+        title = ", ".join(rooms)
+        index += ["", f"## [{title}](api/{page}.rst)", "", f"{about[0].upper()}{about[1:]}.", ""]
+        index += [f"- {{py:mod}}`{name}`: {_first_line(name)}" for name in names]
+        text = [title, "=" * len(title), "", f"{about[0].upper()}{about[1:]}.".replace("`", "``")]
         for name in names:
-            lines += [f"### {name}", "", "```{eval-rst}", f".. automodule:: {name}",
-                      "   :members:", "```", ""]  # fmt: skip
-    (HERE / "api.md").write_text("\n".join(lines), encoding="utf-8")
+            text += ["", name, "-" * len(name), "", f".. automodule:: {name}", "   :members:"]
+        (HERE / "api" / f"{page}.rst").write_text("\n".join(text) + "\n", encoding="utf-8")
+    if set(modules) - {"ssd_np.__main__"}:
+        raise ValueError(f"architecture.md has no room for {modules}")
+    index += ["", "```{toctree}", ":hidden:", "", *(f"api/{page}" for page in pages), "```", ""]
+    (HERE / "api.md").write_text("\n".join(index), encoding="utf-8")
+
+
+def table_of_rooms() -> list[tuple[list[str], str]]:
+    """The rows of the table in architecture.md: (names of modules and folders, what they are)."""
+    text = (HERE / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?) \| (.+?) \|", text, re.M)
+    return [(re.findall(r"`(\w+)(?:\.py|/)`", names), about) for names, about in rows]
+
+
+def _first_line(module: str) -> str:
+    return importlib.import_module(module).__doc__.splitlines()[0]
 
 
 def write_dialects_page(app) -> None:
     """dialects.md: the table of `ssd_np.dialects`, so that page and code can not disagree."""
-    title = "# What published implementations do differently"
-    text = f"{title}\n\n```text\n{dialect_table()}\n```\n"
-    (HERE / "dialects.md").write_text(text, encoding="utf-8")
+    about = dialects.__doc__.split("\n\n", 1)[1]
+    lines = ["# What published implementations do differently", "", about, "## Choice by choice"]
+    for choice in dialects.CHOICES:
+        rows = [(f"`{dialects.shown(v)}`", names.replace(" ", ", ")) for v, names in choice.values]
+        lines += ["", f"### {choice.key}", "", f"*{choice.about}*", ""]
+        lines += _table(("value", "who"), rows)
+    lines += ["", "## Implementation by implementation", ""]
+    lines += ["`ssd_np.dialects.in_dialect(config, name)` makes all of one's choices in a config."]
+    for name in dialects.implementations():
+        rows = [
+            (f"`{choice.key}`", f"`{dialects.shown(value)}`")
+            for choice in dialects.CHOICES
+            for value in choice.of(name)
+        ]
+        lines += ["", f"### {name}", "", *_table(("choice", "value"), rows)]
+    (HERE / "dialects.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
 def setup(app) -> None:
+    app.add_html_math_renderer("mathml", (write_inline_equation, None), (write_equation, None))
     app.connect("autodoc-process-docstring", show_docstring_as_it_is)
+    app.connect("source-read", lead_to_pages)
     app.connect("builder-inited", write_api_pages)
     app.connect("builder-inited", write_dialects_page)

@@ -81,7 +81,7 @@ assert np.array_equal(dpicture[0, 3:6, 0:3, 0], kernel)  # d score / d pixel is 
 sample = ShapesDataset(seed=0, count=40)[3]
 gt = sample.truth.boxes_corner * 128
 middle = (gt[:, :2] + gt[:, 2:]) / 2
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.9), layout="constrained")
 left.imshow(sample.image, extent=(0, 128, 128, 0))
 for line in range(0, 129, step):
     left.axhline(line, color="white", lw=1)
@@ -92,6 +92,8 @@ for cx, cy in middle:
 left.plot(*middle.T, "kx", ms=9, mew=2)
 left.set_title("objects and the cells that answer")
 right.imshow(scores[0, :, :, 0], cmap="gray")
+for (i, j), score in np.ndenumerate(scores[0, :, :, 0]):
+    right.text(j, i, f"{score:.0f}", ha="center", va="center", color="white" if score < 4 else "k")
 right.set_title("scores of the hand-made detector")
 plt.show()
 
@@ -120,6 +122,7 @@ assert wrong.tolist() == [80, 48]
 
 # %%
 # What to remember
+# ----------------
 
 assert lost[2] > lost[4] > lost[8] > lost[16]  # finer grids lose fewer objects
 assert lost[16] < 0.01 < 0.05 < lost[4]

@@ -139,6 +139,7 @@ print(f"{leaving} of 8732 boxes leave the image; clip='all' limits {changed} cen
 
 # %%
 # What to remember
+# ----------------
 
 assert np.isclose(left_over["conv4_2"], 256 / 544)
 assert max(left_over.values()) < 0.5  # half a cell decides between right and wrong

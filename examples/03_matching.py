@@ -129,6 +129,7 @@ print("IoU of center forms:", wrong.round(2).tolist())
 
 # %%
 # What to remember
+# ----------------
 
 assert not np.allclose(wrong, iou)
 assert len(stands) == 1

@@ -18,6 +18,7 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.gradcheck import numeric_gradient, relative_error
+from ssd_np.viz.canvas import BLUE, GREEN, ORANGE, VERMILION
 
 # %%
 # One box by hand
@@ -63,15 +64,16 @@ variances = boxes[0, 4:]
 with_variances, without = targets.std(axis=0), (targets * variances).std(axis=0)
 print("spread without variances:", without.round(2), " with:", with_variances.round(2))
 
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-styles = ("-", "--", "-.", ":")
+figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.4), layout="constrained")
+styles = (("-", BLUE), ("--", ORANGE), ("-.", GREEN), (":", VERMILION))
 for axes, values, title in (
-    (panels[0], targets * variances, "offsets not divided by the variances"),
+    (panels[0], targets * variances, "offsets not divided"),
     (panels[1], targets, "divided: what the network learns"),
 ):
     for k, name in enumerate(("x", "y", "width", "height")):
         counts, edges = np.histogram(values[:, k], bins=25, range=(-3.5, 3.5))
-        axes.plot((edges[1:] + edges[:-1]) / 2, counts, styles[k], lw=2, label=name)
+        style, color = styles[k]
+        axes.plot((edges[1:] + edges[:-1]) / 2, counts, style, color=color, lw=2, label=name)
     axes.set(title=title, xlabel="offset")
 panels[0].set(ylabel="default boxes")
 panels[0].legend()
@@ -129,6 +131,7 @@ assert decode_backward(ones, wild, default, np.log(62.5))[0, 2] == 0
 
 # %%
 # What to remember
+# ----------------
 
 assert (with_variances > 0.5).all() and (with_variances < 2).all()
 assert without.max() < 0.5

@@ -90,9 +90,8 @@ assert times[0, 0] == 4 and times[0, 2] == 6 and times[2, 2] == 9
 
 wide = rng.standard_normal((1, 19, 19, 1))
 for stride, pad, dilation in ((1, 1, 1), (2, 1, 1), (1, 6, 6)):
-    size = conv2d_forward(wide, np.ones((3, 3, 1, 1)), np.zeros(1), stride, pad, dilation)[0].shape[
-        1
-    ]
+    out, _ = conv2d_forward(wide, np.ones((3, 3, 1, 1)), np.zeros(1), stride, pad, dilation)
+    size = out.shape[1]
     print(f"19 pixels, stride {stride}, pad {pad}, dilation {dilation}: {size} pixels")
     assert size == (19 + 2 * pad - (dilation * 2 + 1)) // stride + 1
 
@@ -107,15 +106,17 @@ grey = photograph.mean(axis=2)[None, :, :, None]  # (1, 80, 80, 1)
 upright = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
 kernels = np.stack([upright, upright.T], axis=-1)[:, :, None, :]  # (3, 3, 1, 2)
 edges, _ = conv2d_forward(grey, kernels, np.zeros(2), pad=1)
-figure, panels = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
+figure, panels = plt.subplots(2, 2, figsize=(7, 7.3), layout="constrained")
 for axes, values, title in zip(
-    panels,
+    panels.ravel(),
     (photograph, edges[0, :, :, 0], edges[0, :, :, 1], times),
     ("photograph", "upright edges", "lying edges", "windows per pixel"),
     strict=True,
 ):
     axes.imshow(values, cmap="gray")
     axes.set(title=title, xticks=[], yticks=[])
+for (i, j), count in np.ndenumerate(times):
+    axes.text(j, i, count, ha="center", va="center", color="white" if count < 9 else "k")
 plt.show()
 
 # %%
@@ -140,7 +141,9 @@ for name, upstream in (("ones", np.ones_like(x)), ("random", rng.standard_normal
     print(f"g = {name:6}: the slip is off by {difference[name]:.1e} inside the picture")
 
 # %%
-# What to remember: three products, each checked against plain differences.
+# What to remember
+# ----------------
+# Three products, each checked against plain differences.
 
 upstream = rng.standard_normal(x.shape)
 dx, dw, db = conv2d_backward(upstream, cache)

@@ -96,16 +96,17 @@ print(f"relative error against central differences: {relative_error(dcells, nume
 # %%
 # The picture
 # -----------
-# Left: a photograph, and two ways to make it smaller four times. Every 4th pixel takes whatever
-# is there; pooling keeps what is bright. Right: cells of two channels before and after L2Norm.
-# All land on one circle, of radius 20: what is left of a cell is its direction.
+# A photograph, and two ways to make it smaller four times. Every 4th pixel takes whatever is
+# there; pooling keeps what is bright. Last, cells of two channels before and after L2Norm. All
+# land on one circle, of radius 20: what is left of a cell is its direction.
 
 photograph = plt.imread(get_sample_data("grace_hopper.jpg"))[40:296, 120:376]  # (256, 256, 3)
 pooled = max_pool2d_forward(photograph[None].astype(np.float32) / 255, 4, 4)[0][0]
-figure, panels = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
+figure, panels = plt.subplots(2, 2, figsize=(7, 7.3), layout="constrained")
+panels = panels.ravel()
 pictures = (photograph, photograph[::4, ::4], pooled)
 for axes, values, title in zip(
-    panels, pictures, ("256 x 256", "every 4th", "pooled"), strict=False
+    panels, pictures, ("256 x 256", "every 4th pixel", "pooled"), strict=False
 ):
     axes.imshow(values)
     axes.set(title=title, xticks=[], yticks=[])
@@ -113,7 +114,8 @@ before = np.abs(rng.standard_normal((40, 2))) * (30, 60)
 after, _ = l2norm_forward(before, scale)
 panels[3].plot(*before.T, "x", color="#D55E00", label="before")
 panels[3].plot(*after.T, "o", color="#0072B2", ms=4, label="after")
-panels[3].set(title="L2Norm", aspect="equal", xlim=(0, 80), ylim=(0, 110))
+panels[3].set(title="cells and L2Norm", xlabel="first channel", ylabel="second channel")
+panels[3].set(aspect="equal", xlim=(-3, 112), ylim=(-3, 112))
 panels[3].legend()
 plt.show()
 
@@ -142,6 +144,7 @@ print("naive:", naive, " library:", safe, " gradient:", dzero)
 
 # %%
 # What to remember
+# ----------------
 
 assert right.sum() == 1 and careless.sum() == 4
 assert np.isnan(naive).all() and np.isfinite(safe).all() and np.isfinite(dzero).all()

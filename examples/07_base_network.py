@@ -70,6 +70,8 @@ plt.show()
 # map for its gradient at the image: forward, then a 1 at that cell, then backward. Nothing
 # outside the theoretical field may come out. What is inside is no square, but a bell: the middle
 # counts most. As a measure of its width take the square that holds 95 % of the sum of squares.
+#
+# In the figure the orange square is the theoretical field; what is grey lies outside the picture.
 
 
 def gradient_at_image(index: int) -> np.ndarray:
@@ -86,7 +88,7 @@ def gradient_at_image(index: int) -> np.ndarray:
 
 measured, inside = {}, {}
 own = receptive_fields(config)
-figure, panels = plt.subplots(1, len(maps), figsize=(9, 3.4), layout="constrained")
+figure, panels = plt.subplots(1, len(maps), figsize=(7.4, 2.9), layout="constrained")
 for i, feature_map in enumerate(config.feature_maps):
     gradient = gradient_at_image(i)
     f = own[feature_map.name]
@@ -103,9 +105,9 @@ for i, feature_map in enumerate(config.feature_maps):
         plt.Rectangle((corner, corner), f.size, f.size, fill=False, ec="#E69F00", lw=2)
     )
     panels[i].set(
-        title=f"{feature_map.name}: field {f.size}, used {measured[feature_map.name]:.0f}"
+        title=f"{feature_map.name}\nfield {f.size}, used {measured[feature_map.name]:.0f}"
     )
-    panels[i].set(xticks=[], yticks=[], xlim=(0, 127), ylim=(127, 0))
+    panels[i].set(xticks=[], yticks=[], xlim=(-20, 160), ylim=(160, -20), facecolor="0.85")
 plt.show()
 
 # %%
@@ -126,7 +128,7 @@ tuned = load("shapes", replace_heads=["round", "angular"])
 convolutions = [layer.name for layer in config.layers if isinstance(layer, ConvLayer)]
 tuned.freeze(up_to=convolutions[2])
 frozen = {name for name, p in tuned.parameters.items() if not p.trainable}
-print("frozen:", sorted(frozen))
+print("frozen:", *sorted(frozen), sep="\n  ")
 
 before = {name: p.value.copy() for name, p in tuned.parameters.items()}
 labels, offsets = make_targets(
@@ -159,6 +161,7 @@ print(f"map of raw pixels: {times:.0f} times larger, cosine {cosine:.2f}")
 
 # %%
 # What to remember
+# ----------------
 
 assert all(inside.values())  # no pixel outside the theoretical field has a gradient
 assert all(measured[name] < own[name].size for name in measured)

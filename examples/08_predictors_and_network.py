@@ -72,7 +72,8 @@ assert (round(cx), round(cy)) == (164, 84)  # 20.5 * 8 and 10.5 * 8
 network_figure(voc, plt.figure())
 plt.show()
 
-print("\n".join(trace_table(voc).splitlines()[-12:]))
+table = trace_table(voc).splitlines()
+print(table[0], *table[-12:], sep="\n")  # its head and its end
 rows = trace(voc)
 assert sum(row.parameters for row in rows) == 26_285_486
 assert next(row for row in rows if row.name == "conf_conv4_3").parameters == 387_156
@@ -140,6 +141,7 @@ print(f"{slip.shape}: {same} of {slip.shape[1]} rows are right")
 
 # %%
 # What to remember
+# ----------------
 
 assert slip.shape == right.shape and np.array_equal(right, logits)
 assert same == 0

@@ -150,6 +150,7 @@ print("in two steps:", two_steps, " from the logits:", direct[0])
 
 # %%
 # What to remember
+# ----------------
 
 assert max(errors) < 1e-8
 assert mined_share > 3 * all_share

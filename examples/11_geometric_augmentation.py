@@ -153,6 +153,7 @@ print(f"smallest share left: touched {min(touched):.1%}, centre inside {min(cent
 
 # %%
 # What to remember
+# ----------------
 
 assert farthest < 1e-9 and min(steps.count("expand"), steps.count("horizontal_flip")) > 10
 assert width < 0

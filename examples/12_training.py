@@ -143,11 +143,12 @@ with warnings.catch_warnings():
         train(one, "wild", steps=60, batch_size=1, learning_rate=3.0, clip_norm=None)
     except NotFinite as error:
         message = str(error).replace(str(folder), "FOLDER")
-print(message)
+print(message.replace("; ", ";\n"))
 shutil.rmtree(folder)
 
 # %%
 # What to remember
+# ----------------
 
 assert np.mean(log["total"][-10:]) < 0.8 * np.mean(log["total"][:10])
 assert len(found) == len(one.truth(0))  # all found, nothing invented

@@ -136,6 +136,7 @@ assert len(nms(two[:1], both[:1])) + len(nms(two[1:], both[1:])) == 2  # class b
 
 # %%
 # What to remember
+# ----------------
 
 assert count[0.05] <= count[0.45] < count[0.95]
 assert len(kept) < len(candidates)

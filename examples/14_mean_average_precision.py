@@ -140,6 +140,7 @@ assert np.isnan(absent.ap["absent"]) and np.isclose(absent.mean_ap, 0.6875)
 
 # %%
 # What to remember
+# ----------------
 
 assert generous == 1.0 > result.mean_ap
 assert cut < trained.mean_ap

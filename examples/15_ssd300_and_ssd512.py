@@ -73,7 +73,7 @@ for name in ("ssd300_voc", "ssd512_voc"):
     parameters[name] = sum(row.parameters for row in rows)
     print(f"{name}: {work[name] / 1e9:.1f} billion multiply-adds, {parameters[name]:,} parameters")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.5), layout="constrained")
 styles = {"ssd300_voc": ("o-", "#0072B2"), "ssd512_voc": ("s--", "#D55E00")}
 for name, (style, color) in styles.items():
     config = load_config(name)
@@ -178,6 +178,7 @@ print(message)
 
 # %%
 # What to remember
+# ----------------
 
 assert len(default_boxes(load_config("ssd512_voc"))) == 24_564
 assert parameters["ssd300_voc"] == 26_285_486

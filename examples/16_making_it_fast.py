@@ -36,7 +36,7 @@ axes.barh(
 )
 axes.set(
     xlabel="billions of multiply-adds",
-    title=f"the 12 costliest layers of {total / 1e9:.0f} billion",
+    title=f"the 12 costliest layers; {total / 1e9:.0f} billion in all",
 )
 plt.show()
 
@@ -47,12 +47,13 @@ plt.show()
 # matrix for conv1_2: 300 * 300 pixels, each a row of 3 * 3 * 64 numbers of 4 bytes. 207
 # megabytes, written to memory and read back, for an image of one.
 #
-# So never build it whole. Lay out some rows, 6 megabytes of them, multiply, throw them away, take
-# the next. The numbers are the same; memory and time are not.
+# So never build it whole. Lay out some rows, about a megabyte of them, which the cache of a core
+# can hold; multiply, throw them away, take the next. The numbers are the same; memory and time are
+# not.
 
 whole = 300 * 300 * 3 * 3 * 64 * 4
-print(f"im2col of conv1_2: {whole / 1e6:.0f} MB, in {-(-whole // TILE_BYTES)} tiles of 6 MB")
-assert whole == 207_360_000
+print(f"im2col of conv1_2: {whole / 1e6:.0f} MB, of one tile: {TILE_BYTES / 1e6:.0f} MB")
+assert whole == 207_360_000 and TILE_BYTES == 2**20
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((1, 150, 150, 32), dtype=np.float32)
@@ -172,6 +173,7 @@ for algorithm in ("im2col", "winograd2", "winograd4"):
 
 # %%
 # What to remember
+# ----------------
 
 assert difference < 1e-5  # tiles change no result but in the last digits
 assert error["winograd2"] < error["winograd4"] < 1e-4

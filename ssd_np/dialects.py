@@ -202,12 +202,12 @@ def dialect_table() -> str:
     for choice in CHOICES:
         lines = [f"{choice.key}: {choice.about}"]
         for value, names in choice.values:
-            lines.append(f"    {_shown(value):30}  {', '.join(names.split())}")
+            lines.append(f"    {shown(value):30}  {', '.join(names.split())}")
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as JSON, numbers shortened."""
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{v:.7g}" for v in value) + "]"

@@ -181,7 +181,7 @@ def _require(sound: bool) -> None:
 
 
 def _is_size(value: object) -> bool:
-    return type(value) is int and 0 <= value < MAX_INT  # type: a bool is no size
+    return type(value) is int and 0 <= value < MAX_INT  # not isinstance: a bool is no size
 
 
 def _admit(name: str) -> _Name:

@@ -6,6 +6,7 @@ Every figure takes `out`: a file to write, or a matplotlib figure to draw on (se
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 
@@ -26,17 +27,19 @@ def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator
     strip_figure(replay(sample, history, config.input.mean), out)
 
 
-def strip_figure(panels: list[Panel], out: Out, across: int = 5) -> None:
+def strip_figure(panels: list[Panel], out: Out, across: int = 3) -> None:
     """Pictures in reading order, each with its caption and boxes."""
     rows = math.ceil(len(panels) / across)
     across = min(across, len(panels))
-    with canvas(out, 2.3 * across, 2.65 * rows) as figure:
+    aspect = min(1.1, max(image.shape[0] / image.shape[1] for _, image, _ in panels))
+    with canvas(out, 2.4 * across, (2.2 * aspect + 0.4) * rows) as figure:
         axes_list = figure.subplots(rows, across, squeeze=False).ravel()
         for axes in axes_list[len(panels) :]:
             axes.set_visible(False)
         for axes, (caption, image, boxes) in zip(axes_list, panels, strict=False):
             show_image(axes, np.clip(image, 0, 255).astype(np.uint8))
-            axes.set_title(caption, fontsize=9)
+            lines = [textwrap.fill(line, 28) for line in caption.splitlines()]
+            axes.set_title("\n".join(lines), fontsize=10)
             for box in boxes:
                 draw_box(axes, box, ORANGE)
 

@@ -26,8 +26,10 @@ from ssd_np.viz.canvas import (
     draw_box,
     show_image,
 )
+from ssd_np.viz.draw import label_spot
 
 MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
+PANEL = 3.7  # inches: two of them are as wide as a page's text
 
 
 def default_box_figure(
@@ -40,7 +42,7 @@ def default_box_figure(
     count = len(config.feature_maps)
     rows = 1 if count <= 4 else 2
     across = math.ceil(count / rows)
-    with canvas(out, 3 * across, 3.3 * rows) as figure:
+    with canvas(out, 2.5 * across, 2.9 * rows) as figure:
         panels = figure.subplots(rows, across, squeeze=False).ravel()
         for axes in panels[count:]:
             axes.set_visible(False)
@@ -49,11 +51,12 @@ def default_box_figure(
             boxes = default_boxes_for_map(config, i)  # (H, W, A, 8)
             show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
             grid = boxes[:, :, 0, :2].reshape(-1, 2)
-            axes.plot(*grid.T, ".", color="black", markersize=max(1.0, 30 / feature_map.size))
+            axes.plot(*grid.T, ".", color="black", markersize=np.clip(24 / feature_map.size, 1, 6))
             column, row = (min(int(v * feature_map.size), feature_map.size - 1) for v in cell)
             for box, color in zip(boxes[row, column], _colors(boxes.shape[2]), strict=True):
                 draw_box(axes, center_to_corner(box[:4]), color)
-            _leave_room(axes, boxes[row, column])
+            corner = center_to_corner(boxes[row, column, :, :4])
+            _leave_room(axes, np.concatenate([grid, corner[:, :2], corner[:, 2:]]))
             name, size, per_cell = feature_map.name, feature_map.size, boxes.shape[2]
             axes.set_title(f"{name}\n{size} × {size} cells, {per_cell} boxes each", fontsize=10)
 
@@ -62,10 +65,9 @@ def _colors(count: int) -> list:
     return [COLORS[i % len(COLORS)] for i in range(count)]
 
 
-def _leave_room(axes: Axes, boxes: np.ndarray) -> None:
-    """Widens the view to boxes (A, 8) that leave the image."""
-    corner = center_to_corner(boxes[:, :4])
-    low, high = min(0, corner.min()) - 0.02, max(1, corner.max()) + 0.02
+def _leave_room(axes: Axes, points: np.ndarray) -> None:
+    """Widens the view to points (P, 2) that leave the image."""
+    low, high = min(0, points.min()) - 0.02, max(1, points.max()) + 0.02
     axes.set(xlim=(low, high), ylim=(high, low))
 
 
@@ -92,7 +94,8 @@ def match_figure(
     )
     with canvas(out, 5.5, 6) as figure:
         axes = figure.subplots()
-        show_image(axes, image)
+        show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
+        axes.set_title("default boxes that stand for the objects", fontsize=11)
         handles = []
         for name, rows, color, style, width in groups:
             for row in rows:
@@ -110,7 +113,8 @@ def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]]
 
     An empty text draws its box thin, as one of a crowd.
     """
-    with canvas(out, 4.2 * len(panels), 4.6) as figure:
+    height = max(image.shape[0] / image.shape[1] for _, image, _, _ in panels)
+    with canvas(out, PANEL * len(panels), PANEL * height + 0.25) as figure:
         for axes, panel in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
@@ -119,5 +123,17 @@ def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]]
             axes.set_title(title, fontsize=11)
             for box, text in zip(boxes, texts, strict=True):
                 draw_box(axes, box, ORANGE if text else VERMILION, width=2.4 if text else 1.2)
-                if text:
-                    axes.text(*box[:2], text, fontsize=9, va="bottom", backgroundcolor=ORANGE)
+            _write_labels(axes, boxes, texts, height)
+
+
+def _write_labels(axes: Axes, boxes: np.ndarray, texts: list[str], aspect: float) -> None:
+    """Each text at a corner of its box where it hides least of the texts before it."""
+    placed: list[tuple[int, int, int, int]] = []
+    for box, text in zip(boxes, texts, strict=True):
+        if text:  # in thousandths of the panel; a letter is about 0.075 inches wide
+            size = round(75 / PANEL * len(text) + 20), round(190 / PANEL / aspect)
+            corners = tuple(np.rint(np.clip(box, 0, 1) * 1000).astype(int).tolist())
+            placed.append(label_spot(corners, size, (1000, 1000), placed))
+            x, y = placed[-1][0] / 1000 + 0.01, (placed[-1][1] + size[1] / 2) / 1000
+            pad = {"boxstyle": "square,pad=0.2", "facecolor": ORANGE, "edgecolor": "none"}
+            axes.text(x, y, text, fontsize=9, va="center", bbox=pad)

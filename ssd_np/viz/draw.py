@@ -100,7 +100,7 @@ def _draw(
     placed: list[Rectangle] = []
     for box, label, caption in zip(boxes, labels, captions, strict=True):
         text, size = _fitted(caption, font, canvas.width)
-        spot = _label_spot(box, size, canvas.size, placed)
+        spot = label_spot(box, size, canvas.size, placed)
         placed.append(spot)
         fill = class_color(int(label))
         draw.rectangle(spot, fill=fill)
@@ -145,7 +145,7 @@ def _fitted(caption: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str
     return text, (min(width, round(font.getlength(text)) + 6), ascent + descent)
 
 
-def _label_spot(
+def label_spot(
     box: Rectangle, size: tuple[int, int], canvas: tuple[int, int], placed: list[Rectangle]
 ) -> Rectangle:
     """Above the box, in it, or below it: the first spot that hides least of the labels placed."""

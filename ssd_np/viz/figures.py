@@ -15,9 +15,10 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
-from ssd_np.viz.canvas import BLUE, COLORS, GREY, ORANGE, VERMILION, Out, canvas, tidy
+from ssd_np.viz.canvas import BLUE, COLORS, GREY, ORANGE, VERMILION, YELLOW, Out, canvas, tidy
 
 STYLES = ("-", "--", "-.", ":")
+LINES = [color for color in COLORS if color != YELLOW]  # yellow is too pale on white
 LOSSES = (("total", "black", "-"), ("location", BLUE, "--"), ("confidence", VERMILION, "-."))
 MOST_CURVES = 20  # of precision and recall with a colour and a name each
 
@@ -63,6 +64,7 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
             loss_axes.set_yscale("log")
             _plain_numbers(loss_axes.yaxis)
         loss_axes.set_ylabel(f"loss ({loss_axes.get_yscale()} scale)")
+        loss_axes.set_title("the loss, step by step", fontsize=11)
         loss_axes.legend(title=f"average of {window} steps" if window > 1 else None, frameon=False)
         rate_axes.plot(
             step, np.asarray(columns["learning_rate"], np.float64), color="black", marker=marker
@@ -115,8 +117,8 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
         ("mined negative", mined, VERMILION, "//"),
         ("easy negative", (labels == 0) & ~mined, GREY, None),
     )
-    with canvas(out, 9, 4) as figure:
-        ranks, bars = figure.subplots(1, 2, width_ratios=(1.6, 1))
+    with canvas(out, 7.4, 4) as figure:
+        ranks, bars = figure.subplots(1, 2, width_ratios=(1.4, 1))
         negatives = np.flatnonzero(labels == 0)
         order = negatives[np.argsort(-loss[negatives], kind="stable")]
         rank = np.arange(1, len(order) + 1)
@@ -126,7 +128,9 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
             ranks.plot(rank[part], loss[order[part]], marker, color=color, ms=5, label=label)
         ranks.axvline(mined.sum() + 0.5, color="black", ls="--", lw=1)
         ranks.set(xscale="log", yscale="log", xlabel="rank among the negatives (log scale)")
-        ranks.set(ylabel="loss as background (log scale)")
+        ranks.set(ylabel="loss as background (log scale)", title="negatives and the cut")
+        _plain_numbers(ranks.yaxis)
+        ranks.xaxis.set_major_formatter(ScalarFormatter())
         ranks.legend(frameon=False)
         tidy(ranks)
         left = np.zeros(2)
@@ -139,7 +143,7 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
                 lw=0.7, label=f"{name}: {part.sum():,}"
             )  # fmt: skip
             left += shares
-        bars.set(xlabel="share in %", xlim=(0, 100))
+        bars.set(xlabel="share in %", xlim=(0, 100), title="if all were trained")
         figure.legend(
             *bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False
         )
@@ -165,7 +169,7 @@ def precision_recall(voc_result: VocResult, out: Out, show_score: float = 0.5) -
         for c in [] if few else classes[5:-5]:
             axes.plot(*_curve(c), color="0.8", linewidth=0.8)
         for i, c in enumerate(named):
-            color, style = COLORS[i % len(COLORS)], STYLES[i % len(STYLES)]
+            color, style = LINES[i % len(LINES)], STYLES[i % len(STYLES)]
             axes.plot(*_curve(c), style, color=color, linewidth=2, label=f"{c.name}  {c.ap:.3f}")
             shown = int(np.sum(c.scores >= show_score))
             if shown:

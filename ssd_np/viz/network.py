@@ -18,6 +18,7 @@ from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, tidy
 
 GAP = 0.35  # between two layers, in the diagram's units
+ROOM = 3.0  # behind a feature map, so that the texts of two maps do not touch
 HEAD = 6.6  # height of the row of heads
 
 
@@ -28,7 +29,7 @@ def network_figure(config: Config, out: Out) -> None:
     """
     slabs = _slabs(config)
     right = slabs[-1][1] + slabs[-1][2]
-    with canvas(out, max(8.0, right * 0.27), 5) as figure:
+    with canvas(out, max(7.4, right * 0.16), 4.6) as figure:
         axes = figure.subplots()
         for name, x, width, size, channels in slabs:
             feature = next((m for m in config.feature_maps if m.name == name), None)
@@ -37,7 +38,7 @@ def network_figure(config: Config, out: Out) -> None:
             axes.add_patch(Rectangle((x, -height / 2), width, height, fc=color, ec="black", lw=0.7))
             if name == "image" or feature:
                 text = f"{name}\n{size} × {size}\n× {channels}"
-                axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=11)
+                axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=9)
             if feature:
                 _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes)
         boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
@@ -46,9 +47,10 @@ def network_figure(config: Config, out: Out) -> None:
         box = Rectangle((first, HEAD + 1.7), right - first, 0.9, fc="white", ec="black")
         axes.add_patch(box)
         middle = first + (right - first) / 2
-        axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=12)
+        axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=10)
         note = "blue: convolution   grey: pooling   orange: feature map, with its heads above"
-        axes.text(middle, -5.4, note, ha="center", va="top", fontsize=11)
+        axes.text(middle, -5.4, note, ha="center", va="top", fontsize=9)
+        axes.set_title("the network, layer by layer", fontsize=11)
         axes.set(xlim=(first - 1.3, right + 1.3), ylim=(-6, HEAD + 3))
         axes.axis("off")
 
@@ -63,7 +65,7 @@ def _slabs(config: Config) -> list[tuple[str, float, float, int, int]]:
         channels = layer.channels if isinstance(layer, ConvLayer) else channels
         width = 0.14 * np.log2(channels) if isinstance(layer, ConvLayer) else 0.25
         if slabs[-1][0] in {m.name for m in config.feature_maps}:
-            x += 1.6  # room for the texts of two maps that follow each other closely
+            x += ROOM
         slabs.append((layer.name, x, float(width), size, channels))
     return slabs
 
@@ -76,7 +78,7 @@ def _draw_head(axes: Axes, x: float, top: float, feature_map, classes: int) -> N
     norm = "L2Norm\n" if feature_map.l2norm_scale is not None else ""
     text = f"{norm}3 × 3 conv\n{feature_map.boxes_per_cell} × ({classes} + 4)"
     style = {"boxstyle": "round", "fc": "white", "ec": BLUE}
-    axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=9.5, bbox=style)
+    axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=8, bbox=style)
 
 
 # --- what a cell sees ----------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def receptive_field_figure(
         axes.axhline(config.input.size, color="black", lw=1, ls="--")
         axes.text(-0.45, config.input.size * 1.04, "side of the image", fontsize=9)
         axes.set(xticks=places, xticklabels=names, yscale="log", ylabel="pixels (log scale)")
-        axes.set(xlim=(-0.5, len(names) - 0.5))
+        axes.set(xlim=(-0.5, len(names) - 0.5), title="what the heads see, and their boxes")
         axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -127,7 +129,8 @@ def feature_map_figure(
 
     Liveliest: with the largest spread over the map. Black is the smallest value, white the largest.
     """
-    with canvas(out, 1.7 * (channels + 1), 1.85 * len(maps)) as figure:
+    with canvas(out, 1.25 * (channels + 1), 1.45 * len(maps) + 0.3) as figure:
+        figure.suptitle(f"the {channels} liveliest channels of each feature map", fontsize=11)
         panels = figure.subplots(len(maps), channels + 1, squeeze=False)
         for row, (name, values) in zip(panels, maps, strict=True):
             row[0].imshow(image)
