@@ -172,9 +172,12 @@ def write_dialects_page(app) -> None:
     about = dialects.__doc__.split("\n\n", 1)[1]
     lines = ["# What published implementations do differently", "", about, "## Choice by choice"]
     for choice in dialects.CHOICES:
-        rows = [(f"`{dialects.shown(v)}`", names.replace(" ", ", ")) for v, names in choice.values]
+        rows = [
+            (f"`{dialects.shown(value)}`", ", ".join(names), ", ".join(presets))
+            for value, names, presets in dialects.users(choice)
+        ]
         lines += ["", f"### {choice.key}", "", f"*{choice.about}*", ""]
-        lines += _table(("value", "who"), rows)
+        lines += _table(("value", "who", "presets here"), rows)
     lines += ["", "## Implementation by implementation", ""]
     lines += ["`ssd_np.dialects.in_dialect(config, name)` makes all of one's choices in a config."]
     for name in dialects.implementations():

@@ -21,7 +21,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ssd_np.config import Config
+from ssd_np.config import Config, load_config, preset_names
 from ssd_np.errors import ConfigError
 
 
@@ -196,13 +196,26 @@ def with_value(config: Config, key: str, value: Any) -> Config:
     return dataclasses.replace(config, **{section: changed})
 
 
+def users(choice: Choice) -> list[tuple[Any, list[str], list[str]]]:
+    """Each value of a choice, the implementations that use it, and the presets here that do."""
+    section, field = choice.key.split(".")
+    presets: dict[Any, list[str]] = {value: [] for value, _ in choice.values}
+    for name in preset_names():
+        value = getattr(getattr(load_config(name), section), field)
+        near = (v for v in presets if shown(v) == shown(value))
+        presets.setdefault(next(near, value), []).append(name)
+    names = dict(choice.values)
+    return [(value, names.get(value, "").split(), ours) for value, ours in presets.items()]
+
+
 def dialect_table() -> str:
     """The table as text: a paragraph for each key, a line for each value."""
-    paragraphs = []
+    paragraphs = ["Who makes which choice; presets of this package in brackets."]
     for choice in CHOICES:
         lines = [f"{choice.key}: {choice.about}"]
-        for value, names in choice.values:
-            lines.append(f"    {shown(value):30}  {', '.join(names.split())}")
+        for value, names, presets in users(choice):
+            ours = [f"[{', '.join(presets)}]"] if presets else []
+            lines.append(f"    {shown(value):30}  {', '.join(names + ours)}")
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 

@@ -6,8 +6,14 @@ import typing
 import pytest
 
 from ssd_np.cli import main
-from ssd_np.config import DecodingConfig, config_from_json, config_to_json, load_config
-from ssd_np.dialects import CHOICES, dialect_table, implementations, in_dialect, with_value
+from ssd_np.config import (
+    DecodingConfig,
+    config_from_json,
+    config_to_json,
+    load_config,
+    preset_names,
+)
+from ssd_np.dialects import CHOICES, dialect_table, implementations, in_dialect, users, with_value
 from ssd_np.errors import ConfigError
 
 CONFIG = load_config("ssd300_voc")
@@ -72,7 +78,18 @@ def test_the_printed_table_has_every_key_value_and_name(capsys):
     assert printed == dialect_table() + "\n"
     assert "boxes.clip: " in printed
     assert '    "sizes"                         torchvision\n' in printed
+    assert '    "antialias"                     sgrvinod, [small, tiny]\n' in printed
+    assert "    [127.5, 127.5, 127.5]           [tiny]\n" in printed  # nobody's but ours
     for choice in CHOICES:
         assert f"{choice.key}: " in printed
     for name in implementations():
         assert name in printed
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.key)
+def test_every_preset_stands_at_the_value_it_has(choice):
+    section, field = choice.key.split(".")
+    found = [(value, name) for value, _, presets in users(choice) for name in presets]
+    assert sorted(name for _, name in found) == preset_names()
+    for value, name in found:
+        assert getattr(getattr(load_config(name), section), field) == pytest.approx(value)
