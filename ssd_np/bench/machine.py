@@ -7,10 +7,12 @@ empty cache, and the highest memory.
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -47,6 +49,15 @@ run("tiny")  # loads the kernels
 loaded = run(sys.argv[1])
 print(mebibytes("VmHWM") - loaded)
 """
+
+
+def processor_name() -> str:
+    """What the processor calls itself, as far as Python or Linux can tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def gemm_peak() -> float:

@@ -2,8 +2,9 @@
 
 All contestants take turns, round after round, and the median of a contestant's calls counts: what
 else the machine does then hits all alike. Before that, all run once to warm up, and what they
-compute is compared. A forward may be over before the cores have come out of their sleep in the
-pause: of two calls in a turn only the second is timed.
+compute is compared. A turn begins with a pause, in which other contestants' threads stop looking
+out for work. A short forward would be over before the cores have come out of that sleep: it is
+called, untimed, until they have.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ssd_np.train.sgd import SGD
 ALGORITHMS = ("im2col", "winograd2", "winograd4")
 BASE = "pytorch"  # the contestant whose time is 1
 PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
+WARM = 0.1  # seconds of untimed calls before a forward is timed
 RATE = 1e-6  # so small that the steps of a measurement do not diverge
 
 
@@ -53,7 +55,7 @@ def time_forward(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Tim
     contestants[BASE] = torch_forward(model, images, channels_last=False)
     contestants["pytorch channels-last"] = torch_forward(model, images, channels_last=True)
     contestants["onnx runtime"] = onnx_forward(model, images)
-    return _take_turns(contestants, rounds, bar, calls=2)
+    return _take_turns(contestants, rounds, bar, WARM)
 
 
 def time_step(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
@@ -66,7 +68,7 @@ def time_step(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
     model = SSD(config)
     contestants[BASE] = torch_step(model, images, targets, False, RATE)
     contestants["pytorch channels-last"] = torch_step(model, images, targets, True, RATE)
-    return _take_turns(contestants, rounds, bar, calls=1)
+    return _take_turns(contestants, rounds, bar, warm=0)
 
 
 def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -> Callable:
@@ -83,7 +85,7 @@ def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -
 
 
 def _take_turns(
-    contestants: dict[str, Callable | None], rounds: int, bar: tqdm, calls: int
+    contestants: dict[str, Callable | None], rounds: int, bar: tqdm, warm: float
 ) -> list[Time]:
     contestants = {name: run for name, run in contestants.items() if run is not None}
     results = {name: run() for name, run in contestants.items()}
@@ -91,11 +93,12 @@ def _take_turns(
     for _ in range(rounds):
         for name, run in contestants.items():
             time.sleep(PAUSE)
-            for _ in range(calls):
-                start = time.perf_counter()
+            ready = time.perf_counter() + warm
+            while time.perf_counter() < ready:
                 run()
-                last = time.perf_counter() - start
-            seconds[name].append(last)
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
         bar.update()
     medians = {name: 1e3 * float(np.median(values)) for name, values in seconds.items()}
     base, reference = medians.get(BASE), results["im2col"]

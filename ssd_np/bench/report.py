@@ -9,7 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ssd_np.bench.machine import copy_rate, forward_memory, gemm_peak, start_times
+from ssd_np.bench.machine import (
+    copy_rate,
+    forward_memory,
+    gemm_peak,
+    processor_name,
+    start_times,
+)
 from ssd_np.bench.networks import ALGORITHMS, time_forward, time_layers, time_step
 from ssd_np.bench.rivals import installed
 from ssd_np.bench.steps import time_steps
@@ -60,7 +66,7 @@ def _machine() -> dict[str, Any]:
     versions = {"python": platform.python_version()}
     versions |= {package: version(package) for package in packages}
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
         "threads": thread_count(),
         "gemm_gflop_per_s": gemm_peak(),
         "copy_gb_per_s": copy_rate(),
