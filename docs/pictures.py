@@ -8,7 +8,7 @@ from pathlib import Path
 from ssd_np import Detector, ShapesDataset, load
 from ssd_np.viz.draw import draw_detections, draw_truth, gallery
 
-SHOWN = (4, 10)  # of the pictures that `ssd-np train` evaluates on; few: names can be read
+SHOWN = (4,)  # of the pictures that `ssd-np train` evaluates on; few, so that names can be read
 
 
 def main() -> None:
@@ -22,8 +22,7 @@ def main() -> None:
         found = draw_detections(sample.image, detector.detect(sample.image), show)
         rows.append((sample.name, truth, found))
     out = Path(__file__).parent / "images" / "detections.png"
-    header = "Generated pictures: truth, and what the shipped detector finds"
-    gallery(rows, out, header, pairs_across=2, cell_width=384)
+    gallery(rows, out, "A generated picture: truth, and what the shipped detector finds")
 
 
 if __name__ == "__main__":
