@@ -16,6 +16,7 @@ does something else again, or was not looked up.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -196,12 +197,23 @@ def with_value(config: Config, key: str, value: Any) -> Config:
     return dataclasses.replace(config, **{section: changed})
 
 
+def value_at(config: Config, key: str) -> Any:
+    """What a config has for a key such as "boxes.clip"."""
+    section, field = key.split(".")
+    return getattr(getattr(config, section), field)
+
+
+@functools.cache
+def _presets() -> dict[str, Config]:
+    """Those of this package by name, each read once for all choices."""
+    return {name: load_config(name) for name in preset_names()}
+
+
 def users(choice: Choice) -> list[tuple[Any, list[str], list[str]]]:
     """Each value of a choice, the implementations that use it, and the presets here that do."""
-    section, field = choice.key.split(".")
     presets: dict[Any, list[str]] = {value: [] for value, _ in choice.values}
-    for name in preset_names():
-        value = getattr(getattr(load_config(name), section), field)
+    for name, config in _presets().items():
+        value = value_at(config, choice.key)
         near = (v for v in presets if shown(v) == shown(value))
         presets.setdefault(next(near, value), []).append(name)
     names = dict(choice.values)
