@@ -34,7 +34,7 @@ def model() -> SSD:
     model = SSD(load_config("tiny"), seed=3)
     for name, parameter in model.parameters.items():
         if name.startswith(("conf", "loc")):
-            parameter.value = parameter.value * np.float32(6)
+            parameter.assign(parameter.value * np.float32(6))
     return model
 
 

@@ -122,7 +122,7 @@ def head(rng):
     """A float64 head of 2 boxes and 3 classes on a map of 5 channels, with biases that matter."""
     head = Head("map", 5, boxes=2, classes=3, rng=rng, dtype=np.float64)
     for parameter in head.parameters.values():
-        parameter.value = rng.standard_normal(parameter.value.shape)
+        parameter.assign(rng.standard_normal(parameter.value.shape))
     return head
 
 
@@ -153,9 +153,10 @@ def test_the_gradients_of_a_head_are_the_numeric_ones(head, rng):
         grad = parameter.grad
 
         def with_value(v, parameter=parameter):
-            kept, parameter.value = parameter.value, v
+            kept = parameter.value.copy()
+            parameter.assign(v)
             out = forward(x)
-            parameter.value = kept
+            parameter.assign(kept)
             return out
 
         numeric = numeric_gradient(with_value, parameter.value, d)

@@ -22,7 +22,7 @@ def small_network(dtype=np.float64, algorithm="im2col"):
         ]
     )
     for p in network.parameters.values():  # no ReLU at its kink, no bias at 0
-        p.value += 0.3 * rng.standard_normal(p.value.shape).astype(dtype)
+        p.assign(p.value + 0.3 * rng.standard_normal(p.value.shape).astype(dtype))
     return network
 
 
@@ -52,9 +52,10 @@ def test_gradients_of_input_and_parameters(algorithm, memory, rng):
     for name, p in network.parameters.items():
 
         def with_value(v, p=p):
-            kept, p.value = p.value, v
+            kept = p.value.copy()
+            p.assign(v)
             out = forward(x)
-            p.value = kept
+            p.assign(kept)
             return out
 
         numeric = numeric_gradient(with_value, p.value, dout)

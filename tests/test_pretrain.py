@@ -87,14 +87,14 @@ def test_its_gradients_are_the_numeric_ones(config):
     model.backward(dlogits)
     for name in ("linear.weight", "linear.bias", "conv5_2.bias", "conv1_1.bias"):
         parameter = model.parameters[name]
-        kept = parameter.value
+        kept = parameter.value.copy()
 
         def f(value, parameter=parameter):
-            parameter.value = value
+            parameter.assign(value)
             return model.forward(images)
 
         numeric = numeric_gradient(f, kept, dlogits, h=1e-6)
-        parameter.value = kept
+        parameter.assign(kept)
         assert np.abs(numeric).max() > 1e-3
         assert relative_error(parameter.grad, numeric) <= 1e-6, name
 

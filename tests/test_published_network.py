@@ -115,7 +115,7 @@ def test_ssd512_agrees():
         value = tensor.detach().numpy()
         value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
         assert model.parameters[name].value.shape == value.shape
-        model.parameters[name].value = np.ascontiguousarray(value)
+        model.parameters[name].assign(value)
     images = noise(512)
     outputs = model.forward(images, training=True)
     expected = net(to_torch(images))

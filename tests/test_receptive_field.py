@@ -138,7 +138,7 @@ def model():
     model = SSD(dataclasses.replace(config, layers=tuple(layers)), dtype=np.float64)
     for name, parameter in model.parameters.items():
         if name.endswith("weight"):
-            parameter.value = np.abs(parameter.value)
+            parameter.assign(np.abs(parameter.value))
     return model
 
 

@@ -39,7 +39,7 @@ def case():
     rng = np.random.default_rng(0)
     for parameter in model.parameters.values():  # biases too must matter
         if parameter.value.ndim == 1:
-            parameter.value += rng.normal(0, 0.1, parameter.value.shape)
+            parameter.assign(parameter.value + rng.normal(0, 0.1, parameter.value.shape))
     images = rng.standard_normal((1, 128, 128, 3))
     labels, offsets = make_targets(GT, GT_LABELS, model.default_boxes)
     labels, offsets = labels[None], offsets[None]
@@ -90,7 +90,7 @@ def test_the_gradient_of_every_tensor_is_the_numeric_one(case, name):
     model, images = case[:2]
     parameter = model.parameters[name]
     rng = np.random.default_rng(len(name))
-    kept, gradient = parameter.value, parameter.grad
+    kept, gradient = parameter.value.copy(), parameter.grad
     directions = []
     for flat in rng.choice(kept.size, min(20, kept.size), replace=False):
         direction = np.zeros(kept.size)
@@ -104,13 +104,13 @@ def test_the_gradient_of_every_tensor_is_the_numeric_one(case, name):
         for direction in directions:
 
             def move(h, direction=direction):
-                parameter.value = kept + h * direction
+                parameter.assign(kept + h * direction)
                 return images
 
             numeric.append(directional_derivative(case, move))
             exact.append(np.sum(gradient * direction))
     finally:
-        parameter.value = kept
+        parameter.assign(kept)
     assert np.abs(exact).max() > 1e-6  # the tensor matters at all
     assert relative_error(numeric[:-5], exact[:-5]) <= 1e-5
     assert relative_error(numeric[-5:], exact[-5:]) <= 1e-5
@@ -192,9 +192,9 @@ def test_rows_of_the_output_are_the_default_boxes_in_order():
     model = SSD(load_config("tiny"))
     first = model.config.feature_maps[0]
     for parameter in model.parameters.values():
-        parameter.value[...] = 0
-    model.parameters["loc_conv4_2.bias"].value[:] = np.arange(16)  # box a, coordinate k: 4 a + k
-    model.parameters["loc_conv5_2.bias"].value[:] = 100
+        parameter.assign(np.zeros_like(parameter.value))
+    model.parameters["loc_conv4_2.bias"].assign(np.arange(16.0))  # box a, coordinate k: 4 a + k
+    model.parameters["loc_conv5_2.bias"].assign(np.full(16, 100.0))
     offsets = model.forward(np.zeros((1, 128, 128, 3), np.float32))[1][0]
     rows = first.size**2 * first.boxes_per_cell
     expected = np.tile(np.arange(16.0).reshape(4, 4), (first.size**2, 1))

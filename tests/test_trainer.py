@@ -194,14 +194,17 @@ def test_a_loss_that_is_not_finite_stops_with_a_post_mortem(tmp_path):
 )
 def test_the_first_broken_tensor_is_the_cause_not_what_follows(tmp_path, name, expected):
     learner = trainer(tmp_path)
-    learner.model.parameters[name].value.flat[0] = np.nan
+    broken = learner.model.parameters[name].value.copy()
+    broken.flat[0] = np.nan
+    learner.model.parameters[name].assign(broken)
     with pytest.raises(NotFinite, match=expected):
         learner.fit()
 
 
 def test_an_overflow_is_found_in_its_layer(tmp_path):
     learner = trainer(tmp_path)
-    learner.model.parameters["conv3_2.weight"].value[...] = 3e38
+    weight = learner.model.parameters["conv3_2.weight"]
+    weight.assign(np.full_like(weight.value, 3e38))
     with pytest.raises(NotFinite, match="first broken: output of layer conv3_2"):
         learner.fit()
 

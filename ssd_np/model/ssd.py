@@ -12,8 +12,6 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 from ssd_np.boxes.default_boxes import default_boxes
@@ -60,7 +58,6 @@ class SSD:
             )
         self.default_boxes = default_boxes(config)  # (T, 8) float64
         self._workspace = Workspace()
-        self._turn = threading.Lock()
 
     @property
     def layers(self) -> list[Layer]:
@@ -93,7 +90,7 @@ class SSD:
         n, t = len(images), len(self.default_boxes)
         logits = np.empty((n, t, self.config.num_classes), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
-        with self._turn, one_blas_thread():
+        with self._workspace.turn, one_blas_thread():
             x, first = images, 0
             for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
                 x = stage.forward(x, training, self._workspace)
@@ -120,7 +117,7 @@ class SSD:
                 f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
                 f"{expected[0]} and {expected[1]}"
             )
-        with self._turn, one_blas_thread():
+        with self._workspace.turn, one_blas_thread():
             dx, last = None, dlogits.shape[1]  # dx: gradient of a map from the stage behind it
             for i in reversed(range(len(self.stages))):
                 stage, norm, head = self.stages[i], self.norms[i], self.heads[i]

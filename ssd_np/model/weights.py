@@ -73,7 +73,7 @@ def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
     tuned = SSD(dataclasses.replace(model.config, class_names=tuple(replace_heads)))
     for name, parameter in tuned.parameters.items():
         if not name.startswith("conf_"):
-            parameter.value = model.parameters[name].value
+            parameter.assign(model.parameters[name].value)
     return tuned
 
 
@@ -119,7 +119,7 @@ def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> Non
                 where=f"{where}: {name}",
             )
     for name, parameter in parameters.items():
-        parameter.value = arrays[name].astype(model.dtype)
+        parameter.assign(arrays[name])
 
 
 # --- published files -----------------------------------------------------------------------------

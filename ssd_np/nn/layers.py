@@ -7,10 +7,12 @@ to step, because fresh memory of this size costs a page fault for each 4 KiB.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ssd_np.errors import ShapeError
 from ssd_np.nn import init
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.l2norm import l2norm_backward, l2norm_forward
@@ -20,19 +22,56 @@ from ssd_np.nn.tiled import output_shape
 
 
 class Parameter:
-    """A learned tensor, its last gradient (None before the first), and whether it learns."""
+    """A learned tensor, its last gradient (None before the first), and whether it learns.
+
+    The memory is its own and C-contiguous, whatever array it began with: an optimiser that flattens
+    it writes to the tensor itself and not to a copy. `value` can be read, not written. Two methods
+    write: `assign` when weights are loaded, `update` when the optimiser takes a step.
+    """
 
     def __init__(self, value: np.ndarray, trainable: bool = True) -> None:
-        self.value = value
+        value = np.asarray(value)
+        self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
         self.grad: np.ndarray | None = None
         self.trainable = trainable
 
+    @property
+    def value(self) -> np.ndarray:
+        """The tensor as it is now and will be after the next step: a read-only view."""
+        view = self._memory.view()
+        view.flags.writeable = False
+        return view
+
+    def assign(self, array: np.ndarray) -> None:
+        """Copies an array of any layout and float type; shape and type of the parameter stay."""
+        array = np.asarray(array)
+        if array.shape != self._memory.shape or array.dtype.kind != "f":
+            raise ShapeError(
+                f"a parameter of {self._memory.shape} {self._memory.dtype} can not become "
+                f"{array.shape} {array.dtype}"
+            )
+        self._memory[...] = array
+
+    def update(self, rule: Callable[[np.ndarray], np.ndarray]) -> None:
+        """w <- rule(w), one step of an optimiser. A rule may write into w and return it."""
+        new = rule(self._memory)
+        if new is not self._memory:
+            self._memory[...] = new
+
 
 class Workspace:
-    """Memory of one model, kept between steps. Arrays in it are overwritten by the next step."""
+    """Memory of one model, kept between steps. Arrays in it are overwritten by the next step.
+
+    So one thread at a time may work with it: the others wait for their `turn`. A copy of a model,
+    in this process or by pickle in another, begins with a workspace of its own.
+    """
 
     def __init__(self) -> None:
         self._memory: dict[str, np.ndarray] = {}
+        self.turn = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()
 
     def array(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """An uninitialised array, the same memory for the same key."""

@@ -43,15 +43,21 @@ class SGD:
         for name, parameter in self.parameters.items():
             bias = name.endswith(".bias")
             number = parameter.value.dtype.type
-            _update_kernel(
-                parameter.value.reshape(-1),
-                np.ascontiguousarray(parameter.grad).reshape(-1),
-                self.velocity[name].reshape(-1),
+            gradient, velocity = parameter.grad, self.velocity[name]
+            settings = (
                 number(rate * (self.bias_multiplier if bias else 1)),
                 number(self.momentum),
                 number(0 if bias else self.weight_decay),
                 number(scale),
             )
+
+            def rule(w, g=gradient, v=velocity, settings=settings):
+                _update_kernel(
+                    w.reshape(-1), np.ascontiguousarray(g).reshape(-1), v.reshape(-1), *settings
+                )
+                return w
+
+            parameter.update(rule)
         return norm
 
     def gradient_norm(self) -> float:

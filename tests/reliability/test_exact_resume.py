@@ -269,7 +269,8 @@ def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path, monkeypat
     def overflow(*arguments):
         norm = update(*arguments)
         if learner.progress.step == 5:  # a checkpoint is due right after this step
-            learner.model.parameters["conv3_1.weight"].value.flat[0] = np.inf
+            weight = learner.model.parameters["conv3_1.weight"]
+            weight.assign(np.full_like(weight.value, np.inf))
         return norm
 
     monkeypatch.setattr(learner.optimiser, "step", overflow)
