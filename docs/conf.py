@@ -12,6 +12,7 @@ import ssd_np
 from ssd_np import dialects
 
 HERE = Path(__file__).parent
+NOT_SHOWN = ("ssd_np.exercises.graded", "ssd_np.exercises.wrong_solutions")
 
 project = "ssd_np"
 author = "The ssd_np founders"
@@ -134,6 +135,7 @@ def write_api_pages(app) -> None:
     for old in (HERE / "api").glob("*.rst"):  # of a room that has another name now
         old.unlink()
     modules = sorted(m.name for m in pkgutil.walk_packages(ssd_np.__path__, "ssd_np."))
+    modules = [m for m in modules if not m.startswith(NOT_SHOWN)]
     index = ["# API", "", "Every public name, room by room, as its docstring has it."]
     pages = []
     for rooms, about in table_of_rooms():

@@ -66,7 +66,7 @@ def _file(exercise: Exercise, file: str, source: Source, names: set[str], bodies
         idea=idea,
         hint=f"\n{exercise.hint}\n" if exercise.hint else "",
         example=worked_example(exercise),
-        tests=f"tests/{exercise.tests}",
+        tests=f"ssd_np/exercises/graded/{exercise.tests}",
         file=file,
         imports=source.imports(names),
     )

@@ -32,7 +32,7 @@ NOT_GRADED = ("named", "refuse", "torch", "memory_given", "unwanted", "views", "
 
 @dataclass(frozen=True)
 class Exercise:
-    """`functions` of `module` are to be written; `tests` (a file of tests/) grade them.
+    """`functions` of `module` are to be written; `tests` (a file of graded/) grade them.
 
     given    helper functions and imported names that the blank file offers
     example  lines of Python; the values of those that are expressions are worked out and shown

@@ -12,35 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from ssd_np.errors import DataError
+from ssd_np.exercises import graded
 from ssd_np.exercises.calls import Calls
-from ssd_np.exercises.catalog import NOT_GRADED, Exercise
+from ssd_np.exercises.catalog import NOT_GRADED
 from ssd_np.exercises.in_place import in_place, read
 from ssd_np.exercises.report import explain_failure, write_report
 
+GRADED = Path(graded.__file__).parent
 QUIET = ["-qq", "--no-header", "-rN", "-p", "no:cacheprovider", "--capture=sys"]
 
 
 def check(path: Path, *options: str) -> int:
     """Grades a student's file, prints the report; 0 if every test passed, else 1."""
     exercise, _ = read(path)  # a file that does not even run is told in one line
-    tests = find_tests(exercise)
-    code = pytest.main([str(tests), f"--exercise={path.resolve()}", *QUIET, *options])
+    grader = ["-p", "ssd_np.exercises.plugin", f"--exercise={path.resolve()}"]
+    code = pytest.main([str(GRADED / exercise.tests), *grader, *QUIET, *options])
     return 0 if code == pytest.ExitCode.OK else 1
-
-
-def find_tests(exercise: Exercise) -> Path:
-    """The file of tests in a clone of the repository: here, above, or around the package."""
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).parents[2]):
-        if (folder / "tests" / "conftest.py").is_file():
-            tests = folder / "tests" / exercise.tests
-            if tests.is_file():
-                return tests
-    raise DataError(
-        f"no tests/{exercise.tests} in {here} or above",
-        hint="an exercise is checked in a clone of the repository, which has the tests",
-    )
 
 
 class Grader:
@@ -52,7 +39,7 @@ class Grader:
         self.calls, self.failures, self.passed = Calls(), [], 0
         self.borrowed = ExitStack()
         self.borrowed.enter_context(in_place(self.exercise, student, self.calls))
-        config.args[:] = [str(find_tests(self.exercise))]
+        config.args[:] = [str(GRADED / self.exercise.tests)]
         config.option.tbstyle = "no"  # the report says it shorter
 
     @pytest.hookimpl(trylast=True)

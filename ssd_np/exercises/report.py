@@ -134,7 +134,7 @@ def write_report(terminal: Any, exercise: Exercise, failures: list[Failure], pas
     terminal.ensure_newline()
     name, total = exercise.name, passed + len(failures)
     if not total:
-        terminal.write_line(f"{name}: no test of tests/{exercise.tests} could be run", red=True)
+        terminal.write_line(f"{name}: no test of {exercise.tests} could be run", red=True)
         return
     if not failures:
         terminal.write_line(f"{name}: all {total} tests pass. Well done.", green=True)

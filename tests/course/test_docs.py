@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GENERATED = {"api.md", "dialects.md"}  # by docs/conf.py
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = [path for path in TEXTS if path.name not in GENERATED]
@@ -92,7 +92,7 @@ def gradients():
     for path in sorted(package.rglob("*.py")):
         file = path.relative_to(package).as_posix()
         for function, doc in functions(path):
-            public = not function.startswith("_") and "." not in function
+            public = not function.startswith(("_", "test_")) and "." not in function
             if (public and function.endswith("_backward")) or (file, function) in OTHERS:
                 yield file, function, doc
 

@@ -10,7 +10,7 @@ from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.model.weights import SHIPPED, load
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def figure_in_readme(name: str) -> float:

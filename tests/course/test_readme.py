@@ -9,7 +9,7 @@ import pytest
 
 from ssd_np.exercises.catalog import EXERCISES
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-LESSONS = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*.py"))
+LESSONS = sorted((Path(__file__).parents[2] / "examples").glob("[0-9][0-9]_*.py"))
 NUMBERS = [path.name[:2] for path in LESSONS]
 MARKED = [
     pytest.param(path, marks=getattr(pytest.mark, f"lesson{path.name[:2]}"), id=path.stem)
