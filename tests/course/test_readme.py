@@ -45,7 +45,7 @@ def test_every_heading_has_a_lesson_code_a_test_and_an_exercise(heading):
     rows = [row for row in TABLE if heading.lower() in row[0].lower()]
     assert rows, f"no row of the course's table speaks of {heading}"
     for _, lesson, code, test, exercise in rows:
-        assert "examples/" in lesson and "ssd_np/" in code and "tests/test_" in test
+        assert "examples/" in lesson and "ssd_np/" in code and "/test_" in test
         assert re.search(r"`\w+`", exercise)
 
 
