@@ -25,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.weights)
     score = arguments.min_score
     score = model.config.decoding.show_threshold if score is None else score
-    rule = model.config.decoding
-    detector = Detector(model, score, rule.iou_threshold, rule.top_k)
+    detector = Detector(model, score)
     paths = _list_images(arguments.images)
     out, taken, reports, failed = Path(arguments.out), set(), [], 0
     for path in tqdm(paths, desc="detect", unit="image", disable=None, leave=False):

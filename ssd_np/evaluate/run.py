@@ -15,9 +15,7 @@ def detect_dataset(
 
     `score_threshold` is the config's low one unless given: a metric needs the curve's tail.
     """
-    rule = model.config.decoding
-    threshold = rule.score_threshold if score_threshold is None else score_threshold
-    detector = Detector(model, threshold, rule.iou_threshold, rule.top_k)
+    detector = Detector(model, score_threshold)
     mapping = label_map(dataset.class_names, model.config.class_names)
     images = (dataset[i].image for i in range(len(dataset)))
     found = detector.detect_all(images)

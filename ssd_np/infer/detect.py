@@ -23,21 +23,23 @@ from ssd_np.records import Detections
 
 
 class Detector:
-    """A model with the thresholds of its decoding.
+    """A model with the thresholds of its decoding; None stands for the config's.
 
-    The low default score threshold is for evaluation: a precision-recall curve needs its tail. To
+    The config's score threshold is low, for evaluation: a precision-recall curve needs its tail. To
     show detections to people, keep those above `model.config.decoding.show_threshold`.
     """
 
     def __init__(
         self,
         model: SSD,
-        score_threshold: float = 0.01,
-        iou_threshold: float = 0.45,
-        top_k: int = 200,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        top_k: int | None = None,
     ) -> None:
-        self.model = model
-        self.score_threshold, self.iou_threshold, self.top_k = score_threshold, iou_threshold, top_k
+        self.model, rule = model, model.config.decoding
+        self.score_threshold = rule.score_threshold if score_threshold is None else score_threshold
+        self.iou_threshold = rule.iou_threshold if iou_threshold is None else iou_threshold
+        self.top_k = rule.top_k if top_k is None else top_k
 
     def detect(self, image: np.ndarray) -> Detections:
         """Detections of one RGB image (H, W, 3) uint8 of any size."""

@@ -89,6 +89,20 @@ def test_equals_a_plain_reading_of_the_rules(model, seed):
     np.testing.assert_allclose(ours, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [({}, 3), ({"score_threshold": 0.96}, 2), ({"iou_threshold": 0.8}, 4), ({"top_k": 1}, 1)],
+    ids=str,
+)
+def test_what_is_not_said_is_as_the_config_says(rule, kept, model):
+    box, near = [0.2, 0.2, 0.6, 0.6], [0.25, 0.2, 0.65, 0.6]  # IoU 7 / 9
+    objects = [(10, 2, 6.0, box), (11, 2, 5.0, near), (12, 3, 4.0, near), (13, 4, 3.0, box)]
+    decoding = dataclasses.replace(model.config.decoding, **rule)
+    other = SSD(dataclasses.replace(model.config, decoding=decoding))
+    assert len(Detector(other).decode(*plant(model, objects))) == kept
+    assert len(Detector(other, 0.01, 0.45, 200).decode(*plant(model, objects))) == 3
+
+
 def test_nothing_found_is_an_empty_answer(model):
     found = Detector(model).decode(*plant(model, []))
     assert len(found) == 0 and found.boxes_corner.shape == (0, 4)
