@@ -72,7 +72,10 @@ assert np.flatnonzero(mined[0]).tolist() == [4, 7, 9]
 #
 # All together
 # ------------
-# Loss = (classes of positives and mined negatives + smooth L1 of the positives) / positives. A
+# Loss = (classes of positives and mined negatives + smooth L1 of the positives) / positives. The
+# paper has no image without an object. Where negatives are asked for even there (the config's
+# ``minimum_negatives``), the divisor is max(1, positives, mined / ratio): three negatives without
+# an object weigh as much as three with one. Where each image has its object, nothing changes. A
 # fresh network whose heads say 0 has probability 1/C for every class, so each trained box costs
 # ln C. With 3 negatives for a positive that is 4 ln C: for 6 classes 7.167. A training that
 # starts elsewhere has a bug; look there first.

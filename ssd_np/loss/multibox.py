@@ -1,9 +1,12 @@
 """The SSD loss: how wrong the classes are plus how wrong the boxes are, with both gradients.
 
-    L = (L_conf + alpha * L_loc) / max(1, positives in the batch)
+    L = (L_conf + alpha * L_loc) / N,    N = max(1, positives, mined / max(1, ratio))
 
 L_conf is cross-entropy over the positives and the mined negatives, L_loc smooth L1 over the four
-offsets of the positives (SSD paper, equations 1 to 3). A batch without an object has a finite loss.
+offsets of the positives (SSD paper, equations 1 to 3). The paper's N is the number of positives: it
+has no image without objects, so mining gives at most `ratio` negatives for each positive, and the
+third term never decides. With a minimum of negatives an image without objects gives some for no
+positive at all; they are divided as if each `ratio` of them had come with one.
 """
 
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from ssd_np.nn.softmax import log_softmax_forward
 
 @dataclass(frozen=True)
 class MultiboxLoss:
-    """The loss, its parts (already divided by the positives), and its gradients.
+    """The loss, its parts (already divided by N), and its gradients.
 
     mined (N, T) bool marks the chosen negatives; dlogits (N, T, K), doffsets (N, T, 4).
     """
@@ -51,14 +54,14 @@ def multibox_loss(
     """
     _check(logits, offsets, target_labels, target_offsets)
     positive, negative = target_labels > 0, target_labels == 0
-    num_positive = int(np.count_nonzero(positive))
-    scale = 1 / max(1, num_positive)
 
     # confidence: every box is ranked by what it costs to call it background, few are trained
     log_probability, _ = log_softmax_forward(logits)  # (N, T, K)
     background_loss = -log_probability[..., 0]  # (N, T)
     mined = mine_hard_negatives(background_loss, positive, negative, ratio, minimum, mining)
     chosen = positive | mined
+    num_positive, num_mined = int(np.count_nonzero(positive)), int(np.count_nonzero(mined))
+    scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
     rows, cache = cross_entropy_forward(logits[chosen], target_labels[chosen])  # (chosen,)
     dlogits = np.zeros_like(logits)
     dlogits[chosen] = cross_entropy_backward(np.full_like(rows, scale), cache)

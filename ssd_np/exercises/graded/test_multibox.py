@@ -46,7 +46,7 @@ def plain_loss(logits, offsets, labels, target, ratio=3, alpha=1.0, mining="imag
     for p in positive:
         for d in abs(offsets[p] - target[p]):
             location += 0.5 * d * d if d < 1 else d - 0.5
-    scale = 1 / max(1, len(positive))
+    scale = 1 / max(1, len(positive), len(mined) / max(1, ratio))
     return (confidence + alpha * location) * scale, location * scale, confidence * scale, mined
 
 
@@ -58,6 +58,8 @@ VARIANTS = pytest.mark.parametrize(
         {"mining": "batch"},
         {"minimum": 9},
         {"minimum": 9, "mining": "batch"},
+        {"minimum": 20, "ratio": 2.0},  # more than ratio for each positive
+        {"minimum": 5, "ratio": 0.5},
     ],
     ids=str,
 )
@@ -113,7 +115,9 @@ def test_torch_agrees(options, rng):
     location = torch.nn.functional.smooth_l1_loss(
         o[positive], torch.tensor(target)[positive], reduction="sum"
     )
-    total = (confidence + options.get("alpha", 1.0) * location) / positive.sum()
+    alpha, ratio = options.get("alpha", 1.0), options.get("ratio", 3)
+    normaliser = max(1, int(positive.sum()), len(mined) / max(1, ratio))
+    total = (confidence + alpha * location) / normaliser
     total.backward()
     assert loss.total == pytest.approx(total.item(), rel=1e-12)
     assert relative_error(loss.dlogits, z.grad.numpy()) <= 1e-12
@@ -174,6 +178,18 @@ def test_a_batch_without_objects(minimum, mining, rng):
         assert np.isfinite(loss.total) and loss.location == 0 and not loss.doffsets.any()
         assert loss.dlogits.any() == (negatives > 0) and np.isfinite(loss.dlogits).all()
         assert (loss.total > 0) == (negatives > 0)
+
+
+def test_many_negatives_without_an_object_cost_no_more_than_objects_with_theirs():
+    """1,000 boxes mined for no object, ln 4 each, count as 333 objects with three negatives each:
+    3 ln 4 for each, and not 1,000 ln 4."""
+    zeros, labels = np.zeros((8, 125, 4)), np.zeros((8, 125), int)
+    loss = multibox_loss(zeros, zeros, labels, zeros, minimum=125)
+    assert loss.mined.all() and loss.total == pytest.approx(3 * np.log(4))
+    assert np.abs(loss.dlogits).sum() == pytest.approx(3 * 1.5)  # |1/4 - 1| + 3 * 1/4 a box
+    labels[:, 0] = 1  # objects, and no image's minimum is above what its object asks for
+    few = multibox_loss(zeros, zeros, labels, zeros, minimum=3)
+    assert few.total == multibox_loss(zeros, zeros, labels, zeros).total == 4 * np.log(4)
 
 
 def test_large_logits_stay_finite(rng):

@@ -101,11 +101,11 @@ def mine_hard_negatives(confidence_loss, positive, negative, ratio=3, minimum=0,
 def multibox_loss(logits, offsets, target_labels, target_offsets, ratio=3, alpha=1.0,
                   mining="image", minimum=0):
     positive, negative = target_labels > 0, target_labels == 0
-    count = int(positive.sum())
-    scale = 1 / max(1, count)
     rank = -log_softmax_forward(logits)[0][..., 0]
     mined = mine_hard_negatives(rank, positive, negative, ratio, minimum, mining)
     chosen = positive | mined
+    count = int(positive.sum())
+    scale = 1 / max(1, count, mined.sum() / max(1, ratio))
     rows, cache = cross_entropy_forward(logits[chosen], target_labels[chosen])
     dlogits = np.zeros_like(logits)
     dlogits[chosen] = cross_entropy_backward(np.full_like(rows, scale), cache)
@@ -118,12 +118,23 @@ def multibox_loss(logits, offsets, target_labels, target_offsets, ratio=3, alpha
     return MultiboxLoss(total, location, confidence, count, mined, dlogits, doffsets)
 """,
         {
-            "max(1, N) forgotten": ("1 / max(1, count)", "1 / np.float64(count)"),
+            "max(1, N) forgotten": (
+                "1 / max(1, count, mined.sum() / max(1, ratio))",
+                "1 / np.float64(count)",
+            ),
+            "negatives without an object not divided": (", mined.sum() / max(1, ratio))", ")"),
+            "divided by the negatives, not by their share": (
+                "mined.sum() / max(1, ratio)",
+                "mined.sum()",
+            ),
             "divided by the boxes that count": (
                 "    rows, cache = cross",
                 "    scale = 1 / max(1, int(chosen.sum()))\n    rows, cache = cross",
             ),
-            "divided by the images": ("1 / max(1, count)", "1 / len(logits)"),
+            "divided by the images": (
+                "1 / max(1, count, mined.sum() / max(1, ratio))",
+                "1 / len(logits)",
+            ),
             "every negative counts": ("chosen = positive | mined", "chosen = positive | negative"),
             "neutral boxes taken for background": ("target_labels == 0", "target_labels <= 0"),
             "positives left out of the confidence": ("chosen = positive | mined", "chosen = mined"),
