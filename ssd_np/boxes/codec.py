@@ -13,6 +13,10 @@ import numpy as np
 from ssd_np.boxes.coords import check_boxes, check_fractions
 from ssd_np.errors import DegenerateBox, ShapeError
 
+# of the logarithm of a size: a box e^40 times its default box covers every image, and its area is
+# still a number in float32. Beyond, exp would overflow, and infinite boxes have no IoU.
+LARGEST_EXPONENT = 40.0
+
 
 def encode(gt_center: np.ndarray, default_boxes: np.ndarray) -> np.ndarray:
     """Offsets that lead from each default box to its ground truth: (T, 4), (T, 8) -> (T, 4).
@@ -44,15 +48,15 @@ def decode(
 ) -> np.ndarray:
     """The inverse of encode: (..., T, 4), (T, 8) -> (..., T, 4) in center form.
 
-    `max_exponent` limits the logarithm of the size change before exp (torchvision: ln(1000 / 16)).
+    `max_exponent` limits the logarithm of the size change before exp (torchvision: ln(1000 / 16));
+    without one it ends at LARGEST_EXPONENT, which only a network that has gone astray can reach.
     """
     offsets = check_boxes(offsets, "offsets")
     _check_pairs(offsets, default_boxes, "offsets")
     t_cx, t_cy, t_w, t_h = np.moveaxis(offsets, -1, 0)  # each (..., T)
     d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
-    log_w, log_h = t_w * v_w, t_h * v_h
-    if max_exponent is not None:
-        log_w, log_h = np.minimum(log_w, max_exponent), np.minimum(log_h, max_exponent)
+    limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
+    log_w, log_h = np.minimum(t_w * v_w, limit), np.minimum(t_h * v_h, limit)
     cx, cy = d_cx + t_cx * v_cx * d_w, d_cy + t_cy * v_cy * d_h
     return np.stack([cx, cy, d_w * np.exp(log_w), d_h * np.exp(log_h)], axis=-1)
 
@@ -65,17 +69,16 @@ def decode_backward(
 ) -> np.ndarray:
     """Gradient of decode with respect to the offsets: (..., T, 4) -> (..., T, 4).
 
-    d cx / d t_cx = v_0 d_w;  d w / d t_w = v_2 w, and 0 where max_exponent cuts.
+    d cx / d t_cx = v_0 d_w;  d w / d t_w = v_2 w, and 0 beyond the limit of the exponent.
     Derivation: docs/derivations.md#decoding, (14).
     """
     dcx, dcy, dw, dh = np.moveaxis(dcenter, -1, 0)  # each (..., T)
     _, _, t_w, t_h = np.moveaxis(offsets, -1, 0)
     _, _, w, h = np.moveaxis(decode(offsets, default_boxes, max_exponent), -1, 0)
     _, _, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
-    dt_w, dt_h = dw * v_w * w, dh * v_h * h
-    if max_exponent is not None:
-        dt_w = np.where(t_w * v_w > max_exponent, 0, dt_w)
-        dt_h = np.where(t_h * v_h > max_exponent, 0, dt_h)
+    limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
+    dt_w = np.where(t_w * v_w > limit, 0, dw * v_w * w)
+    dt_h = np.where(t_h * v_h > limit, 0, dh * v_h * h)
     return np.stack([dcx * v_cx * d_w, dcy * v_cy * d_h, dt_w, dt_h], axis=-1)
 
 

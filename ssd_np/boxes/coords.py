@@ -32,6 +32,18 @@ def check_fractions(boxes: np.ndarray, name: str) -> np.ndarray:
     return boxes
 
 
+def check_grid(boxes_corner: np.ndarray, name: str) -> np.ndarray:
+    """The same, for default boxes: of any size, but the middle of most is near the image."""
+    boxes = check_boxes(boxes_corner, name)
+    middle = np.abs(boxes[..., :2] + boxes[..., 2:]) / 2
+    if boxes.size and np.median(middle) > 2:
+        raise ShapeError(
+            f"{name} holds {np.abs(boxes).max():g}",
+            hint="boxes are fractions of the image; divide pixels by its width and height",
+        )
+    return boxes
+
+
 def corner_to_center(boxes: np.ndarray) -> np.ndarray:
     """(xmin, ymin, xmax, ymax) -> (cx, cy, w, h), for any shape (..., 4).
 

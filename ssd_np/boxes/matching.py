@@ -12,7 +12,7 @@ Matching has no gradient: it picks, and a small change of a box changes no pick.
 import numba
 import numpy as np
 
-from ssd_np.boxes.coords import check_fractions
+from ssd_np.boxes.coords import check_fractions, check_grid
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.errors import ConfigError
 
@@ -33,7 +33,7 @@ def match(
     box at all stays unmatched.
     """
     gt_corner = check_fractions(gt_corner, "gt_corner").astype(np.float64)
-    default_corner = check_fractions(default_corner, "default_corner").astype(np.float64)
+    default_corner = check_grid(default_corner, "default_corner").astype(np.float64)
     return match_iou(iou_matrix(gt_corner, default_corner), threshold, neutral_threshold)
 
 

@@ -16,6 +16,7 @@ from ssd_np.boxes.codec import decode
 from ssd_np.boxes.coords import center_to_corner, clip
 from ssd_np.boxes.nms import best_first, nms
 from ssd_np.data.image import preprocess
+from ssd_np.errors import NotFinite
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.parallel import for_each
 from ssd_np.nn.softmax import softmax
@@ -66,7 +67,15 @@ class Detector:
         return np.stack(batch) if batch else None
 
     def decode(self, logits: np.ndarray, offsets: np.ndarray) -> Detections:
-        """One image's outputs, logits (T, K) and offsets (T, 4) -> Detections, boxes in [0, 1]."""
+        """One image's outputs, logits (T, K) and offsets (T, 4) -> Detections, boxes in [0, 1].
+
+        Raises NotFinite for outputs that are no numbers, of weights that have gone astray.
+        """
+        if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
+            raise NotFinite(
+                "the network's outputs are not finite, so there is nothing to detect",
+                hint="its weights have gone astray in training; take those of an earlier step",
+            )
         rule = self.model.config.decoding
         scores = softmax(logits)  # (T, K)
         boxes = center_to_corner(decode(offsets, self.model.default_boxes, rule.max_exponent))

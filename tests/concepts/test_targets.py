@@ -1,5 +1,7 @@
 """Targets: matches become labels and offsets, and bad ground truth is refused by name."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,21 @@ def test_labels_and_offsets_follow_the_matches():
             assert labels[t] == {-1: 0, -2: -1}[g]
             assert not offsets[t].any()
     assert {-1, 0, 1, 3} == set(labels.tolist())
+
+
+def test_default_boxes_far_larger_than_the_image():
+    """A config may ask for them: their corners lie beyond 2, which is no sign of pixels."""
+    config = load_config("tiny")
+    *others, last = config.feature_maps
+    last = dataclasses.replace(last, min_size=500, max_size=900)  # of 128 pixels
+    defaults = default_boxes(dataclasses.replace(config, feature_maps=(*others, last)))
+    assert np.abs(center_to_corner(defaults[:, :4])).max() > 3
+    labels, offsets = make_targets(GT, LABELS, defaults)
+    assert {0, 1, 3} == set(labels.tolist()) and np.isfinite(offsets).all()
+    only_large = defaults[-64:]
+    assert set(make_targets(GT, LABELS, only_large)[0].tolist()) == {0, 1, 3}
+    with pytest.raises(ShapeError, match="divide pixels"):
+        make_targets(GT, LABELS, np.concatenate([128 * defaults[:, :4], defaults[:, 4:]], axis=1))
 
 
 def test_decoding_the_targets_gives_the_objects_back():

@@ -9,6 +9,7 @@ from ssd_np.boxes.codec import encode
 from ssd_np.boxes.coords import corner_to_center
 from ssd_np.boxes.iou import iou_matrix_plain
 from ssd_np.config import load_config
+from ssd_np.errors import NotFinite
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.softmax import softmax
@@ -101,6 +102,23 @@ def test_what_is_not_said_is_as_the_config_says(rule, kept, model):
     other = SSD(dataclasses.replace(model.config, decoding=decoding))
     assert len(Detector(other).decode(*plant(model, objects))) == kept
     assert len(Detector(other, 0.01, 0.45, 200).decode(*plant(model, objects))) == 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_network_gone_astray_warns_of_nothing(model):
+    logits, offsets = plant(model, [(10, 2, 6.0, [0.2, 0.2, 0.6, 0.6])])
+    offsets[10:20] = 1e6 * np.random.default_rng(0).standard_normal((10, 4))
+    logits[10:20, 2] = 6
+    assert len(Detector(model).decode(logits, offsets)) > 0
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_are_no_answer(which, bad, model):
+    outputs = plant(model, [])
+    outputs[which][700, 2] = bad
+    with pytest.raises(NotFinite, match=r"outputs are not finite.*earlier step"):
+        Detector(model).decode(*outputs)
 
 
 def test_nothing_found_is_an_empty_answer(model):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ssd_np.boxes.codec import decode, decode_backward, encode
+from ssd_np.boxes.coords import area, center_to_corner, clip
 from ssd_np.errors import DegenerateBox, ShapeError
 from ssd_np.gradcheck import numeric_gradient, relative_error
 
@@ -72,6 +73,21 @@ def test_max_exponent_limits_growth_not_shrinking():
     np.testing.assert_allclose(huge[0, 2:], [0.25 * 62.5, 0], rtol=1e-12, atol=1e-80)
     gradient = decode_backward(np.ones((1, 4)), np.array([[0, 0, 1000.0, 1]]), default, limit)
     assert gradient[0, 2] == 0 and gradient[0, 3] > 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_size_overflows(dtype):
+    """Offsets of a network gone astray: boxes larger than any image, but finite, with an area."""
+    defaults = np.array([[0.5, 0.5, 0.25, 0.25, *VARIANCES]] * 3, dtype)
+    offsets = np.array([[0, 0, 1e6, 1e5], [3, 0, 4000, -4000], [0, 0, 199, 1]], dtype)
+    boxes = decode(offsets, defaults)
+    assert boxes.dtype == dtype and np.isfinite(boxes).all()
+    assert np.isfinite(area(center_to_corner(boxes))).all()
+    assert np.array_equal(clip(center_to_corner(boxes))[0], [0, 0, 1, 1])
+    np.testing.assert_allclose(boxes[2, 2], 0.25 * np.exp(dtype(199) * dtype(0.2)), rtol=1e-5)
+    gradient = decode_backward(np.ones((3, 4), dtype), offsets, defaults)
+    assert np.isfinite(gradient).all() and gradient[0, 2] == gradient[0, 3] == 0 < gradient[2, 2]
 
 
 def test_torch_agrees(rng):
