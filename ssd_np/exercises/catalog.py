@@ -125,7 +125,7 @@ EXERCISES = (
             "default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])",
             "decode(np.array([[2.0, -0.8, 0.0, 1.0]]), default)",
         ),
-        given=("_columns",),
+        given=("LARGEST_EXPONENT", "_columns"),
     ),
     Exercise(
         "decode_backward",
@@ -137,7 +137,7 @@ EXERCISES = (
             "default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])",
             "decode_backward(np.ones((1, 4)), np.array([[2.0, -0.8, 0.0, 1.0]]), default)",
         ),
-        given=("_columns", "decode"),
+        given=("LARGEST_EXPONENT", "_columns", "decode"),
         hint="`dcenter` is the gradient of what `decode` returned.",
     ),
     Exercise(

@@ -208,21 +208,24 @@ def encode(gt_center, default_boxes):
         """
 def decode(offsets, default_boxes, max_exponent=None):
     center, size, var_center, var_size = (default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
-    power = offsets[..., 2:] * var_size
-    if max_exponent is not None:
-        power = np.minimum(power, max_exponent)
+    limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
+    power = np.minimum(offsets[..., 2:] * var_size, limit)
     box_center = center + offsets[..., :2] * var_center * size
     return np.concatenate([box_center, size * np.exp(power)], axis=-1)
 """,
         {
             "variances forgotten": ("* var_center * size", "* size"),
             "variance of the size forgotten": ("offsets[..., 2:] * var_size", "offsets[..., 2:]"),
+            "no limit where none is given": (
+                "LARGEST_EXPONENT if max_exponent is None",
+                "np.inf if max_exponent is None",
+            ),
             "exp forgotten": ("size * np.exp(power)", "size * power"),
             "the center added without the size": ("* var_center * size", "* var_center"),
             "sizes replaced, not scaled": ("size * np.exp(power)", "np.exp(power)"),
             "a limit on shrinking too": (
-                "np.minimum(power, max_exponent)",
-                "np.clip(power, -max_exponent, max_exponent)",
+                "np.minimum(offsets[..., 2:] * var_size, limit)",
+                "np.clip(offsets[..., 2:] * var_size, -limit, limit)",
             ),
             "corners returned": (
                 "np.concatenate([box_center, size * np.exp(power)], axis=-1)",
@@ -235,9 +238,9 @@ def decode(offsets, default_boxes, max_exponent=None):
 def decode_backward(dcenter, offsets, default_boxes, max_exponent=None):
     _, size, var_center, var_size = (default_boxes[..., i : i + 2] for i in (0, 2, 4, 6))
     decoded = decode(offsets, default_boxes, max_exponent)[..., 2:]
+    limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
     dsize = dcenter[..., 2:] * var_size * decoded
-    if max_exponent is not None:
-        dsize = np.where(offsets[..., 2:] * var_size > max_exponent, 0, dsize)
+    dsize = np.where(offsets[..., 2:] * var_size > limit, 0, dsize)
     return np.concatenate([dcenter[..., :2] * var_center * size, dsize], axis=-1)
 """,
         {
@@ -245,8 +248,8 @@ def decode_backward(dcenter, offsets, default_boxes, max_exponent=None):
             "the default's size for the decoded one": ("* var_size * decoded", "* var_size * size"),
             "the derivative of exp forgotten": ("* var_size * decoded", "* var_size"),
             "the limit lets the gradient pass": (
-                "max_exponent, 0, dsize)",
-                "max_exponent, dsize, dsize)",
+                "limit, 0, dsize)",
+                "limit, dsize, dsize)",
             ),
             "divided, as encode does": ("* var_center * size", "/ var_center / size"),
         },
