@@ -1,4 +1,4 @@
-"""The check that every backward function begins with."""
+"""What functions check at the border, one line each."""
 
 import numpy as np
 
@@ -11,4 +11,12 @@ def check_gradient(dout: np.ndarray, shape: tuple[int, ...], of: str) -> None:
         raise ShapeError(
             f"dout has shape {np.shape(dout)}, the output had {shape}",
             hint=f"dout is the gradient of what {of} returned",
+        )
+
+
+def check_logits(logits: np.ndarray) -> None:
+    """Numbers (..., K), K at least 1."""
+    if logits.ndim == 0 or logits.shape[-1] == 0 or logits.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"logits are {logits.shape} {logits.dtype}", hint="expected numbers (..., K)"
         )

@@ -1,16 +1,16 @@
-"""Stochastic gradient descent with momentum and weight decay.
+"""Stochastic gradient descent with momentum and weight decay, for all parameters of a model.
 
     v <- momentum * v + scale * g + decay * w
-    w <- w - rate * v
+    w <- w - rate * v                               (nn/sgd.py)
 
 Decay pulls weights and scales towards 0 and leaves biases alone. `scale` shortens all gradients
 together when their common norm is above a limit (Pascanu et al. 2013), which keeps a rare wild
 batch from throwing the weights far away.
 """
 
-import numba
 import numpy as np
 
+from ssd_np.engine import Engine, select
 from ssd_np.errors import NotFinite
 from ssd_np.nn.layers import Parameter
 
@@ -27,11 +27,15 @@ class SGD:
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         bias_multiplier: float = 1.0,
+        ops: Engine | None = None,
     ) -> None:
+        self.ops = ops or select()
         self.parameters = {name: p for name, p in parameters.items() if p.trainable}
         self.momentum, self.weight_decay = momentum, weight_decay
         self.bias_multiplier = bias_multiplier
-        self.velocity = {name: np.zeros_like(p.value) for name, p in self.parameters.items()}
+        self.velocity = {
+            name: np.zeros(p.value.shape, p.value.dtype) for name, p in self.parameters.items()
+        }
 
     def step(self, rate: float, clip_norm: float | None = None) -> float:
         """One update from `Parameter.grad`; returns the norm of all gradients before clipping.
@@ -42,19 +46,15 @@ class SGD:
         scale = min(1.0, clip_norm / norm) if clip_norm and norm > 0 else 1.0
         for name, parameter in self.parameters.items():
             bias = name.endswith(".bias")
-            number = parameter.value.dtype.type
-            gradient, velocity = parameter.grad, self.velocity[name]
             settings = (
-                number(rate * (self.bias_multiplier if bias else 1)),
-                number(self.momentum),
-                number(0 if bias else self.weight_decay),
-                number(scale),
+                float(rate * (self.bias_multiplier if bias else 1)),
+                self.momentum,
+                0.0 if bias else self.weight_decay,
+                scale,
             )
 
-            def rule(w, g=gradient, v=velocity, settings=settings):
-                _update_kernel(
-                    w.reshape(-1), np.ascontiguousarray(g).reshape(-1), v.reshape(-1), *settings
-                )
+            def rule(w, name=name, g=parameter.grad, settings=settings):
+                w, self.velocity[name] = self.ops.sgd_update(w, self.velocity[name], g, *settings)
                 return w
 
             parameter.update(rule)
@@ -64,25 +64,10 @@ class SGD:
         """Square root of the sum of squares of all gradients, added up in float64."""
         total = 0.0
         for name, parameter in self.parameters.items():
-            square = _square_sum_kernel(np.ascontiguousarray(parameter.grad).reshape(-1))
+            square = self.ops.square_sum(parameter.grad)
             if not np.isfinite(square):
                 raise NotFinite(
                     "gradient is not finite", where=name, hint="lower the learning rate"
                 )
             total += square
         return float(np.sqrt(total))
-
-
-@numba.njit(nogil=True, cache=True)
-def _update_kernel(w, g, v, rate, momentum, decay, scale):
-    for i in range(len(w)):
-        v[i] = momentum * v[i] + scale * g[i] + decay * w[i]
-        w[i] -= rate * v[i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _square_sum_kernel(g):
-    total = 0.0
-    for value in g:
-        total += np.float64(value) * np.float64(value)
-    return total

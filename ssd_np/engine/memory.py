@@ -1,0 +1,65 @@
+"""Memory that is kept from step to step: fresh memory costs a page fault for each 4 KiB.
+
+A model has one `Workspace`. A layer has a `Place` in it, which tells the fast functions where their
+results go: an output to memory of the layer's own name, a gradient to one of two buffers of the
+whole model, which take turns on the way back. What lies there is overwritten by the next step.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+class Workspace:
+    """Arrays by key. One thread at a time may work with them: the others wait for their `turn`.
+
+    A copy of a model, in this process or by pickle in another, begins with a workspace of its own.
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[str, np.ndarray] = {}
+        self.turn = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()
+
+    def array(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An uninitialised array, the same memory for the same key."""
+        dtype = np.dtype(dtype)
+        size = dtype.itemsize * int(np.prod(shape))
+        if key not in self._memory or self._memory[key].nbytes < size:
+            self._memory[key] = np.empty(size, np.uint8)
+        return self._memory[key][:size].view(dtype).reshape(shape)
+
+    def owns(self, key: str, array: np.ndarray) -> bool:
+        """Whether `array` lies in the memory of `key`."""
+        return key in self._memory and np.may_share_memory(self._memory[key], array)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the results of one layer go, and the algorithm that a model's convolutions use.
+
+    gradients  keys of the buffers that take turns
+    """
+
+    workspace: Workspace
+    name: str = ""
+    gradients: tuple[str, ...] = ("gradient 0", "gradient 1")
+    convolution: str = "im2col"
+
+    def of_layer(self, name: str, gradients: tuple[str, ...] = ()) -> Place:
+        """The place of a layer of the same model."""
+        return replace(self, name=name, gradients=gradients or self.gradients)
+
+    def output(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Memory for what the layer returns."""
+        return self.workspace.array(self.name, shape, dtype)
+
+    def gradient(self, shape: tuple[int, ...], dtype: np.dtype, avoid: np.ndarray) -> np.ndarray:
+        """Memory for a gradient on its way back; `avoid` is still read."""
+        free = [key for key in self.gradients if not self.workspace.owns(key, avoid)]
+        return self.workspace.array(free[0], shape, dtype)

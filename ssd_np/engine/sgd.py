@@ -1,0 +1,40 @@
+"""SGD's update in one pass over memory, and in place: w and v are the ones given."""
+
+import numba
+import numpy as np
+
+
+def sgd_update(
+    w: np.ndarray,
+    v: np.ndarray,
+    g: np.ndarray,
+    rate: float,
+    momentum: float = 0.9,
+    decay: float = 0.0,
+    scale: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """w and v, both C-contiguous, are overwritten and returned."""
+    number = w.dtype.type  # Python's floats would turn float32 into float64
+    settings = number(rate), number(momentum), number(decay), number(scale)
+    _update_kernel(w.reshape(-1), v.reshape(-1), np.ascontiguousarray(g).reshape(-1), *settings)
+    return w, v
+
+
+def square_sum(g: np.ndarray) -> float:
+    """Added up in float64 without a copy in float64."""
+    return _square_sum_kernel(np.ascontiguousarray(g).reshape(-1))
+
+
+@numba.njit(nogil=True, cache=True)
+def _update_kernel(w, v, g, rate, momentum, decay, scale):
+    for i in range(len(w)):
+        v[i] = momentum * v[i] + scale * g[i] + decay * w[i]
+        w[i] -= rate * v[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _square_sum_kernel(g):
+    total = 0.0
+    for value in g:
+        total += np.float64(value) * np.float64(value)
+    return total

@@ -1,0 +1,51 @@
+"""Softmax with the largest logit and the sum of a row found by kernels: rows are short here.
+
+NumPy's reductions over a last axis of a few classes spend their time between the rows.
+"""
+
+import numba
+import numpy as np
+
+from ssd_np.nn.checks import check_logits
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(..., K) -> (..., K), each row sums to 1."""
+    check_logits(logits)
+    exponential = np.exp(logits - _over_rows(_max_kernel, logits))
+    return exponential / _over_rows(_sum_kernel, exponential)
+
+
+def log_softmax_forward(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., K) -> (..., K) and the cache (the output)."""
+    check_logits(logits)
+    shifted = logits - _over_rows(_max_kernel, logits)
+    out = shifted - np.log(_over_rows(_sum_kernel, np.exp(shifted)))
+    return out, out
+
+
+def _over_rows(kernel, x: np.ndarray) -> np.ndarray:
+    """x.max or x.sum(axis=-1, keepdims=True), several times faster for rows of a few classes."""
+    out = np.empty((*x.shape[:-1], 1), x.dtype)
+    kernel(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), out.reshape(-1))
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _max_kernel(rows, out):
+    for i in range(rows.shape[0]):
+        largest = rows[i, 0]
+        for j in range(1, rows.shape[1]):
+            value = rows[i, j]
+            larger = value > largest or value != value  # NaN wins, so that it is not hidden
+            largest = value if larger else largest
+        out[i] = largest
+
+
+@numba.njit(nogil=True, cache=True)
+def _sum_kernel(rows, out):
+    for i in range(rows.shape[0]):
+        total = rows[i, 0]
+        for j in range(1, rows.shape[1]):
+            total += rows[i, j]
+        out[i] = total

@@ -1,0 +1,101 @@
+"""Which of the two runs: the concept, to be read, or its fast twin. This table alone decides.
+
+    ops = select()                    # SSD_NP_ENGINE=plain or fast, else fast
+    ops.softmax(logits)               # nn.softmax.softmax or engine.softmax.softmax
+
+Both modules of a row define a function of the row's name, with the same arguments and results; a
+fast one may take `memory=` besides (engine/memory.py). tests/engine/test_equals_concepts.py holds
+every fast function against its concept. A module is imported when one of its functions is first
+asked for, so that the plain engine needs neither threads nor Numba.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import inspect
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from ssd_np.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ssd_np.engine.memory import Place
+
+# name: (the concept's module, the fast module)
+TABLE: dict[str, tuple[str, str]] = {
+    "softmax": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
+    "log_softmax_forward": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
+    "sgd_update": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),
+    "square_sum": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),
+}
+NAMES = ("plain", "fast")  # the columns
+
+
+class Engine:
+    """The functions of one column of the table as attributes.
+
+    A fast engine can be bound to the memory of a model, and then to the place of a layer in it: its
+    functions then write their results there instead of to new arrays. To the plain engine, and to
+    whoever calls the functions, this makes no difference.
+    """
+
+    def __init__(self, name: str, place: Place | None = None) -> None:
+        self.name, self._place = name, place
+
+    def __getattr__(self, name: str) -> Callable:
+        if name not in TABLE:
+            raise AttributeError(f"no function {name!r} in the table of engines")
+        module = importlib.import_module(TABLE[name][NAMES.index(self.name)])
+        function = getattr(module, name)
+        if self._place and "memory" in inspect.signature(function).parameters:
+            function = functools.partial(function, memory=self._place)
+        setattr(self, name, function)  # found without this method from now on
+        return function
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self._place)
+
+    def for_model(self, convolution: str = "im2col") -> Engine:
+        """This engine with memory for one model, kept from step to step, and its algorithm for
+        convolutions ("im2col", "winograd2", "winograd4"; the "plain" of old files is im2col)."""
+        if self.name == "plain":
+            return self
+        from ssd_np.engine.memory import Place, Workspace
+
+        return Engine(self.name, Place(Workspace(), convolution=convolution))
+
+    def for_layer(self, name: str, gradients: tuple[str, ...] = ()) -> Engine:
+        """The engine of a model, writing where the results of the layer `name` go."""
+        return Engine(self.name, self._place.of_layer(name, gradients)) if self._place else self
+
+    def at_work(self) -> AbstractContextManager:
+        """Around everything that a model computes: one thread at a time, BLAS on one thread."""
+        if self.name == "plain":
+            return contextlib.nullcontext()
+        from ssd_np.engine.threads import one_blas_thread
+
+        stack = contextlib.ExitStack()
+        if self._place:
+            stack.enter_context(self._place.workspace.turn)
+        stack.enter_context(one_blas_thread())
+        return stack
+
+
+def select(name: str | None = None) -> Engine:
+    """The engine of that name; without one, what `SSD_NP_ENGINE` says, else "fast"."""
+    where = "engine" if name else "SSD_NP_ENGINE"
+    name = name or os.environ.get("SSD_NP_ENGINE") or "fast"
+    if name not in NAMES:
+        raise ConfigError(f"unknown engine {name!r}", where, f"known: {', '.join(NAMES)}")
+    if name == "fast" and importlib.util.find_spec("numba") is None:
+        raise ConfigError(
+            "the fast engine needs Numba, which is not installed",
+            where,
+            "pip install numba, or set SSD_NP_ENGINE=plain",
+        )
+    return Engine(name)
