@@ -13,7 +13,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ssd_np.exercises.catalog import LESSONS, Exercise
+from ssd_np.exercises.catalog import LESSONS
+from ssd_np.exercises.exercise import Exercise
 
 HEAD = '''"""Exercise {name}, of lesson {lesson:02}: {title}.
 

@@ -17,7 +17,8 @@ from types import ModuleType
 
 from ssd_np.errors import DataError
 from ssd_np.exercises.calls import Calls
-from ssd_np.exercises.catalog import Exercise, find
+from ssd_np.exercises.catalog import find
+from ssd_np.exercises.exercise import Exercise
 
 
 def read(path: Path) -> tuple[Exercise, ModuleType]:

@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Called by pytest before it imports any test, and with it the library's functions."""
+    config.addinivalue_line("markers", "graded: a test of an exercise; its results, nothing else")
     for number in range(1, LESSONS + 1):
         marker = f"lesson{number:02}: lesson {number:02} of the course (examples/{number:02}_*.py)"
         config.addinivalue_line("markers", marker)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.exercises.calls import Call, Calls, different, parts, same
-from ssd_np.exercises.catalog import Exercise
+from ssd_np.exercises.exercise import Exercise
 
 SHOWN = 3  # failures told in full; the others by name
 MOST_NUMBERS = 24  # of an array that are printed

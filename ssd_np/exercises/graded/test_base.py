@@ -10,7 +10,7 @@ from ssd_np.model.base import build_stages
 from ssd_np.nn.init import he_normal
 from ssd_np.nn.layers import Conv
 
-pytestmark = pytest.mark.lesson07
+pytestmark = [pytest.mark.graded, pytest.mark.lesson07]
 
 
 def small_config(**changes):

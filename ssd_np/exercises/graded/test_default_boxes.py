@@ -16,7 +16,7 @@ from ssd_np.config import (
     load_config,
 )
 
-pytestmark = [pytest.mark.lesson01, pytest.mark.lesson02, pytest.mark.lesson15]
+pytestmark = [pytest.mark.graded, pytest.mark.lesson01, pytest.mark.lesson02, pytest.mark.lesson15]
 
 RATIOS_300 = [(2,), (2, 3), (2, 3), (2, 3), (2,), (2,)]
 RATIOS_512 = [(2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)]

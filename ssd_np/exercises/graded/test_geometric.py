@@ -16,7 +16,7 @@ from ssd_np.data.geometric import (
     vertical_flip,
 )
 
-pytestmark = pytest.mark.lesson11
+pytestmark = [pytest.mark.graded, pytest.mark.lesson11]
 
 MIN_IOUS = (1.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
 CROP = (MIN_IOUS, (0.3, 1.0), (0.5, 2.0), 50)

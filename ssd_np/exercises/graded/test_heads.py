@@ -10,7 +10,7 @@ from ssd_np.model.heads import Head, grid_to_rows, rows_to_grid
 from ssd_np.nn.conv import conv2d_forward
 from ssd_np.nn.layers import FreshMemory, Workspace
 
-pytestmark = pytest.mark.lesson08
+pytestmark = [pytest.mark.graded, pytest.mark.lesson08]
 
 N, H, W, A, K = 2, 3, 5, 6, 7
 SHAPE = (N, H, W, A * K + A * 4)
@@ -91,27 +91,6 @@ def test_gradients_are_not_changed_on_their_way(rng):
     dx = rows_to_grid(*d, SHAPE)
     dx += 1
     assert all(np.array_equal(now, then) for now, then in zip(d, before, strict=True))
-
-
-def test_memory_given_is_used(rng):
-    d = rng.standard_normal((N, H * W * A, K)), rng.standard_normal((N, H * W * A, 4))
-    memory = np.full(SHAPE, np.nan)
-    assert rows_to_grid(*d, SHAPE, out=memory) is memory
-    np.testing.assert_array_equal(memory, rows_to_grid(*d, SHAPE))
-
-
-@pytest.mark.parametrize("kind, numbers", [("conf", K), ("loc", 4)])
-def test_rows_are_those_of_pytorch(kind, numbers, rng):
-    """Channels first need a permute: (N, A*K, H, W) -> (N, H, W, A*K) -> (N, H*W*A, K)."""
-    torch = pytest.importorskip("torch")
-    x = rng.standard_normal(SHAPE)
-    rows = dict(zip(("conf", "loc"), grid_to_rows(x, A), strict=True))[kind]
-    part = x[..., : A * K] if kind == "conf" else x[..., A * K :]
-    theirs = torch.from_numpy(part).permute(0, 3, 1, 2).contiguous()  # as PyTorch would have it
-    as_published = theirs.permute(0, 2, 3, 1).reshape(N, -1, numbers)
-    as_torchvision = theirs.view(N, A, numbers, H, W).permute(0, 3, 4, 1, 2)
-    np.testing.assert_array_equal(rows, as_published)
-    np.testing.assert_array_equal(rows, as_torchvision.reshape(N, -1, numbers))
 
 
 # --- the layer -----------------------------------------------------------------------------------

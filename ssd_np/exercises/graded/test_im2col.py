@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from ssd_np.errors import ShapeError
 from ssd_np.nn.im2col import col2im, col2im_plain, im2col, im2col_plain, output_size
 
-pytestmark = pytest.mark.lesson05
+pytestmark = [pytest.mark.graded, pytest.mark.lesson05]
 
 # kernel, stride, pad, dilation
 GEOMETRIES = [
@@ -66,14 +65,6 @@ def test_col2im_is_the_adjoint_of_im2col(geometry, pair, rng):
     assert np.vdot(cols, c) == pytest.approx(np.vdot(x, adjoint(c, x.shape, *geometry)), abs=1e-10)
 
 
-def test_views_give_the_same_as_copies(rng):
-    x = rng.standard_normal((2, 3, 8, 8)).transpose(0, 2, 3, 1)  # channels first seen as last
-    cols = im2col(x, 3, 1, 1)
-    assert np.array_equal(cols, im2col(x.copy(), 3, 1, 1))
-    values = rng.standard_normal(cols.shape[::-1]).T
-    assert np.array_equal(col2im(values, x.shape, 3, 1, 1), col2im(values.copy(), x.shape, 3, 1, 1))
-
-
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "pad", "dilation", "expected"),
     [
@@ -87,11 +78,6 @@ def test_views_give_the_same_as_copies(rng):
 )
 def test_output_sizes_of_ssd300(size, kernel, stride, pad, dilation, expected):
     assert output_size(size, kernel, stride, pad, dilation) == expected
-
-
-def test_a_kernel_that_does_not_fit_is_named():
-    with pytest.raises(ShapeError, match="reaches over 13 pixels does not fit 12 pixels"):
-        im2col(np.zeros((1, 12, 12, 1)), 3, 1, 0, 6)
 
 
 def test_inputs_stay_as_they_are(rng):

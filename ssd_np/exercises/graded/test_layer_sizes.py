@@ -6,7 +6,7 @@ import pytest
 from ssd_np.config import ConvLayer, PoolLayer, layer_output_size, load_config
 from ssd_np.nn.layers import Conv, FreshMemory, MaxPool
 
-pytestmark = pytest.mark.lesson07
+pytestmark = [pytest.mark.graded, pytest.mark.lesson07]
 
 
 def test_convolutions_by_hand():

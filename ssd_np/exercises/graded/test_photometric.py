@@ -13,7 +13,7 @@ from ssd_np.data.photometric import (
     turn_hue_plain,
 )
 
-pytestmark = pytest.mark.lesson10
+pytestmark = [pytest.mark.graded, pytest.mark.lesson10]
 
 BOXES, LABELS = np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([2])
 

@@ -9,7 +9,7 @@ from ssd_np.config import ConvLayer, PoolLayer, load_config
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
 
-pytestmark = pytest.mark.lesson07
+pytestmark = [pytest.mark.graded, pytest.mark.lesson07]
 
 EXPECTED = {"conv4_3": 92, "fc7": 420, "conv8_2": 452, "conv9_2": 516, "conv10_2": 644,
             "conv11_2": 772}  # fmt: skip

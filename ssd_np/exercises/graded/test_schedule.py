@@ -5,7 +5,7 @@ import pytest
 from ssd_np.config import TrainConfig
 from ssd_np.train.schedule import learning_rate
 
-pytestmark = pytest.mark.lesson12
+pytestmark = [pytest.mark.graded, pytest.mark.lesson12]
 
 
 def test_steps_of_the_published_training():

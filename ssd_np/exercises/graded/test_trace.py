@@ -12,7 +12,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace, trace_table
 from ssd_np.nn.layers import Conv, FreshMemory
 
-pytestmark = pytest.mark.lesson08
+pytestmark = [pytest.mark.graded, pytest.mark.lesson08]
 
 
 def changed_tiny(**changes):
