@@ -89,6 +89,11 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
             hint="expected a .pth made by torch.save",
         )
     root = roots[0]
+    for name, digits in ((".data/serialization_id", False), ("version", False),
+                         (".storage_alignment", True)):  # fmt: skip
+        text = archive.read(members[root + name]) if root + name in members else b"64"
+        if not text.isascii() or (digits and not text.isdigit()):
+            raise WeightsError("is not what torch.save writes there", plain(root + name))
     if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in members):
         raise WeightsError("is a TorchScript archive, which holds a program", hint=RESAVE)
 

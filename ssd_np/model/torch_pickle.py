@@ -38,7 +38,10 @@ STORAGES = {  # name in the pickle -> type of its elements in the file
 }
 ORDERED_DICT, SIZE = "collections.OrderedDict", "torch.Size"
 PARAMETER = "torch._utils._rebuild_parameter"
-TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")  # torch < 0.4, later
+TENSORS = {  # name -> numbers of arguments: torch < 0.4, later
+    "torch._utils._rebuild_tensor": (4,),
+    "torch._utils._rebuild_tensor_v2": (6, 7),
+}
 ADMITTED = {*STORAGES, *TENSORS, PARAMETER, ORDERED_DICT, SIZE}
 
 
@@ -191,9 +194,10 @@ class Machine:
             self._copy(len(arguments[0]))
             return tuple(arguments[0])
         if name == PARAMETER:
-            _require(len(arguments) >= 1 and isinstance(arguments[0], Tensor))
+            _require(len(arguments) == 3 and isinstance(arguments[0], Tensor))
             return arguments[0]
-        _require(name in TENSORS and len(arguments) >= 4)  # the rest: requires_grad, hooks
+        # behind the first four: requires_grad, hooks, metadata
+        _require(name in TENSORS and len(arguments) in TENSORS[name])
         return _tensor(*arguments[:4])
 
     def _copy(self, count: int) -> None:

@@ -23,8 +23,10 @@ from typing import BinaryIO
 
 from ssd_np.errors import WeightsError
 
-HEADER, DIRECTORY, END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I"), 22
-END64 = 56 + 20  # the directory's 64-bit end and what points to it
+HEADER, DIRECTORY = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I")
+# the directory's end: disks, entries twice, length and place of the directory, length of a comment;
+# before it perhaps the same in 64 bits, and a pointer to that
+END, END64 = struct.Struct("<4s4H2IH"), struct.Struct("<4sQ2H2I4Q4sIQI")
 TRAILER, UTF8 = 0x0008, 0x0800  # flag bits: sizes come behind the data; the name is UTF-8
 UNKNOWN = 0xFFFFFFFF  # a size that stands in the extra field, as 64 bits
 MAX_MEMBERS = 100_000
@@ -56,13 +58,11 @@ class StoredZip:
                 infos, start, self.comment = archive.infolist(), archive.start_dir, archive.comment
             _check_sizes(infos, size)
             self.members = {m.name: m for m in self._members(infos, start)}
-            end = self._directory_end(infos, start)
+            self._check_end(len(infos), start, self._directory_end(infos, start), size)
         except ZIP_ERRORS as error:
             raise WeightsError(
                 f"is a damaged or incomplete zip archive: {plain(str(error))}", hint=AGAIN
             ) from error
-        if size - end - len(self.comment) not in (END, END64 + END):
-            raise WeightsError("has bytes that belong to nothing in the zip archive", hint=AGAIN)
 
     def read(self, member: Member) -> bytes:
         """The member's bytes; WeightsError if their checksum is wrong."""
@@ -116,15 +116,31 @@ class StoredZip:
             found = struct.unpack(layout, self._file.read(length))
             if found == (b"PK\7\10", info.CRC, info.file_size, info.file_size):
                 return length
-        raise WeightsError("its header and the archive's directory disagree", where, AGAIN)
+        raise WeightsError("the archive's headers and its directory disagree", where, AGAIN)
 
     def _directory_end(self, infos: list[zipfile.ZipInfo], position: int) -> int:
         """Where the directory ends, which has one entry for each member and no more."""
         for _ in infos:
             self._file.seek(position)
             entry = DIRECTORY.unpack(self._file.read(DIRECTORY.size))
+            # on the first of one disks, and by its DOS attributes an ordinary file
+            _agree(entry[13] == 0 and entry[15] & 0xFF == 0, "its directory")
             position += DIRECTORY.size + sum(entry[10:13])  # name, extra field, comment
         return position
+
+    def _check_end(self, count: int, start: int, end: int, size: int) -> None:
+        """What stands behind the directory says how long it is, and nothing else stands there."""
+        self._file.seek(end)
+        rest = self._file.read(END64.size + END.size + len(self.comment) + 1)
+        length = end - start
+        large = (b"PK\6\6", 44, 0, 0, count, count, length, start, b"PK\6\7", 0, end, 1)
+        if rest.startswith(large[0]):
+            found = END64.unpack(rest[: END64.size])
+            _agree(found[:2] + found[4:] == large, "its end")  # 2 and 3: versions of the writer
+            rest, end = rest[END64.size :], end + END64.size
+        _agree(end + END.size + len(self.comment) == size, "its end")
+        last = (b"PK\5\6", 0, 0, count, count, length, start, len(self.comment))
+        _agree(END.unpack(rest[: END.size]) == last, "its end")
 
 
 def _check_sizes(infos: list[zipfile.ZipInfo], size: int) -> None:
@@ -141,7 +157,7 @@ def _check_sizes(infos: list[zipfile.ZipInfo], size: int) -> None:
 
 def _agree(same: bool, where: str) -> None:
     if not same:
-        raise WeightsError("its header and the archive's directory disagree", where, AGAIN)
+        raise WeightsError("the archive's headers and its directory disagree", where, AGAIN)
 
 
 def plain(text: str) -> str:

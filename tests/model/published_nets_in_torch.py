@@ -7,6 +7,8 @@ float. Both take RGB images (N, H, W, 3) on the 0..255 scale, and give logits (N
 code, not from this package: nothing of it is imported here.
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
@@ -136,7 +138,7 @@ def tflite_tensors(path):
     """All weights, biases and anchors of the file as float64 by name, read with `tflite`."""
     import tflite
 
-    model = tflite.Model.GetRootAsModel(open(path, "rb").read(), 0)
+    model = tflite.Model.GetRootAsModel(Path(path).read_bytes(), 0)
     graph = model.Subgraphs(0)
     found = {}
     for i in range(graph.TensorsLength()):
