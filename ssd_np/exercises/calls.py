@@ -5,10 +5,12 @@ That is how a failing test can say what was expected for which input.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
 import inspect
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +31,7 @@ class Call:
     answer: Any = None
     changed: tuple[str, ...] = ()  # arguments that the call wrote to and should not have
     history: list | None = None  # what the call left in it
+    printed: str = ""
 
     @functools.cached_property
     def by_library(self) -> tuple[Any, list | None]:
@@ -67,6 +70,10 @@ class Calls:
     def clear(self) -> None:
         self.noted.clear()
 
+    def first_printed(self) -> str:
+        """What the first call that printed something printed."""
+        return next((call.printed for call in self.noted if call.printed), "")
+
     def first_wrong(self) -> Call | None:
         return next((call for call in self.noted if not call.is_right), None)
 
@@ -79,8 +86,10 @@ class Calls:
                 return student(*args, **kwargs)
             given = _by_name(library, args, kwargs)
             call = Call(student, library, copy.deepcopy(given))
+            said = io.StringIO()
             try:
-                answer = student(*args, **kwargs)
+                with contextlib.redirect_stdout(said):
+                    answer = student(*args, **kwargs)
                 call.answer = copy.deepcopy(answer)
             except Exception as error:
                 call.answer = error
@@ -90,6 +99,7 @@ class Calls:
                 changed = [name for name in given if not same(given[name], before[name])]
                 call.changed = tuple(name for name in changed if name not in MEANT_TO_CHANGE)
                 call.history = copy.deepcopy(given.get(NOTEBOOK))
+                call.printed = said.getvalue()
                 self.noted.append(call)
             return answer
 

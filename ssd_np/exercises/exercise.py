@@ -13,6 +13,7 @@ class Exercise:
 
     given    helper functions and imported names that the blank file offers
     example  lines of Python; the values of those that are expressions are worked out and shown
+    results  the names of what a function returns, if it is more than one thing
     hint     what a writer must know that the docstrings do not say
     """
 
@@ -23,4 +24,5 @@ class Exercise:
     tests: str
     example: tuple[str, ...]
     given: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
     hint: str = ""

@@ -15,7 +15,7 @@ import pytest
 from ssd_np.exercises import graded
 from ssd_np.exercises.calls import Calls
 from ssd_np.exercises.in_place import in_place, read
-from ssd_np.exercises.report import explain_failure, write_report
+from ssd_np.exercises.report import explain_failure, test_title, write_report
 
 GRADED = Path(graded.__file__).parent
 QUIET = ["-qq", "--no-header", "-rN", "-p", "no:cacheprovider", "--capture=sys"]
@@ -36,6 +36,7 @@ class Grader:
         self.path = Path(config.option.exercise)
         self.exercise, student = read(self.path)
         self.calls, self.failures, self.passed = Calls(), [], 0
+        self.said = ("", "")  # the first test that printed, and what
         self.borrowed = ExitStack()
         self.borrowed.enter_context(in_place(self.exercise, student, self.calls))
         config.args[:] = [str(GRADED / self.exercise.tests)]
@@ -54,14 +55,18 @@ class Grader:
         self, item: pytest.Item, call: pytest.CallInfo
     ) -> Iterator[pytest.TestReport]:
         report = yield
+        if report.when == "call" and not self.said[1]:
+            self.said = (test_title(item), self.calls.first_printed())
         if report.failed:
-            self.failures.append(explain_failure(item, call.excinfo, self.calls, self.path))
+            self.failures.append(
+                explain_failure(item, call.excinfo, self.calls, self.path, self.exercise.results)
+            )
         elif report.when == "call":
             self.passed += 1
         return report
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        write_report(terminalreporter, self.exercise, self.failures, self.passed)
+        write_report(terminalreporter, self.exercise, self.failures, self.passed, self.said)
 
     def pytest_unconfigure(self) -> None:
         self.borrowed.close()

@@ -1,11 +1,13 @@
 """The exercises: the blank fails, the library's own body passes, every known slip is caught."""
 
 import doctest
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import typing
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,12 +139,11 @@ def test_the_report_says_what_was_expected_for_which_input(grade):
     _, report = grade(solved(find("match"), slip))
     lines = [line.strip() for line in report.splitlines()]
     at = lines.index("match_iou was called with")
-    assert lines[at + 1 : at + 6] == [
-        "iou = [[0.5898, 0.4675, 0.0536, 0.2099],",
-        "[0.4566, 0.2781, 0.0106, 0.4372],",
-        "[0.5378, 0.8868, 0.2474, 0.1279]]",
-        "expected  [ 0,  2, -1,  1]",
-        "got       [ 1,  2, -1, -1]",
+    assert lines[at + 1 : at + 5] == [  # the smallest case of all that fail
+        "iou = [[0. , 0. ],",
+        "[0. , 0.3]]",
+        "expected  [-1,  1]",
+        "got       [0, 1]",
     ]
     assert "two truths that want the same box" in report and "graded/test_matching.py:" in report
 
@@ -151,11 +152,12 @@ def test_the_report_of_large_arrays_says_where_they_part(grade):
     _, report = grade(solved(find("default_boxes"), "x and y swapped"), "-x")
     assert "got       array (16, 16, 4, 8) float64" in report
     assert "first at [0, 1, 0, 0]: expected 0.09375, got 0.03125" in report
+    assert "  in [0, 1, 0, 0:8]\n    expected  [0.0938, 0.0312, " in report
 
 
 def test_the_report_names_the_result_the_input_and_the_line(grade):
     _, report = grade(solved(find("conv2d_backward"), "dw transposed"), "-x")
-    assert "result 2 of 3 differs" in report
+    assert "\n  dw differs:\n" in report
     _, report = grade(solved(find("corner_to_center"), "written into the input"), "-x")
     assert "it wrote to its input boxes; work on a copy" in report
     source = solved(find("iou_matrix")).replace("side[..., 1]\n", "sides[..., 1]\n")
@@ -167,7 +169,7 @@ def test_the_report_names_the_result_the_input_and_the_line(grade):
 
 def test_the_report_goes_into_objects_down_to_what_differs(grade):
     _, report = grade(solved(find("build_stages"), "the algorithm not handed on"))
-    assert "result 1 of 2, [0].layers[0].algorithm differs:" in report
+    assert "stages[0].layers[0].algorithm differs:" in report
     _, report = grade(solved(find("build_stages"), "one layer left out behind each cut"), "-x")
     assert "expected  (Conv second, MaxPool pool)\n  got       (MaxPool pool)" in report
     _, report = grade(solved(find("shape_trace"), "the biases forgotten"), "-x")
@@ -181,6 +183,54 @@ def test_a_generator_and_a_history_are_there_to_be_changed(grade):
     assert "'contrast'" in told[1] and "'contrast'" not in told[2]
     _, report = grade(solved(find("brightness_and_contrast"), "into the input"), "-x")
     assert "it wrote to its input image; work on a copy" in report
+
+
+def test_the_report_shows_arrays_as_matrices_and_the_smallest_case_first(grade):
+    _, report = grade(solved(find("conv2d_backward"), "dw transposed"))
+    first = report[report.index("\ngradients [") :].splitlines()
+    assert first[3:7] == [
+        "    dout = array (1, 3, 3, 2)",
+        "           [0, :, :, 0] = [[ 1.5835,  0.6334,  0.052 ],",
+        "                           [ 1.004 ,  1.822 , -0.6615],",
+        "                           [ 0.0491,  0.1885, -0.3776]]",
+    ]
+    at = first.index("  dw differs:")
+    assert first[at + 1 : at + 3] == [
+        "  expected  array (1, 1, 2, 2)",
+        "            [:, :, 0, 0] = [[-0.0732]]",
+    ]
+
+
+def test_what_the_function_prints_is_shown(grade):
+    """In the case that is told, or else in the first test; twenty lines of it."""
+    line = "    xmin, ymin, xmax, ymax = np.moveaxis(boxes, -1, 0)\n"
+    talk = "    print('the boxes are', *boxes.shape, sep='\\n')\n"
+    source, slip = solved(find("corner_to_center")), "width and height swapped"
+    _, report = grade(source.replace(line, talk + line))
+    assert "printed in the test: " in report and "\n  the boxes are\n  " in report
+    wrong = solved(find("corner_to_center"), slip).replace(line, talk + line)
+    _, report = grade(wrong)
+    assert "\n  it printed\n    the boxes are\n    " in report and "printed in" not in report
+    _, report = grade(wrong.replace("print(", "print(*range(30), sep='\\n'); print("), "-x")
+    assert "\n    19\n    ... 33 lines in all\n" in report and "\n    20\n" not in report
+    blank = blank_file(find("corner_to_center"), "solution.py").replace(
+        "    raise", talk + "    raise"
+    )
+    _, report = grade(blank)
+    assert "is not written yet" in report and "\n  the boxes are\n" in report
+
+
+@EACH
+def test_results_have_names(exercise):
+    """What returns several things has a name for each, to be told in the report."""
+    module = importlib.import_module(exercise.module)
+    lengths = set()
+    for name in exercise.functions:
+        returned = typing.get_type_hints(getattr(module, name))["return"]
+        parts = typing.get_args(returned) if typing.get_origin(returned) is tuple else ()
+        if parts and ... not in parts and not name.endswith("_forward"):  # graded by its output
+            lengths.add(len(parts))
+    assert lengths == {len(exercise.results)} - {0}
 
 
 # --- in place of the library's -------------------------------------------------------------------

@@ -58,6 +58,7 @@ EXERCISES = (
             "db",
         ),
         given=("im2col_plain", "col2im_plain"),
+        results=("dx", "dw", "db"),
         hint="The cache is (x, w, stride, pad, dilation, algorithm). `input_gradient`,\n"
         "`kernel_gradient` and `dx` spare the library work; you need not use them.",
     ),

@@ -30,6 +30,7 @@ EXERCISES = (
             "l2norm_backward(np.array([[1.0, 0.0]]), cache)",
         ),
         given=("FORMS", "l2norm_forward"),
+        results=("dx", "dscale"),
         hint="The cache is (x / norm, norm, scale, eps, form).",
     ),
 )

@@ -52,6 +52,7 @@ EXERCISES = (
             "channels",
         ),
         given=("ConvLayer", "Sequential", "_build_layer"),
+        results=("stages", "channels"),
         hint="`_build_layer(description, channels that come in, config.convolution, rng, dtype)`\n"
         "makes a layer and draws its weights: call it from the image on. An image has 3 channels.",
     ),

@@ -16,6 +16,7 @@ EXERCISES = (
             "offsets",
             "rows_to_grid(logits, offsets, (1, 1, 1, 14))",
         ),
+        results=("logits", "offsets"),
         hint="You need not use `out`.",
     ),
     Exercise(

@@ -17,6 +17,7 @@ EXERCISES = (
             "contrast(image, boxes, labels, rng, 1.5, 1.5, history)[0]",
             "history",
         ),
+        results=("image", "boxes_corner", "labels"),
         hint="Draw with `rng.uniform(low, high)`. The history, if there is one, gets a pair: the\n"
         "function's name and a dict of what was drawn, {'delta': ...} or {'factor': ...}.",
     ),
@@ -60,6 +61,7 @@ EXERCISES = (
             "lighting_noise(image, boxes, labels, np.random.default_rng(0), history)[0]",
             "history",
         ),
+        results=("image", "boxes_corner", "labels"),
         hint="Draw with `rng.permutation(3)`. The history, if there is one, gets the pair\n"
         "('lighting_noise', {'order': order}), a list: new channel k is old channel order[k].",
     ),

@@ -18,6 +18,7 @@ EXERCISES = (
             "moved",
             "vertical_flip(image, boxes, labels, rng)[1]",
         ),
+        results=("image", "boxes_corner", "labels"),
         hint="The history, if there is one, gets the pair ('horizontal_flip', {}) or\n"
         "('vertical_flip', {}).",
     ),
@@ -36,6 +37,7 @@ EXERCISES = (
             "moved",
             "history[0][1]['window']",
         ),
+        results=("image", "boxes_corner", "labels"),
         hint="Draw, in this order, ratio = rng.uniform(1, max_ratio), for a canvas of\n"
         "int(height * ratio) rows and int(width * ratio) columns, then top and left with\n"
         "rng.integers(places that there are). The history, if there is one, gets the pair\n"
@@ -74,6 +76,7 @@ EXERCISES = (
             "kept",
         ),
         given=("draw_patches", "into_window", "iou_matrix"),
+        results=("image", "boxes_corner", "labels"),
         hint="Draw, in this order, `min_ious[int(rng.integers(len(min_ious)))]` and, unless it is\n"
         "1, `draw_patches((height, width), rng, scale, ratio, tries)`: (P, 4) fractions, whole\n"
         "pixels but for rounding, those of the `tries` patches whose shape is allowed. The first\n"

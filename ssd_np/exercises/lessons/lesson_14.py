@@ -28,6 +28,7 @@ EXERCISES = (
             "_curve(rows, ignored, truths=2, iou_threshold=0.5)",
         ),
         given=("_ASSIGNED",),
+        results=("recall", "precision", "scores"),
         hint="`rows` are the detections of one class over all images: label, score, best IoU with\n"
         "an object of their class, and which object that is. ignored[truth] is True for a\n"
         "difficult one; `truths` counts those that are not. Equal scores keep their order.",
