@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from ssd_np import __version__
-from ssd_np.errors import SsdError
+from ssd_np.data.sources import SHAPES, check_spec
+from ssd_np.errors import DataError, SsdError
 
 STORED = (
     "voc:FOLDER or voc:FOLDER+FOLDER in Pascal VOC's layout, coco:FILE.json:IMAGES in COCO's, "
@@ -363,15 +364,15 @@ def _add_data(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _data(text: str) -> str:
-    return text if text == "shapes" else _stored(text)
+    return text if text == SHAPES else _stored(text)
 
 
 def _stored(text: str) -> str:
-    kind, _, place = text.partition(":")
-    annotations, _, images = place.partition(":")
-    if (kind == "voc" and place) or (kind == "coco" and annotations and images):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no data set (known: {STORED})")
+    try:
+        check_spec(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _names(text: str) -> list[str]:

@@ -30,6 +30,10 @@ class DataError(SsdError):
     """A data set, an image or an annotation can not be used; `where` names file and object."""
 
 
+class NoSuchSplit(DataError):
+    """A data set has no list of images of this name; `hint` says which there are."""
+
+
 class DegenerateBox(DataError):
     """A box has no area, so it has no IoU, no logarithm of its size and no place in training."""
 

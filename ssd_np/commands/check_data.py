@@ -7,10 +7,10 @@ import json
 
 import numpy as np
 
-from ssd_np.commands.datasets import coco_paths, describe, voc_roots
 from ssd_np.config import load_config
 from ssd_np.data.coverage import coverage
-from ssd_np.data.lint import check_coco, check_voc
+from ssd_np.data.lint import check
+from ssd_np.data.sources import describe, open_source
 from ssd_np.viz.figures import coverage as coverage_figure
 
 
@@ -18,11 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a report and changes nothing; exit code 1 if training would leave something out."""
     spec, split, names = arguments.data, arguments.split, arguments.classes
     config = load_config(arguments.config)
-    if spec.startswith("coco:"):
-        annotations, images = coco_paths(spec, split)
-        report = check_coco(images, annotations, names)
-    else:
-        report = check_voc(voc_roots(spec), split, names)
+    report = check(open_source(spec, split), names)
     covered = coverage(np.reshape(report.boxes, (-1, 4)), config)
     if arguments.out and report.boxes:
         coverage_figure(covered.best_iou, covered.sizes, arguments.out, covered.threshold)

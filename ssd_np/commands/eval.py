@@ -11,7 +11,7 @@ from pathlib import Path
 from ssd_np.commands.datasets import (
     Dataset,
     category_ids,
-    describe,
+    describe_evaluation,
     evaluation_data,
     image_ids,
 )
@@ -51,7 +51,7 @@ class Found:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table; writes eval.json, precision_recall.png and gallery.png."""
-    data = describe(arguments.data, arguments.split)
+    data = describe_evaluation(arguments.data, arguments.split)
     if arguments.detections:
         dataset = evaluation_data(arguments.data, arguments.split, None)
         found = read_detections(arguments.detections, dataset)

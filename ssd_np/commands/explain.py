@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ssd_np.boxes.coords import clip
-from ssd_np.commands.datasets import voc_roots
-from ssd_np.data.image import read_image
-from ssd_np.data.voc import parse_annotation, pixels_to_fractions
+from ssd_np.data.image import read_header, read_image
+from ssd_np.data.sources import open_source
+from ssd_np.data.stored import truth_of
+from ssd_np.data.voc import annotation_of
 from ssd_np.errors import DataError
 from ssd_np.infer.explain import explain
 from ssd_np.infer.explain_text import to_json, to_text
@@ -31,9 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     image = read_image(path)
     truth = None
     if arguments.truth:
-        truth = read_truth(
-            _annotation(arguments.truth, path), model.config.class_names, image.shape[:2]
-        )
+        truth = read_truth(arguments.truth, path, model.config.class_names)
     explanation = explain(model, image, truth, arguments.min_score)
     pictures = []
     if arguments.out:
@@ -48,35 +47,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _annotation(spec: str, image: Path) -> Path:
-    """An XML file as named, or in the folder of voc:FOLDER the one called as the image is."""
-    if not spec.startswith("voc:"):
-        return Path(spec)
-    files = [Path(root) / "Annotations" / f"{image.stem}.xml" for root in voc_roots(spec)]
-    for file in files:
-        if file.is_file():
-            return file
-    raise DataError("no annotation of this image", where=str(files[0]))
+def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
+    """The objects of an image with the model's labels, from an XML file or from a data set that
+    holds it; those without area left out.
 
-
-def read_truth(xml: Path, class_names: tuple[str, ...], size: tuple[int, int]) -> Truth:
-    """The objects of a Pascal VOC annotation with the model's labels; those without area left out.
-
-    Raises DataError for a class that the model does not know.
+    Raises DataError for an annotation of another image and for a class that the model does not
+    know.
     """
-    boxes, labels = [], []
-    for i, item in enumerate(parse_annotation(xml).objects):
-        if item.name not in class_names:
-            raise DataError(
-                f"class {item.name!r} is unknown to the model",
-                where=f"{xml}: object {i}",
-                hint=f"it knows {', '.join(class_names)}",
-            )
-        box = clip(pixels_to_fractions(item.pixels, size))
-        if (box[2:] > box[:2]).all():
-            boxes.append(box)
-            labels.append(class_names.index(item.name) + 1)
-    return Truth(np.reshape(boxes, (-1, 4)), np.array(labels, np.int64), size=size)
+    annotated_size = False
+    if spec.startswith(("voc:", "coco:")):
+        source = open_source(spec, "all")
+        item, annotated_size = source.item_of(image), source.annotated_size
+    else:
+        item = annotation_of(Path(spec), image)
+    header = read_header(image)
+    if item.size not in (None, header.size, header.size[::-1]):
+        (h, w), (height, width) = item.size, header.size
+        what = f"is the annotation of an image of {w} x {h} pixels"
+        raise DataError(what, item.where, f"{image} has {width} x {height}")
+    return truth_of(item, header, class_names, annotated_size)[0]
 
 
 def draw(

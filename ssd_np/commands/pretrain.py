@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from ssd_np.commands.datasets import describe, evaluation_data, training_data
+from ssd_np.commands.datasets import describe_evaluation, evaluation_data, training_data
 from ssd_np.config import load_config
 from ssd_np.errors import OutputError
 from ssd_np.model.pretrained import base_names, save_base
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
     model, loss = pretrain(config, dataset, training)
     share = accuracy(model, config, unseen)
-    data = describe(arguments.data, arguments.eval_split)
+    data = describe_evaluation(arguments.data, arguments.eval_split)
     print(f"{training.steps} steps, average loss {loss:.3f}")
     print(f"{share:.1%} of the objects named rightly ({data})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssd_np.commands.datasets import describe, evaluation_data, training_data
+from ssd_np.commands.datasets import describe_evaluation, evaluation_data, training_data
 from ssd_np.commands.eval import evaluate_and_write
 from ssd_np.config import Config, config_to_json, load_config
+from ssd_np.data.stored import shared_images
 from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.model.pretrained import read_base, set_base
@@ -40,12 +41,16 @@ def run(arguments: argparse.Namespace) -> int:
         config = _adapt(config, dataset, seed, arguments)
     names = config.class_names
     # data that is missing should be missed before the training, not after it
-    unseen = evaluation_data(data, arguments.eval_split, names, seed, strict)
+    unseen = evaluation_data(data, arguments.eval_split, names, seed, strict, "--eval-split")
     validation = None
     if arguments.val_split:
-        validation = evaluation_data(data, arguments.val_split, names, seed + 1, strict)
-    if data != "shapes" and describe(data, arguments.split) == describe(data, arguments.eval_split):
-        print("note: it is evaluated on the images that it learns from", file=sys.stderr)
+        validation = evaluation_data(
+            data, arguments.val_split, names, seed + 1, strict, "--val-split"
+        )
+    shared = shared_images(dataset, unseen)
+    if shared:
+        what = f"{shared} of the {len(unseen)} images that it is evaluated on"
+        print(f"note: {what} are images that it learns from", file=sys.stderr)
 
     out = Path(arguments.resume or _output_folder(arguments.out, config.name, arguments.force))
     model = _network(config, seed, start, arguments)
@@ -72,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"waited for data {result.waited:.1%} of the time"
     )
     weights = out / "best.npz"
-    evaluate_and_write(load(weights), unseen, describe(data, arguments.eval_split), out)
+    evaluate_and_write(load(weights), unseen, describe_evaluation(data, arguments.eval_split), out)
     print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
     return 0
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssd_np.boxes.coords import clip
-from ssd_np.data.image import read_image
-from ssd_np.data.voc import Problem
+from ssd_np.data.items import Item, Labelled, Problem
+from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
-from ssd_np.records import Sample, Truth
 
 # The 80 categories of COCO's detection task, by the ids of its files.
 COCO_CATEGORIES = {
@@ -38,98 +37,126 @@ COCO_CATEGORIES = {
     89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
 MAX_NUMBER = 2**53
-COCO_LABELS = {number: label for label, number in enumerate(COCO_CATEGORIES, 1)}  # 1..90 -> 1..80
 
 
-class CocoDataset:
+class CocoDataset(StoredDataset):
     """Images and truths of one instances file.
 
     images       the folder of the image files
     annotations  the JSON file, with the lists "images", "categories" and "annotations"
 
     Crowd regions stay in the truth, flagged: evaluation needs them, training leaves them out.
-    Images without objects are kept. `area` is the annotation's own. The image sizes are the file's.
-    Left out and listed in `problems`: images without a file, with all their objects; boxes without
-    area in their image, with the annotation's id. Everything else that is wrong raises DataError
-    naming file and annotation.
+    Images without objects are kept. `area` is the annotation's own. What is left out: see
+    StoredDataset; a record that is no record raises DataError naming file and annotation.
     `category_ids[k - 1]` is the file's id of label k, `image_ids[i]` that of image i.
     """
 
     def __init__(self, images: str | Path, annotations: str | Path) -> None:
-        path = Path(annotations)
-        content = read_instances(path)
-        categories = _by_id(content["categories"], f"{path}: category")
-        self.category_ids = sorted(categories)
-        self.class_names = tuple(
-            str(field(categories[number], "name", str, f"{path}: category {number}"))
-            for number in self.category_ids
-        )
-        for number, name in zip(self.category_ids, self.class_names, strict=True):
-            if not name.strip() or self.class_names.count(name) > 1:
-                what = f"name {name!r} is empty or not unique"
-                raise DataError(what, where=f"{path}: category {number}")
-        labels = {number: label for label, number in enumerate(self.category_ids, 1)}
+        super().__init__(CocoSource(images, annotations))
 
-        self.problems: list[Problem] = []
-        records = _by_id(content["images"], f"{path}: image")
-        files = self._find_files(Path(images), path, records)
-        if records and not files:
+
+class CocoSource:
+    """The items of one instances file; its boxes are pixels of the sizes that it claims."""
+
+    annotated_size = True
+
+    def __init__(self, images: str | Path, annotations: str | Path) -> None:
+        self._folder, self._path = Path(images), Path(annotations)
+        self._content = read_instances(self._path)
+        if not self._folder.is_dir():
             raise DataError(
-                f"none of the {len(records)} images can be used; the first: {self.problems[0]}"
+                "no such folder", where=str(images), hint="the images are looked up in it"
             )
-        self.image_ids, self._files = list(files), list(files.values())
-        self.names = [file.name for file in self._files]
-        objects: dict[int, list[tuple]] = {number: [] for number in records}
-        for number, item in _by_id(content["annotations"], f"{path}: annotation").items():
-            where = f"{path}: annotation {number}"
-            image = _known(field(item, "image_id", int, where), records, "image", where)
-            category = _known(field(item, "category_id", int, where), labels, "category", where)
-            size = image_size(records[image], f"{path}: image {image}")
-            box = clip(pixels_to_fractions(pixel_box(item, where), size))
-            if box[2] <= box[0] or box[3] <= box[1]:
-                what = f"box {item['bbox']} has no area in the image; left out"
-                name = self.class_names[labels[category] - 1]
-                if image in files:
-                    self.problems.append(Problem(str(path), number, name, what, left_out=True))
-                continue
-            area = item.get("area", (box[2] - box[0]) * (box[3] - box[1]) * size[0] * size[1])
-            if not _is_number(area):
-                raise DataError(f"area is {area!r}, expected a number", where=where)
-            objects[image].append((box, labels[category], bool(item.get("iscrowd", 0)), area))
-        self._truths = [
-            _truth(objects[number], image_size(records[number], f"{path}: image {number}"))
-            for number in files
-        ]
+        self._names, self._faults = self._categories()
+        self.category_ids = sorted(self._names)
+        self.class_names = tuple(self._names[number] for number in self.category_ids)
 
-    def _find_files(self, folder: Path, path: Path, records: dict[int, dict]) -> dict[int, Path]:
-        """The image files by id; those that do not exist become problems."""
-        files = {}
-        for number, record in records.items():
-            file = folder / field(record, "file_name", str, f"{path}: image {number}")
-            if os.path.isfile(file):  # and not an error of a name that no file can have
-                files[number] = file
-            else:
-                what = f"no such image file: {file}; the image is left out"
-                where = f"{path}: image {number}"
-                self.problems.append(Problem(where, None, "", what, left_out=True))
-        return files
+    def __str__(self) -> str:
+        return str(self._path)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._content["images"])
 
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(read_image(self._files[index]), self._truths[index], self.names[index])
+    def items(self) -> Iterator[Item | Problem]:
+        yield from self._faults
+        records: dict[int, tuple[str, tuple[int, int]]] = {}  # id -> file name, size
+        for i, record in enumerate(self._content["images"]):
+            try:
+                number, where = _id(record, f"{self._path}: image", i)
+                file = field(record, "file_name", str, where)
+                size = image_size(record, where)
+            except DataError as error:
+                yield Problem("image record", "stops", error.where, error.what)
+                continue
+            if number in records:
+                yield Problem("duplicate image", "stops", where, "its id occurs twice")
+            records[number] = file, size
+        objects: dict[int, list[Labelled]] = {number: [] for number in records}
+        yield from self._objects(objects)
+        for number, (file, size) in records.items():
+            where, image = f"{self._path}: image {number}", self._folder / file
+            if os.path.isfile(image):  # and not an error of a name that no file can have
+                boxes = np.reshape([o.numbers for o in objects[number]], (-1, 4)).astype(float)
+                boxes[:, 2:] += boxes[:, :2]  # x, y, width, height -> corners
+                yield Item(number, file, image, str(self._path), size, boxes, objects[number])
+            else:
+                yield Problem("no image", "left out", where, f"no such image file: {image}")
 
-    def truth(self, index: int) -> Truth:
-        """The objects of image `index`, without decoding the image."""
-        return self._truths[index]
+    def item_of(self, image: Path) -> Item:
+        for item in self.items():
+            if isinstance(item, Item) and item.image.name == image.name:
+                return item
+        raise DataError("names no such image", where=str(self._path), hint=image.name)
 
+    def _categories(self) -> tuple[dict[int, str], list[Problem]]:
+        """Names by id, and the records that have none."""
+        names: dict[int, str] = {}
+        faults = []
+        for i, record in enumerate(self._content["categories"]):
+            try:
+                number, where = _id(record, f"{self._path}: category", i)
+                name = field(record, "name", str, where)
+            except DataError as error:
+                faults.append(Problem("class", "stops", error.where, error.what))
+                continue
+            if number in names:
+                faults.append(Problem("class", "stops", where, "its id occurs twice"))
+            elif not name.strip() or name in names.values():
+                what = f"name {name!r} is empty or not unique"
+                faults.append(Problem("class", "stops", where, what))
+            names[number] = name
+        return names, faults
 
-def _truth(objects: list[tuple], size: tuple[int, int]) -> Truth:
-    if not objects:
-        return Truth(np.empty((0, 4)), [], size=size)
-    boxes, labels, crowd, area = zip(*objects, strict=True)
-    return Truth(np.array(boxes), labels, crowd=crowd, area=area, size=size)
+    def _objects(self, objects: dict[int, list[Labelled]]) -> Iterator[Problem]:
+        """Fills in the objects of each image; yields the records that are none."""
+        ids: set[int] = set()
+        file = str(self._path)
+        for i, record in enumerate(self._content["annotations"]):
+            try:
+                number, where = _id(record, f"{file}: annotation", i)
+                image, category = (
+                    field(record, f"{key}_id", int, where) for key in ("image", "category")
+                )
+                box = pixel_box(record, where)
+                area = record.get("area")
+                if area is not None and not _is_number(area):
+                    raise DataError(f"area is {area!r}, expected a number", where=where)
+            except DataError as error:
+                yield Problem("annotation", "stops", error.where, error.what)
+                continue
+            name = self._names.get(category, "")
+            if number in ids:
+                yield Problem("annotation", "stops", file, "its id occurs twice", number, name)
+            ids.add(number)
+            if category not in self._names:
+                what = f"there is no category {category} in the file"
+                yield Problem("class", "stops", file, what, number)
+            elif image not in objects:
+                what = f"there is no image {image} in the file"
+                yield Problem("no image", "stops", file, what, number, name)
+            else:
+                crowd = bool(record.get("iscrowd", 0))
+                objects[image].append(Labelled(number, name, box, False, crowd, area))
 
 
 # --- the file ------------------------------------------------------------------------------------
@@ -151,15 +178,10 @@ def read_instances(path: Path) -> dict[str, list]:
     return content
 
 
-def _by_id(records: list, where: str) -> dict[int, dict]:
-    """Records by their "id", in the file's order."""
-    found: dict[int, dict] = {}
-    for i, record in enumerate(records):
-        number = field(record, "id", int, f"{where} at position {i}")
-        if number in found:
-            raise DataError("its id occurs twice", where=f"{where} {number}")
-        found[number] = record
-    return found
+def _id(record: Any, where: str, position: int) -> tuple[int, str]:
+    """The "id" of a record, and how messages name the record."""
+    number = field(record, "id", int, f"{where} at position {position}")
+    return number, f"{where} {number}"
 
 
 def field(record: Any, key: str, kind: type, where: str) -> Any:
@@ -170,12 +192,6 @@ def field(record: Any, key: str, kind: type, where: str) -> Any:
         words = {int: "a whole number", str: "a text", list: "a list"}
         raise DataError(f"{key} is {value!r}, expected {words[kind]}", where=where)
     return value
-
-
-def _known(number: int, known: dict, what: str, where: str) -> int:
-    if number not in known:
-        raise DataError(f"there is no {what} {number} in the file", where=where)
-    return number
 
 
 def image_size(record: dict, where: str) -> tuple[int, int]:
@@ -197,10 +213,3 @@ def pixel_box(item: dict, where: str) -> tuple[float, float, float, float]:
 def _is_number(value: Any) -> bool:
     """Finite, and exact as a float64: JSON has whole numbers of any size."""
     return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
-
-
-def pixels_to_fractions(box: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:
-    """(x, y, width, height) in pixels -> corner box (4,), not clipped; size (height, width)."""
-    x, y, w, h = box
-    height, width = size
-    return np.array([x / width, y / height, (x + w) / width, (y + h) / height])

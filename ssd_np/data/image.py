@@ -7,6 +7,7 @@ Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readabl
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -37,15 +38,25 @@ def read_image(path: str | Path) -> np.ndarray:
             raise _unreadable(path, error) from error
 
 
-def read_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) of the picture that `read_image` returns, from the file's header only."""
+@dataclass(frozen=True)
+class Header:
+    """Of a picture's file: (height, width) as `read_image` gives it, and EXIF's orientation."""
+
+    size: tuple[int, int]
+    orientation: int  # 1: as stored; 2 to 8: turned or mirrored, see exif.py
+
+
+def read_header(path: str | Path) -> Header:
+    """The size and orientation of a picture, without its pixels where the format allows it."""
     with _opened(path) as picture:
         try:
-            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
         except Exception as error:
             raise _unreadable(path, error) from error
         width, height = picture.size
-        return (width, height) if turned else (height, width)
+        if orientation not in range(1, 9):  # nonsense; Pillow, too, leaves the picture as it is
+            orientation = 1
+        return Header((width, height) if orientation > 4 else (height, width), orientation)
 
 
 def _opened(path: str | Path) -> Image.Image:

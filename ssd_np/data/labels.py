@@ -4,10 +4,12 @@ A data set counts its classes in its own order, a weights file in another; names
 """
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ssd_np.data.items import Problem
 from ssd_np.errors import DataError
 from ssd_np.records import Truth
 
@@ -30,3 +32,17 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:
     """The same objects with the model's labels."""
     return dataclasses.replace(truth, labels=mapping[truth.labels])
+
+
+def similar_names(names: Iterable[str], where: str) -> list[Problem]:
+    """Names that look like one class written in two ways: "Apple" and "apple", "bus stop" and
+    "bus_stop". Both are kept, as two classes."""
+    first: dict[str, str] = {}
+    problems = []
+    for name in sorted(names):
+        plain = re.sub(r"[\s_-]+", " ", name.strip()).casefold()
+        if plain in first:
+            what = f"classes {first[plain]!r} and {name!r} look like one, written in two ways"
+            problems.append(Problem("class", "kept", where, what))
+        first.setdefault(plain, name)
+    return problems

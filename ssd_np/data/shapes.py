@@ -88,6 +88,10 @@ class ShapesDataset:
         """What picture `index` shows, without painting it."""
         return _truth(draw_layout(self._rng(index)))
 
+    def identities(self) -> list[str]:
+        """What tells each picture from all others."""
+        return [f"shapes-{self.seed}-{index}" for index in range(self.count)]
+
     def _rng(self, index: int) -> np.random.Generator:
         if not 0 <= index < self.count:
             raise IndexError(f"picture {index} of {self.count}")

@@ -1,7 +1,11 @@
 """A detector run over a whole data set, as the metrics want it: detections beside truths."""
 
+from collections.abc import Iterator
+
+import numpy as np
 from tqdm import tqdm
 
+from ssd_np.data.items import Dataset
 from ssd_np.data.labels import label_map, relabel
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
@@ -9,7 +13,7 @@ from ssd_np.records import Detections, Truth
 
 
 def detect_dataset(
-    model: SSD, dataset, score_threshold: float | None = None
+    model: SSD, dataset: Dataset, score_threshold: float | None = None
 ) -> tuple[list[Detections], list[Truth]]:
     """Detections and truths of every image, with the model's labels.
 
@@ -17,8 +21,14 @@ def detect_dataset(
     """
     detector = Detector(model, score_threshold)
     mapping = label_map(dataset.class_names, model.config.class_names)
-    images = (dataset[i].image for i in range(len(dataset)))
-    found = detector.detect_all(images)
+    truths: list[Truth] = []
+
+    def images() -> Iterator[np.ndarray]:  # each sample is opened once, for both
+        for i in range(len(dataset)):
+            sample = dataset[i]
+            truths.append(relabel(sample.truth, mapping))
+            yield sample.image
+
+    found = detector.detect_all(images())
     bar = tqdm(found, total=len(dataset), desc="detect", unit="image", disable=None, leave=False)
-    detections = list(bar)
-    return detections, [relabel(dataset.truth(i), mapping) for i in range(len(dataset))]
+    return list(bar), truths

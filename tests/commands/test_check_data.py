@@ -13,10 +13,9 @@ from ssd_np.commands.datasets import (
     evaluation_data,
     image_ids,
     training_data,
-    voc_roots,
 )
-from ssd_np.data.coco import CocoDataset
-from ssd_np.data.voc import VOCDataset
+from ssd_np.data.sources import voc_roots
+from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
 
 
@@ -117,7 +116,7 @@ def test_several_folders(capsys, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two+more"
     write_voc(one, {"a": [GOOD]})
     write_voc(two, {"b": [GOOD, EMPTY]}, "train")
-    assert voc_roots(f"voc:{two}") == [str(two)]  # the folder exists
+    assert voc_roots(str(two)) == [str(two)]  # the folder exists
     two = two.rename(tmp_path / "two")
     code, out, _ = run(capsys, "check-data", f"voc:{one}+{two}", "--split", "trainval+train")
     assert code == 1 and "2 images, 1 findings" in out
@@ -170,7 +169,7 @@ def test_coco_for_training_and_evaluation(tmp_path):
     data = write_coco(tmp_path, "train")
     write_coco(tmp_path, "val", boxes=[(10, 10, 60, 60)])
     trained = training_data(data, "train", 0)
-    assert isinstance(trained, CocoDataset) and trained.class_names == ("dog",)
+    assert isinstance(trained, StoredDataset) and trained.class_names == ("dog",)
     unseen = evaluation_data(data, "val", trained.class_names)
     assert image_ids(unseen) == [4] and len(unseen.truth(0)) == 1
     with pytest.raises(DataError, match=r"\['dog'\] are unknown to the model"):
@@ -206,7 +205,10 @@ def test_evaluation_on_the_training_images_is_said(capsys, tmp_path):
     data = write_voc(tmp_path / "v", {"a": [GOOD]})
     argv = ["train", "--config", "tiny", "--data", data, "--eval-split", "trainval", "--steps", 1]
     code, _, err = run(capsys, *argv, "--out", tmp_path / "out")
-    assert code == 0 and "note: it is evaluated on the images that it learns from" in err
+    assert (
+        code == 0
+        and "note: 1 of the 1 images that it is evaluated on are images that it learns from" in err
+    )
 
 
 def test_saved_detections_above_a_high_score_are_noticed(capsys, tmp_path):
@@ -227,4 +229,4 @@ def test_real_photographs(capsys, bccd_root):
     assert code == 1 and "364 images, 2 findings (2 left out)" in out
     assert "BloodImage_00338.xml: object 12 (RBC)" in out
     assert "BloodImage_00343.xml: object 3 (RBC)" in out
-    assert isinstance(training_data(f"voc:{bccd_root}", "test", 0), VOCDataset)
+    assert isinstance(training_data(f"voc:{bccd_root}", "test", 0), StoredDataset)

@@ -13,7 +13,7 @@ ROOT = Path(ssd_np.__file__).parent
 ROOMS = [
     *("errors", "files", "records", "config_json", "config", "dialects", "gradcheck"),
     *("boxes", "nn", "loss", "engine", "model", "data", "infer", "evaluate", "viz", "train"),
-    *("explore", "bench", "exercises"),
+    *("bench", "exercises"),
     *("commands", "cli"),  # these two may import everything, each other too
 ]
 FILES = sorted(ROOT.rglob("*.py"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_np.data.coco import COCO_CATEGORIES, COCO_LABELS, CocoDataset
+from ssd_np.data.coco import COCO_CATEGORIES, CocoDataset
 from ssd_np.errors import DataError
 
 
@@ -66,7 +66,7 @@ def test_boxes_labels_crowd_area(make):
 def test_boxes_without_area_are_left_out_and_reported(make):
     (problem,) = CocoDataset(*make(instances())).problems
     assert (problem.object_index, problem.name) == (4, "person")
-    assert "instances.json: object 4 (person): box [3, 3, 0, 9] has no area" in str(problem)
+    assert "instances.json: object 4 (person): box (3, 3, 0, 9) has no area" in str(problem)
 
 
 def test_an_image_without_its_file_is_left_out_with_its_objects(make):
@@ -111,12 +111,11 @@ def test_the_80_categories(make):
     assert len(COCO_CATEGORIES) == len(set(COCO_CATEGORIES.values())) == 80
     missing = sorted(set(range(1, 91)) - set(COCO_CATEGORIES))
     assert missing == [12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
-    assert sorted(COCO_LABELS.values()) == list(range(1, 81))
-    assert (COCO_LABELS[1], COCO_LABELS[13], COCO_LABELS[90]) == (1, 12, 80)
     standard = [{"id": number, "name": name} for number, name in reversed(COCO_CATEGORIES.items())]
     dataset = CocoDataset(*make({"images": [], "annotations": [], "categories": standard}))
-    for number, name in COCO_CATEGORIES.items():
-        assert dataset.class_names[COCO_LABELS[number] - 1] == name
+    assert dataset.class_names == tuple(COCO_CATEGORIES.values())
+    labels = [dataset.category_ids.index(number) + 1 for number in (1, 13, 90)]
+    assert labels == [1, 12, 80]  # without gaps
 
 
 def broken(change):
@@ -137,9 +136,9 @@ def broken(change):
         (broken(lambda c: c["images"].append(7)), "image at position 3: id is None"),
         (
             broken(lambda c: c["annotations"][2].update(category_id=5)),
-            "annotation 3: .*no category 5",
+            "object 3: .*no category 5",
         ),
-        (broken(lambda c: c["annotations"][2].update(image_id=5)), "annotation 3: .*no image 5"),
+        (broken(lambda c: c["annotations"][2].update(image_id=5)), "object 3 .*no image 5"),
         (broken(lambda c: c["annotations"][2].update(bbox=[1, 2, 3])), "annotation 3: bbox is"),
         (
             broken(lambda c: c["annotations"][2].update(bbox=[1, 2, 3, "4"])),

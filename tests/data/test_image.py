@@ -11,7 +11,7 @@ from PIL import Image
 
 from ssd_np.config import load_config
 from ssd_np.data import image as image_module
-from ssd_np.data.image import normalise, preprocess, read_image, read_size, resize
+from ssd_np.data.image import normalise, preprocess, read_header, read_image, resize
 from ssd_np.errors import DataError, ShapeError
 
 
@@ -35,7 +35,7 @@ def test_lossless_rgb(tmp_path, rgb, extension):
     path = save(tmp_path / f"a.{extension}", rgb, **options)
     image = read_image(path)
     assert image.dtype == np.uint8 and np.array_equal(image, rgb)
-    assert read_size(path) == (3, 4)
+    assert read_header(path).size == (3, 4)
 
 
 def test_grey_bilevel_and_palette(tmp_path):
@@ -105,7 +105,7 @@ def test_exif_rotation(tmp_path, rgb, orientation, upright):
     path = save(tmp_path / "a.png", rgb, exif=exif)
     image = read_image(path)
     assert np.array_equal(image, upright(rgb))
-    assert read_size(path) == image.shape[:2]
+    assert read_header(path).size == image.shape[:2]
 
 
 def test_unreadable_files_are_named(tmp_path, rgb):
@@ -139,7 +139,7 @@ def test_decompression_bomb(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"bomb\.png"):
         read_image(path)
     with pytest.raises(DataError, match=r"bomb\.png"):
-        read_size(path)
+        read_header(path)
     small = save(tmp_path / "small.png", Image.new("L", (11, 10)))
     monkeypatch.setattr(image_module, "MAX_PIXELS", 109)
     with warnings.catch_warnings(), pytest.raises(DataError, match="11 x 10 pixels is too large"):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_np.data.coco import CocoDataset
-from ssd_np.data.lint import check_coco, check_voc
-from ssd_np.data.voc import VOCDataset
+from ssd_np.data.coco import CocoDataset, CocoSource
+from ssd_np.data.lint import check
+from ssd_np.data.voc import VOCDataset, VOCSource
 from ssd_np.errors import DataError
 
 GOOD = ("dog", 10, 10, 60, 60)
@@ -46,13 +46,13 @@ def only(report):
     """The one finding of a report: kind, effect, name of the file, object."""
     assert len(report.findings) == 1, report.lines()
     (finding,) = report.findings
-    file = finding.problem.file.split(": ")[0].rsplit("/", 1)[-1]
-    return finding.kind, finding.effect, file, finding.problem.object_index
+    file = finding.file.split(": ")[0].rsplit("/", 1)[-1]
+    return finding.kind, finding.effect, file, finding.object_index
 
 
 def test_nothing_wrong(make_voc):
-    report = check_voc(
-        make_voc({"a": xml_of(GOOD, ("cat", 1, 1, 200, 150)), "b": xml_of()}), "train"
+    report = check(
+        VOCSource(make_voc({"a": xml_of(GOOD, ("cat", 1, 1, 200, 150)), "b": xml_of()}), "train")
     )
     assert report.findings == [] and report.images == 2
     assert report.sizes == {"dog": Counter(medium=1), "cat": Counter(large=1)}
@@ -75,7 +75,7 @@ def test_nothing_wrong(make_voc):
 )
 def test_faults_of_objects(make_voc, bad, expected):
     root = make_voc({"a": xml_of(GOOD, bad), "b": xml_of(GOOD)})
-    report = check_voc(root, "train", class_names=["dog"])
+    report = check(VOCSource(root, "train"), class_names=["dog"])
     assert only(report) == expected
     assert report.drops == (expected[1] != "kept")
     agrees_with_training(report, lambda: VOCDataset(root, "train", ["dog"]))
@@ -101,45 +101,45 @@ def test_faults_of_files(make_voc):
     root = make_voc({"a": xml_of(GOOD), "b": xml_of(GOOD)})
     xml, image = root / "Annotations" / "b.xml", root / "JPEGImages" / "b.jpg"
 
-    def check(expected):
-        report = check_voc(root, "train")
+    def expect(expected):
+        report = check(VOCSource(root, "train"))
         assert only(report) == expected
         agrees_with_training(report, lambda: VOCDataset(root, "train"))
 
     xml.write_text("<annotation>")
-    check(("annotation", "left out", "b.xml", None))
+    expect(("annotation", "left out", "b.xml", None))
     xml.unlink()
-    check(("annotation", "left out", "b.xml", None))
+    expect(("annotation", "left out", "b.xml", None))
     xml.write_text(xml_of(GOOD, width=400, height=300))
-    check(("size", "kept", "b.xml", None))
+    expect(("size", "kept", "b.xml", None))
     xml.write_text(xml_of(GOOD))
 
     noise = np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(image)
     whole = image.read_bytes()
     image.write_bytes(whole[: len(whole) // 2])  # its header is intact
-    check(("image", "stops", "b.jpg", None))
+    expect(("image", "stops", "b.jpg", None))
     image.write_bytes(b"")
-    check(("image", "left out", "b.jpg", None))
+    expect(("image", "left out", "b.jpg", None))
     image.unlink()
-    check(("no image", "left out", "b.xml", None))
+    expect(("no image", "left out", "b.xml", None))
     image.write_bytes(whole)
 
     (root / "ImageSets" / "Main" / "train.txt").write_text("a\nb\na\n")
-    check(("duplicate image", "kept", "a.xml", None))
+    expect(("duplicate image", "kept", "a.xml", None))
     with pytest.raises(DataError, match="splits there"):
-        check_voc(root, "test")
+        check(VOCSource(root, "test"))
 
 
 def test_the_files_are_not_changed(make_voc):
     root = make_voc({"a": xml_of(GOOD, GOOD)})
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    check_voc(root, "train")
+    check(VOCSource(root, "train"))
     assert before == {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def test_report_for_people_and_for_json(make_voc):
-    report = check_voc(make_voc({"a": xml_of(GOOD, ("dog", 5, 5, 5, 5))}), "train")
+    report = check(VOCSource(make_voc({"a": xml_of(GOOD, ("dog", 5, 5, 5, 5))}), "train"))
     lines = report.lines()
     assert "a.xml: object 1 (dog): box (5, 5, 5, 5) has no area [no area; left out]" in lines[0]
     assert lines[1] == "1 images, 1 findings (1 left out)"
@@ -192,7 +192,7 @@ def no_change(content):
             lambda c: c["annotations"][1].update(iscrowd=1, bbox=[5, 5, 0, 9]),
             ("no area", "left out", 12),
         ),
-        (lambda c: c["images"][1].update(file_name="text.png"), ("image", "stops", None)),
+        (lambda c: c["images"][1].update(file_name="text.png"), ("image", "left out", None)),
         (lambda c: c["images"][1].update(width=400), ("size", "kept", None)),
         (lambda c: c["images"].append({"id": 5}), ("image record", "stops", None)),
         (lambda c: c["images"].append(c["images"][0]), ("duplicate image", "stops", None)),
@@ -208,7 +208,7 @@ def test_coco(tmp_path, change, expected):
     change(content)
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(content))
-    report = check_coco(tmp_path, path)
+    report = check(CocoSource(tmp_path, path))
     if expected is None:
         assert report.findings == [] and not report.drops
         assert report.sizes == {"dog": Counter(medium=1), "cat": Counter(large=1)}
@@ -224,19 +224,17 @@ def test_coco_classes_and_crowds(tmp_path):
     content, path = instances(), tmp_path / "instances.json"
     content["annotations"][1]["iscrowd"] = 1
     path.write_text(json.dumps(content))
-    report = check_coco(tmp_path, path, ["dog", "cat"])
+    report = check(CocoSource(tmp_path, path), ["dog", "cat"])
     assert report.findings == [] and report.sizes == {"dog": Counter(medium=1)}
     agrees_with_training(report, lambda: CocoDataset(tmp_path, path))
-    (finding,) = check_coco(tmp_path, path, ["dog"]).findings
+    (finding,) = check(CocoSource(tmp_path, path), ["dog"]).findings
     assert finding.kind == "class" and "unknown class 'cat'; known: dog" in str(finding)
 
 
 @pytest.mark.skipif("BCCD_ROOT" not in os.environ, reason="BCCD_ROOT names no folder")
 def test_real_photographs():
-    report = check_voc(os.environ["BCCD_ROOT"], "trainval+test")
-    found = [
-        (f.kind, f.effect, f.problem.file[-8:-4], f.problem.object_index) for f in report.findings
-    ]
+    report = check(VOCSource(os.environ["BCCD_ROOT"], "trainval+test"))
+    found = [(f.kind, f.effect, f.file[-8:-4], f.object_index) for f in report.findings]
     expected = [("no area", "left out", "0338", 12), ("no area", "left out", "0343", 3)]
     assert sorted(found) == expected
     totals = {name: sizes.total() for name, sizes in report.sizes.items()}

@@ -109,7 +109,7 @@ def test_degenerate_boxes_are_left_out_and_reported(make):
     found = [(problem.object_index, problem.name) for problem in dataset.problems]
     assert found == [(0, "dog"), (1, "dog"), (3, "cat")]
     assert all(problem.file.endswith("a.xml") for problem in dataset.problems)
-    assert "object 1 (dog): box (9, 9, 5, 5) has no area" in str(dataset.problems[1])
+    assert "object 1 (dog): box (9, 9, 5, 5) ends before it begins" in str(dataset.problems[1])
 
 
 def test_size_of_the_image_counts(make):

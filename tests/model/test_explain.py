@@ -277,7 +277,7 @@ def test_what_can_not_be_explained_is_told_in_one_line(capsys, files):
                    "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>")  # fmt: skip
     code, _, err = run(capsys, files, "--truth", xml)
     assert code == 1 and err.count("\n") == 1
-    assert "object 0: class 'dog' is unknown to the model (it knows circle," in err
+    assert "object 0: unknown class 'dog' (known: circle," in err
     xml.unlink()
     code, _, err = run(capsys, files, "--truth", f"voc:{files}")
     assert code == 1 and "picture.xml: no annotation of this image" in err

@@ -16,7 +16,7 @@ from training_runs import annotation
 
 from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.data.coco import CocoDataset
-from ssd_np.data.image import read_image, read_size
+from ssd_np.data.image import read_header, read_image
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import ConfigError, DataError
@@ -153,7 +153,7 @@ def test_images(attack, tmp_path):
 
     def read(content):
         path.write_bytes(content)
-        size = read_size(path)
+        size = read_header(path).size
         image = read_image(path)
         assert image.dtype == np.uint8 and image.shape == (*size, 3)
 

@@ -1,0 +1,113 @@
+"""What every format of annotations comes down to: items, and what is wrong with them.
+
+A *source* reads one format (`voc.py`, `coco.py`; another one is a file of its own) and yields,
+image by image, an `Item`, or a `Problem` where there should have been one. `stored.py` makes the
+data set of it and `lint.py` the report, so both say the same. A problem's effect on training:
+
+    "stops"     the data set can not be opened, or fails when the image is read
+    "left out"  the object, or the image with all its objects, is not trained on
+    "kept"      training goes on with it; a person should look
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from ssd_np.records import Sample
+
+Effect = Literal["stops", "left out", "kept"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, its kind in one or two words, its effect (see above), and where it is."""
+
+    kind: str
+    effect: Effect
+    file: str
+    what: str
+    object_index: int | None = None  # as its file counts; None: the file as a whole
+    name: str = ""  # class of the object
+
+    @property
+    def place(self) -> str:
+        """The file and, where it is one's, the object."""
+        if self.object_index is None:
+            return self.file
+        return f"{self.file}: object {self.object_index}" + (f" ({self.name})" if self.name else "")
+
+    @property
+    def left_out(self) -> bool:
+        return self.effect == "left out"
+
+    def __str__(self) -> str:
+        image = "the image is " if self.object_index is None else ""
+        return f"{self.place}: {self.what}" + (f"; {image}left out" if self.left_out else "")
+
+
+class Labelled(NamedTuple):
+    """One object: its number in the file, its class, and the four numbers as they stand there."""
+
+    index: int
+    name: str
+    numbers: Sequence[float]
+    difficult: bool = False
+    crowd: bool = False
+    area: float | None = None  # square pixels, where the annotation has its own
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image with its objects, as annotated.
+
+    id           what a results file calls the image: a number, or its name
+    size         (height, width) that the annotation claims, None where it claims none
+    boxes_pixel  (G, 4) corners in pixels counted from 0, one for each of `objects`
+    where        the annotation, for messages
+    """
+
+    id: int | str
+    name: str
+    image: Path
+    where: str
+    size: tuple[int, int] | None
+    boxes_pixel: np.ndarray
+    objects: Sequence[Labelled]
+
+
+class Source(Protocol):
+    """A place with images and annotations of one format.
+
+    class_names     those that the format declares, in the order of the labels; None: those found
+    category_ids    the ids of declared classes in its files, label by label; None: 1, 2, 3, ...
+    annotated_size  whether boxes are pixels of the size that the annotation claims, or of the image
+    len(source)     images it names, readable or not
+    str(source)     its place, for messages
+    """
+
+    class_names: tuple[str, ...] | None
+    category_ids: list[int] | None
+    annotated_size: bool
+
+    def items(self) -> Iterator[Item | Problem]:
+        """Every image, in order, and whatever stands in the place of one."""
+
+    def item_of(self, image: Path) -> Item:
+        """The item of an image file, wherever that lies, by its name; DataError without one."""
+
+    def __len__(self) -> int: ...
+
+
+class Dataset(Protocol):
+    """What training and evaluation need of a data set, one of your own included."""
+
+    class_names: Sequence[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...

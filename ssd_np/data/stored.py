@@ -1,0 +1,203 @@
+"""A data set of files, whatever their format: images, truths, and what was left out of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssd_np.boxes.coords import clip
+from ssd_np.data.exif import TRANSPOSED, turn_boxes
+from ssd_np.data.image import Header, read_header, read_image
+from ssd_np.data.items import Item, Problem, Source
+from ssd_np.data.labels import similar_names
+from ssd_np.errors import DataError
+from ssd_np.records import Sample, Truth
+
+
+class StoredDataset:
+    """Images and truths of a source (see `items.py`).
+
+    class_names     labels in this order, from 1; left out, those that the source declares, or the
+                    names found in it, sorted
+    keep_difficult  False leaves out objects marked as difficult
+
+    All annotations and the headers of all images are read at once, so that errors show before the
+    training starts. Left out and listed in `problems`: images without a readable file or
+    annotation, boxes without area in their image. Listed too: sizes that disagree, names of classes
+    that look like one. Anything else raises DataError that names the place, as do an unknown class
+    and a source of which nothing is left.
+    """
+
+    def __init__(
+        self, source: Source, class_names: Sequence[str] | None = None, keep_difficult: bool = True
+    ) -> None:
+        if isinstance(class_names, str):
+            raise DataError(
+                f"class_names is the text {class_names!r}, expected a list of names",
+                hint=f"[{class_names!r}]",
+            )
+        self.problems: list[Problem] = []
+        usable: list[tuple[Item, Header]] = []
+        for item in source.items():
+            if isinstance(item, Problem):
+                self._note(item)
+                continue
+            header = header_of(item)
+            if isinstance(header, Problem):
+                self._note(header)
+            else:
+                usable.append((item, header))
+        if not usable and len(source):
+            raise DataError(
+                f"none of the {len(source)} images can be used; the first: {self.problems[0]}"
+            )
+        found = {item.objects[i].name for item, _ in usable for i in range(len(item.objects))}
+        names = source.class_names if class_names is None else class_names
+        self.class_names = tuple(sorted(found) if names is None else names)
+        self.problems += similar_names(self.class_names, str(source))
+        self.names = [item.name for item, _ in usable]
+        self.image_ids = [item.id for item, _ in usable]
+        self.category_ids = source.category_ids or list(range(1, len(self.class_names) + 1))
+        self._files = [item.image for item, _ in usable]
+        self._truths = [
+            self._truth(item, header, source.annotated_size, keep_difficult)
+            for item, header in usable
+        ]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(read_image(self._files[index]), self._truths[index], self.names[index])
+
+    def truth(self, index: int) -> Truth:
+        """The objects of image `index`, without decoding the image."""
+        return self._truths[index]
+
+    def identities(self) -> list[str]:
+        """What tells each image from all others: its file, whatever it is called here."""
+        return [os.path.realpath(file) for file in self._files]
+
+    def _note(self, problem: Problem) -> None:
+        if problem.effect == "stops":
+            raise DataError(problem.what, problem.place)
+        self.problems.append(problem)
+
+    def _truth(self, item: Item, header: Header, annotated_size: bool, difficult: bool) -> Truth:
+        truth, problems = truth_of(item, header, self.class_names, annotated_size, difficult)
+        self.problems += problems
+        return truth
+
+
+def header_of(item: Item) -> Header | Problem:
+    """What the image's file says before its pixels."""
+    try:
+        return read_header(item.image)
+    except DataError as error:
+        return Problem("image", "left out", str(item.image), error.what)
+
+
+def truth_of(
+    item: Item,
+    header: Header,
+    class_names: Sequence[str],
+    annotated_size: bool,
+    keep_difficult: bool = True,
+) -> tuple[Truth, list[Problem]]:
+    """An item's truth, and what was left out or corrected; DataError for an unknown class."""
+    labels = {name: label for label, name in enumerate(class_names, 1)}
+    for labelled in item.objects:
+        if labelled.name not in labels:
+            raise DataError(
+                f"unknown class {labelled.name!r}",
+                where=f"{item.where}: object {labelled.index}",
+                hint=f"known: {', '.join(class_names)}",
+            )
+    boxes, problem = place(item, header, annotated_size)
+    problems = [] if problem is None else [problem]
+    faults = box_faults(item, boxes, header.size)
+    problems += [fault for fault in faults if fault is not None and fault.left_out]
+    kept = [
+        i
+        for i, (labelled, fault) in enumerate(zip(item.objects, faults, strict=True))
+        if not (fault and fault.left_out) and (keep_difficult or not labelled.difficult)
+    ]
+    boxes, objects = clip(boxes[kept]), [item.objects[i] for i in kept]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    own = sides[:, 0] * sides[:, 1] * header.size[0] * header.size[1]
+    return Truth(
+        boxes,
+        [labels[o.name] for o in objects],
+        [o.difficult for o in objects],
+        [o.crowd for o in objects],
+        [o.area if o.area is not None else value for o, value in zip(objects, own, strict=True)],
+        header.size,
+    ), problems
+
+
+def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray, Problem | None]:
+    """Boxes (G, 4) as fractions of the image as `read_image` gives it, not clipped; and a problem
+    where the annotation claims another size.
+
+    If that is the size before the camera's turn, the boxes were drawn in the picture as stored,
+    and are turned like its pixels. Otherwise either the image was resized since (`annotated_size`),
+    or the claim is wrong and the boxes are pixels of the image.
+    """
+    size, turned = header.size, False
+    problem = None
+    if item.size not in (None, header.size):
+        turned = header.orientation in TRANSPOSED and item.size == header.size[::-1]
+        size = item.size if turned or annotated_size else header.size
+        (h, w), (height, width) = item.size, header.size
+        what = f"annotated as {w} x {h} pixels, the image is {width} x {height}; "
+        if turned:
+            what += f"its boxes are turned with it (EXIF orientation {header.orientation})"
+        else:
+            what += ("the annotated" if annotated_size else "the image's") + " size is used"
+        problem = Problem("turned" if turned else "size", "kept", item.where, what)
+    elif header.orientation != 1 and not (
+        item.size and header.orientation in TRANSPOSED and size[0] != size[1]
+    ):
+        what = (
+            f"the camera turned it (EXIF orientation {header.orientation}), and no size tells "
+            "whether the boxes were drawn before or after; taken as after"
+        )
+        problem = Problem("turned", "kept", item.where, what)
+    boxes = item.boxes_pixel / (size[1], size[0], size[1], size[0])
+    return turn_boxes(boxes, header.orientation) if turned else boxes, problem
+
+
+def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Problem | None]:
+    """For each of an item's boxes (G, 4), placed but not clipped, what is wrong with it, if
+    anything. Those that reach beyond the image are kept, those without area in it left out."""
+    inside = clip(boxes)
+    sides, shown = boxes[:, 2:] - boxes[:, :2], inside[:, 2:] - inside[:, :2]
+    good = (sides > 0).all(axis=1) & (boxes == inside).all(axis=1)
+    faults: list[Problem | None] = [None] * len(boxes)
+    for i in np.flatnonzero(~good):
+        labelled = item.objects[i]
+        box = "box (" + ", ".join(f"{number:g}" for number in labelled.numbers) + ")"
+        picture = f"the image of {size[1]} x {size[0]} pixels"
+        if sides[i].min() < 0:
+            kind, effect, what = "reversed box", "left out", "ends before it begins"
+        elif sides[i].min() == 0:
+            kind, effect, what = "no area", "left out", "has no area"
+        elif shown[i].min() <= 0:
+            kind, effect, what = "outside", "left out", f"lies outside {picture}"
+        else:
+            kind, effect = "outside", "kept"
+            what = f"reaches beyond {picture}; it is clipped"
+        what = f"{box} {what}"
+        faults[i] = Problem(kind, effect, item.where, what, labelled.index, labelled.name)
+    return faults
+
+
+def shared_images(dataset: object, other: object) -> int:
+    """How many images of `other` are images of `dataset`, too; those of a data set that has no
+    `identities`, as your own may not have, count as different."""
+    if not (hasattr(dataset, "identities") and hasattr(other, "identities")):
+        return 0
+    known = set(dataset.identities())
+    return sum(identity in known for identity in other.identities())
