@@ -11,9 +11,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ssd_np.boxes.targets import make_targets
-from ssd_np.config import ConvLayer, load_config
+from ssd_np.config import load_config
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.kinds.kind import Window
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.receptive_field import ReceptiveField, receptive_fields
 from ssd_np.model.weights import load
@@ -28,10 +29,10 @@ from ssd_np.viz.network import feature_map_figure, receptive_field_figure
 # cells are 2 pixels apart. From here on every step counts double: another 3 x 3 convolution adds
 # 2 * 2 = 4: 10.
 
-field = ReceptiveField(size=1, stride=1, center=0.5)  # a pixel sees itself
+field = ReceptiveField(size=1, stride=1, center=(0.5, 0.5))  # a pixel sees itself
 sizes = []
 for kernel, stride in ((3, 1), (3, 1), (2, 2), (3, 1)):
-    field = field.through(kernel, stride, pad=0)
+    field = field.through(Window(kernel, stride))
     sizes.append(field.size)
 print("receptive fields:", sizes)
 assert sizes == [3, 5, 6, 10]
@@ -92,7 +93,7 @@ figure, panels = plt.subplots(1, len(maps), figsize=(7.4, 2.9), layout="constrai
 for i, feature_map in enumerate(config.feature_maps):
     gradient = gradient_at_image(i)
     f = own[feature_map.name]
-    centre = f.center + feature_map.size // 2 * f.stride  # pixels, of the cell's field
+    centre = f.center[0] + feature_map.size // 2 * f.stride  # pixels, of the cell's field
     away = np.abs(np.arange(128) + 0.5 - centre)
     distance = np.maximum(away[:, None], away[None, :])  # (H, W)
     inside[feature_map.name] = not gradient[distance > f.size / 2].any()
@@ -125,7 +126,7 @@ plt.show()
 # replace_heads=...)``, ``freeze``.
 
 tuned = load("shapes", replace_heads=["round", "angular"])
-convolutions = [layer.name for layer in config.layers if isinstance(layer, ConvLayer)]
+convolutions = [layer.name for layer in config.layers if layer.kind == "conv"]
 tuned.freeze(up_to=convolutions[2])
 frozen = {name for name, p in tuned.parameters.items() if not p.trainable}
 print("frozen:", *sorted(frozen), sep="\n  ")

@@ -48,7 +48,7 @@ assert nms(boxes, scores, iou_threshold=0.70).tolist() == [0, 1, 2, 3]
 # 1. Run the network: ``predict`` returns scores, offsets, default boxes, variances in one row.
 
 model = load("shapes")
-classes = model.config.num_classes
+classes = model.config.num_classes + 1
 sample = ShapesDataset(seed=5, count=20)[1]
 rows = model.predict(preprocess(sample.image, model.config)[None])[0]  # (T, K + 12)
 probability, offsets, default = rows[:, :classes], rows[:, classes:-8], rows[:, -8:]

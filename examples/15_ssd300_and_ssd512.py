@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 
 from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.config import ConvLayer, load_config
+from ssd_np.config import load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError
 from ssd_np.infer.detect import Detector
@@ -122,9 +122,7 @@ if "SSD300_WEIGHTS" in os.environ:
 
 voc = load_config("ssd300_voc")
 slim_layers = tuple(
-    dataclasses.replace(layer, channels=layer.channels // 16)
-    if isinstance(layer, ConvLayer)
-    else layer
+    dataclasses.replace(layer, channels=layer.channels // 16) if layer.kind == "conv" else layer
     for layer in voc.layers
 )
 slim = SSD(dataclasses.replace(voc, layers=slim_layers), seed=4)

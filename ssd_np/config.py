@@ -2,19 +2,25 @@
 
 A `Config` is checked when it is made: unknown keys, wrong types and impossible values are refused
 with the key's path and what was expected. The presets lie beside this file in `configs/`.
-Sizes are pixels of the input image unless a comment says otherwise.
+Sizes are pixels of the input image unless a comment says otherwise; a pair is [height, width].
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ssd_np.config_json import join, read, require, write
 from ssd_np.errors import ConfigError
+from ssd_np.geometry import Size, pair, shortest
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.kind import LayerKind
+from ssd_np.kinds.pool import PoolLayer
 
+KINDS = (ConvLayer, PoolLayer)  # of layers that come with the package
 PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
@@ -35,53 +41,23 @@ def _require_probability(value: float, key: str = "probability") -> None:
 
 @dataclass(frozen=True)
 class InputConfig:
-    """The image a network sees: size x size RGB, (value - mean) / std on the 0..255 scale."""
+    """The image a network sees, RGB, (value - mean) / std on the 0..255 scale."""
 
-    size: int
+    size: int | Size  # a side of a square, or height and width
     mean: tuple[float, float, float] = (123.0, 117.0, 104.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     # "antialias": Pillow's bilinear filter; "half_pixel": four neighbours only, as torchvision
     resize: Literal["antialias", "half_pixel"] = "antialias"
 
     def __post_init__(self) -> None:
-        require(1 <= self.size <= MAX_SIDE, "size", f"1 to {MAX_SIDE} pixels", self.size)
+        sides = f"1 to {MAX_SIDE} pixels"
+        require(all(1 <= side <= MAX_SIDE for side in self.shape), "size", sides, self.size)
         require(min(self.std) > 0, "std", "numbers above 0", self.std)
 
-
-@dataclass(frozen=True)
-class ConvLayer:
-    """A convolution followed by ReLU. `channels` come out of it."""
-
-    name: str
-    channels: int
-    kernel: int = 3
-    stride: int = 1
-    pad: int = 1
-    dilation: int = 1
-    kind: Literal["conv"] = "conv"
-
-    def __post_init__(self) -> None:
-        for key in ("channels", "kernel", "stride", "dilation"):
-            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
-        require(self.pad >= 0, "pad", "at least 0", self.pad)
-
-
-@dataclass(frozen=True)
-class PoolLayer:
-    """A max-pooling; `ceil` keeps the last, partial window (Caffe's rule: 75 -> 38)."""
-
-    name: str
-    size: int = 2
-    stride: int = 2
-    pad: int = 0
-    ceil: bool = False
-    kind: Literal["pool"] = "pool"
-
-    def __post_init__(self) -> None:
-        for key in ("size", "stride"):
-            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
-        limit = self.size // 2  # a wider border would make windows of padding only
-        require(0 <= self.pad <= limit, "pad", f"0 to size // 2 = {limit}", self.pad)
+    @property
+    def shape(self) -> Size:
+        """Height and width."""
+        return pair(self.size)
 
 
 @dataclass(frozen=True)
@@ -89,8 +65,8 @@ class FeatureMapConfig:
     """One grid of detectors: the layer it reads and its default boxes (SSD paper, section 2.2)."""
 
     name: str  # of the layer whose output is the map
-    size: int  # cells on a side
-    step: float  # distance of two cell centres
+    size: int | Size  # cells on a side, or rows and columns
+    step: float | tuple[float, float]  # distance of two cell centres: on both axes, or down, across
     min_size: float  # side of the small square box, s
     max_size: float  # side of the large square box is sqrt(min_size * max_size), s'
     aspect_ratios: tuple[float, ...] = (2.0,)  # each r stands for a box r and a box 1/r
@@ -98,7 +74,8 @@ class FeatureMapConfig:
 
     def __post_init__(self) -> None:
         for key in ("size", "step", "min_size"):
-            require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
+            least = min(pair(getattr(self, key)))
+            require(least > 0, key, "a number above 0", getattr(self, key))
         require(
             self.max_size >= self.min_size, "max_size", f"at least {self.min_size}", self.max_size
         )
@@ -108,6 +85,22 @@ class FeatureMapConfig:
     @property
     def boxes_per_cell(self) -> int:
         return 2 + 2 * len(self.aspect_ratios)
+
+    @property
+    def shape(self) -> Size:
+        """Rows and columns of cells."""
+        return pair(self.size)
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Pixels between two rows of cells, and between two columns."""
+        return pair(self.step)
+
+    @property
+    def boxes(self) -> int:
+        """Default boxes of all cells."""
+        rows, columns = self.shape
+        return rows * columns * self.boxes_per_cell
 
 
 @dataclass(frozen=True)
@@ -338,7 +331,7 @@ class Config:
     name: str
     class_names: tuple[str, ...]
     input: InputConfig
-    layers: tuple[ConvLayer | PoolLayer, ...]
+    layers: tuple[LayerKind, ...]
     base_end: str
     feature_maps: tuple[FeatureMapConfig, ...]
     head_kernel: int = 3
@@ -370,11 +363,11 @@ class Config:
             require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
             previous = position
             actual = sizes[feature_map.name]
-            expected = f"{actual}, the output of layer {feature_map.name!r}"
-            require(feature_map.size == actual, f"{key}.size", expected, feature_map.size)
-        boxes = sum(m.size**2 * m.boxes_per_cell for m in self.feature_maps)
-        few = boxes <= MAX_DEFAULT_BOXES
-        require(few, "feature_maps", f"at most {MAX_DEFAULT_BOXES:,} default boxes", boxes)
+            expected = f"{shortest(*actual)}, the output of layer {feature_map.name!r}"
+            require(feature_map.shape == actual, f"{key}.size", expected, feature_map.size)
+        few = self.num_boxes <= MAX_DEFAULT_BOXES
+        most = f"at most {MAX_DEFAULT_BOXES:,} default boxes"
+        require(few, "feature_maps", most, self.num_boxes)
         rest = order[previous + 1 :]
         require(not rest, "layers", "no layer after the last feature map", rest)
         odd = self.head_kernel % 2 == 1 and self.head_kernel > 0
@@ -389,41 +382,35 @@ class Config:
             require(not again, f"class_names[{i}]", "each name once", name)
             seen.add(name)
 
-    def _layer_sizes(self) -> dict[str, int]:
-        """Side of each layer's output in cells, from the formula of its kind."""
-        sizes: dict[str, int] = {}
-        size = self.input.size
+    def _layer_sizes(self) -> dict[str, Size]:
+        """Cells of each layer's output."""
+        sizes: dict[str, Size] = {}
+        size = self.input.shape
         for i, layer in enumerate(self.layers):
             require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
-            size = layer_output_size(layer, size)
-            require(size >= 1, f"layers[{i}]", "an output of at least 1 cell", size)
+            size = layer.output_shape(size)
+            require(min(size) >= 1, f"layers[{i}]", "an output of at least 1 cell", min(size))
             sizes[layer.name] = size
         return sizes
 
     @property
     def num_classes(self) -> int:
-        """K: the classes with the background."""
-        return len(self.class_names) + 1
+        """The classes, without the background: K = num_classes + 1 scores for each box."""
+        return len(self.class_names)
 
-
-def layer_output_size(layer: ConvLayer | PoolLayer, size: int) -> int:
-    """Cells on a side of a layer's output for `size` cells on a side of its input."""
-    if isinstance(layer, ConvLayer):
-        reach = layer.dilation * (layer.kernel - 1) + 1
-        return (size + 2 * layer.pad - reach) // layer.stride + 1
-    span = size + 2 * layer.pad - layer.size
-    if not layer.ceil:
-        return span // layer.stride + 1
-    out = -(-span // layer.stride) + 1
-    # the last window must begin inside the image or its left border (Caffe and PyTorch alike)
-    return out - 1 if (out - 1) * layer.stride >= size + layer.pad else out
+    @property
+    def num_boxes(self) -> int:
+        """T: the default boxes of all feature maps."""
+        return sum(feature_map.boxes for feature_map in self.feature_maps)
 
 
 # --- reading and writing --------------------------------------------------------------------------
 
 
-def load_config(name_or_path: str | Path) -> Config:
+def load_config(name_or_path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> Config:
     """A preset by name ("tiny", "small", ...) or a JSON file by path.
+
+    `kinds` are layers of your own that the file names, see `kinds/kind.py`.
 
     >>> load_config("tiny").input.size
     128
@@ -447,7 +434,7 @@ def load_config(name_or_path: str | Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can not be read: {error}", where=str(path)) from error
-    return config_from_json(text, where=str(path))
+    return config_from_json(text, where=str(path), kinds=kinds)
 
 
 def preset_names() -> list[str]:
@@ -455,11 +442,16 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.json"))
 
 
-def config_from_json(text: str, where: str = "config") -> Config:
-    """Reads a config from JSON text; `where` names its origin in messages."""
+def config_from_json(
+    text: str, where: str = "config", kinds: Iterable[type[LayerKind]] = ()
+) -> Config:
+    """Reads a config from JSON text; `where` names its origin in messages.
+
+    `kinds` are layers beside those of the package. One of them may take the name of one of these.
+    """
     try:
         values = json.loads(text)
-        return read(Config, values, "")
+        return read(Config, values, "", {LayerKind: (*KINDS, *kinds)})
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error}", where=where) from error
     except RecursionError as error:

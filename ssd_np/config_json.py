@@ -10,6 +10,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ssd_np.errors import ConfigError
@@ -26,11 +27,17 @@ def join(path: str, key: str, by: str = ".") -> str:
     return f"{path}{by}{key}" if path and key else path or key
 
 
-def read(kind: Any, value: Any, path: str) -> Any:
+# of a base class those of its subclasses that a file may name; their default of `kind` is the name
+Families = Mapping[type, Sequence[type]]
+
+
+def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     """Turns a JSON value into `kind` (a dataclass, a tuple, a number, ...) or says why not."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind in families:
+        return _read_dataclass(_member(families[kind], value, path), value, path, families)
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, path)
+        return _read_dataclass(kind, value, path, families)
     if origin is Literal:
         choices = " or ".join(map(repr, arguments))
         require(isinstance(value, str) and value in arguments, path, choices, value)
@@ -39,18 +46,16 @@ def read(kind: Any, value: Any, path: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         options = [option for option in arguments if option is not type(None)]
-        if len(options) == 1:
-            return read(options[0], value, path)
-        by_kind = {option.kind: option for option in options}  # the layers: conv or pool
-        found = value.get("kind") if isinstance(value, dict) else None
-        choices = "an object whose kind is " + " or ".join(map(repr, by_kind))
-        require(isinstance(found, str) and found in by_kind, path, choices, value)
-        return read(by_kind[found], value, path)
+        # a number or a list of numbers: a list is read as one, all else as a number
+        lists = [option for option in options if typing.get_origin(option) is tuple]
+        chosen = lists if lists and isinstance(value, list | tuple) else options
+        return read(chosen[0], value, path, families)
     if origin is tuple:
         require(isinstance(value, list | tuple), path, "a list", value)
         if arguments[-1] is not Ellipsis:
             require(len(value) == len(arguments), path, f"{len(arguments)} values", value)
-        return tuple(read(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+        items = enumerate(value)
+        return tuple(read(arguments[0], item, f"{path}[{i}]", families) for i, item in items)
     if kind is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number and abs(value) < 1e300, path, "a finite number", value)
@@ -64,14 +69,23 @@ def read(kind: Any, value: Any, path: str) -> Any:
     return value
 
 
-def _read_dataclass(kind: type, value: Any, path: str) -> Any:
+def _member(family: Sequence[type], value: Any, path: str) -> type:
+    """The class whose `kind` the JSON object names; of two with one name the later one."""
+    by_name = {member.kind: member for member in family}
+    found = value.get("kind") if isinstance(value, dict) else None
+    choices = "an object whose kind is " + " or ".join(map(repr, by_name))
+    require(isinstance(found, str) and found in by_name, path, choices, value)
+    return by_name[found]
+
+
+def _read_dataclass(kind: type, value: Any, path: str, families: Families) -> Any:
     require(isinstance(value, dict), path, "an object in braces", value)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in value:
         if key not in fields:
             raise ConfigError("unknown key", join(path, key), f"known: {', '.join(fields)}")
     hints = typing.get_type_hints(kind)
-    found = {key: read(hints[key], item, join(path, key)) for key, item in value.items()}
+    found = {key: read(hints[key], item, join(path, key), families) for key, item in value.items()}
     for name, f in fields.items():
         optional = (
             f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING

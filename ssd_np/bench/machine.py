@@ -40,8 +40,8 @@ def mebibytes(key):
     return int(next(line.split()[1] for line in lines if line.startswith(key))) / 1024
 def run(name):
     config = dataclasses.replace(load_config(name), convolution=sys.argv[2])
-    model, side = SSD(config), config.input.size
-    images = np.zeros((1, side, side, 3), np.float32)
+    model = SSD(config)
+    images = np.zeros((1, *config.input.shape, 3), np.float32)
     loaded = mebibytes("VmRSS")
     model.forward(images)
     return loaded

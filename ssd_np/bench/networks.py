@@ -167,8 +167,8 @@ def _clock(layer: Layer, seconds: list[float], flops: dict[str, float]) -> None:
 
 
 def _images(config: Config, batch: int) -> np.ndarray:
-    side = config.input.size
-    return np.random.default_rng(0).standard_normal((batch, side, side, 3), np.float32)
+    shape = (batch, *config.input.shape, 3)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
 def _targets(config: Config, batch: int) -> tuple[np.ndarray, np.ndarray]:

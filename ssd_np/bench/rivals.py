@@ -13,7 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
-from ssd_np.config import ConvLayer
+from ssd_np.errors import ConfigError
+from ssd_np.geometry import borders
+from ssd_np.kinds.kind import Window
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.parallel import thread_count
 
@@ -23,6 +25,35 @@ Targets = tuple[np.ndarray, np.ndarray]  # labels (N, T), offsets (N, T, 4)
 def installed(name: str) -> ModuleType | None:
     """The module, or None if it is not there."""
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
+
+
+def _torch_conv(functional: ModuleType, x, layer, weights: dict):
+    weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
+    x = functional.pad(x, _torch_borders(layer))
+    x = functional.conv2d(x, weight, bias, layer.stride, dilation=layer.dilation)
+    return functional.relu(x, inplace=True)
+
+
+def _torch_pool(functional: ModuleType, x, layer, weights: dict):
+    x = functional.pad(x, _torch_borders(layer), value=-np.inf)
+    return functional.max_pool2d(x, layer.size, layer.stride, ceil_mode=layer.ceil)
+
+
+def _torch_borders(layer) -> tuple[int, int, int, int]:
+    (top, bottom), (left, right) = borders(layer.pad)
+    return left, right, top, bottom
+
+
+TORCH = {"conv": _torch_conv, "pool": _torch_pool}  # a layer of a kind in PyTorch
+
+
+def _of_kind(layers: dict, layer) -> Callable:
+    if layer.kind not in layers:
+        known = ", ".join(layers)
+        raise ConfigError(
+            f"a layer of kind {layer.kind!r} is not measured against others", hint=f"only {known}"
+        )
+    return layers[layer.kind]
 
 
 def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[dict, Callable]:
@@ -46,7 +77,7 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
             scale = weights[f"{name}_norm.scale"].view(1, -1, 1, 1)
             x = x / torch.sqrt((x * x).sum(1, keepdim=True) + config.l2norm.eps) * scale
         pad, rows = config.head_kernel // 2, []
-        for kind, width in (("conf", config.num_classes), ("loc", 4)):
+        for kind, width in (("conf", config.num_classes + 1), ("loc", 4)):
             out = convolution(x, f"{kind}_{name}", 1, pad)  # (N, A * width, H, W)
             rows.append(out.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width))
         return rows
@@ -54,13 +85,7 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
     def forward(x):
         rows = []
         for layer in config.layers:
-            if isinstance(layer, ConvLayer):
-                x = convolution(x, layer.name, layer.stride, layer.pad, layer.dilation)
-                x = functional.relu(x, inplace=True)
-            else:
-                x = functional.max_pool2d(
-                    x, layer.size, layer.stride, layer.pad, ceil_mode=layer.ceil
-                )
+            x = _of_kind(TORCH, layer)(functional, x, layer, weights)
             if layer.name in maps:
                 rows.append(heads(x, layer.name))
         logits, offsets = zip(*rows, strict=True)
@@ -147,6 +172,11 @@ def onnx_forward(model: SSD, images: np.ndarray) -> Callable | None:
     return lambda: tuple(session.run(None, {"images": x}))
 
 
+def _onnx_borders(window: Window) -> list[int]:
+    (top, bottom), (left, right) = borders(window.pad)
+    return [top, left, bottom, right]
+
+
 def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
     """The network as an ONNX graph."""
     helper, config = onnx.helper, model.config
@@ -164,19 +194,24 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         nodes.append(helper.make_node(kind, inputs, [out], **attributes))
         return out
 
-    def convolution(x: str, name: str, stride: int, pad: int, dilation: int, out: str) -> str:
-        geometry = {"strides": [stride] * 2, "pads": [pad] * 4, "dilations": [dilation] * 2}
-        return node("Conv", [x, f"{name}.weight", f"{name}.bias"], out, **geometry)
+    def convolution(x: str, name: str, window: Window, out: str) -> str:
+        geometry = {"strides": [window.stride] * 2, "dilations": [window.dilation] * 2}
+        inputs = [x, f"{name}.weight", f"{name}.bias"]
+        return node("Conv", inputs, out, pads=_onnx_borders(window), **geometry)
 
-    x = "images"
+    def conv(x: str, layer) -> str:
+        return node(
+            "Relu", [convolution(x, layer.name, layer.window, f"{layer.name}_z")], layer.name
+        )
+
+    def pool(x: str, layer) -> str:
+        rule = {"kernel_shape": [layer.size] * 2, "strides": [layer.stride] * 2}
+        pads = _onnx_borders(layer.window)
+        return node("MaxPool", [x], layer.name, pads=pads, ceil_mode=int(layer.ceil), **rule)
+
+    x, head = "images", Window(config.head_kernel, pad=config.head_kernel // 2)
     for layer in config.layers:
-        if isinstance(layer, ConvLayer):
-            geometry = (layer.stride, layer.pad, layer.dilation)
-            x = node("Relu", [convolution(x, layer.name, *geometry, f"{layer.name}_z")], layer.name)
-        else:
-            x = node("MaxPool", [x], layer.name, kernel_shape=[layer.size] * 2,
-                     strides=[layer.stride] * 2, pads=[layer.pad] * 4,
-                     ceil_mode=int(layer.ceil))  # fmt: skip
+        x = _of_kind({"conv": conv, "pool": pool}, layer)(x, layer)
         feature_map = next((m for m in config.feature_maps if m.name == x), None)
         if feature_map is None:
             continue
@@ -186,18 +221,18 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
             square = node("Add", [square, "eps"], f"{x}_square_eps")
             unit = node("Div", [x, node("Sqrt", [square], f"{x}_norm")], f"{x}_unit")
             source = node("Mul", [unit, f"{x}_norm.scale"], f"{x}_scaled")
-        for kind, width, rows in (("conf", config.num_classes, logits), ("loc", 4, offsets)):
+        for kind, width, rows in (("conf", config.num_classes + 1, logits), ("loc", 4, offsets)):
             name = f"{kind}_{x}"
-            out = convolution(source, name, 1, config.head_kernel // 2, 1, f"{name}_z")
+            out = convolution(source, name, head, f"{name}_z")
             out = node("Transpose", [out], f"{name}_nhwc", perm=[0, 2, 3, 1])
             constants[f"{name}_shape"] = np.array([batch, -1, width])
             rows.append(node("Reshape", [out, f"{name}_shape"], f"{name}_rows"))
     for out, rows in (("logits", logits), ("offsets", offsets)):
         node("Concat", rows, out, axis=1)
-    number, side = onnx.TensorProto.FLOAT, config.input.size
+    number, (height, width) = onnx.TensorProto.FLOAT, config.input.shape
     graph = helper.make_graph(
         nodes, config.name,
-        [helper.make_tensor_value_info("images", number, [batch, 3, side, side])],
+        [helper.make_tensor_value_info("images", number, [batch, 3, height, width])],
         [helper.make_tensor_value_info(out, number, None) for out in ("logits", "offsets")],
         [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
     )  # fmt: skip

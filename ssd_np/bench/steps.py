@@ -23,7 +23,7 @@ def time_steps(rounds: int) -> dict[str, float]:
     """Median milliseconds, for the 8,732 default boxes and 21 classes of SSD300."""
     model, rng = SSD(load_config("ssd300_voc")), np.random.default_rng(0)
     detector, corner = Detector(model), center_to_corner(model.default_boxes[:, :4])
-    boxes, classes = len(corner), model.config.num_classes
+    boxes, classes = len(corner), model.config.num_classes + 1
     offsets = rng.standard_normal((boxes, 4), np.float32) / 2
     untrained = rng.standard_normal((boxes, classes), np.float32) / 4
     trained = np.zeros((boxes, classes), np.float32)

@@ -8,6 +8,7 @@ aspect ratios for default boxes"). They are computed once from the config; nothi
 import numpy as np
 
 from ssd_np.config import Config, FeatureMapConfig
+from ssd_np.errors import ConfigError
 
 
 def derive_sizes(
@@ -31,6 +32,10 @@ def derive_sizes(
     SSD300 on COCO is (300, 7, 15, 90, 6); SSD512 is (512, 7, 15, 90, 7) on VOC and
     (512, 4, 10, 90, 7) on COCO.
     """
+    if maps < 3:
+        raise ConfigError(
+            f"sizes for {maps} maps", hint="the formula spaces at least two maps after the first"
+        )
     step = (high - low) / (maps - 2)
     step = int(step) if whole_percent else step
     percent = [first] + [low + step * k for k in range(maps)]
@@ -57,16 +62,17 @@ def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np
 def default_boxes_for_map(config: Config, index: int) -> np.ndarray:
     """(H, W, A, 8) float64: cx cy w h as fractions of the image, then the four variances.
 
-    Cell (i, j) is centred on ((j + 0.5) step, (i + 0.5) step) pixels.
+    Cell (i, j) is centred on ((j + 0.5) step, (i + 0.5) step) pixels, each axis with its own step.
     """
     feature_map = config.feature_maps[index]
     shapes = box_shapes(feature_map, config.boxes.integer_sizes)
-    centers = (np.arange(feature_map.size) + 0.5) * feature_map.step  # (H,), and the same for W
-    boxes = np.empty((feature_map.size, feature_map.size, len(shapes), 8))
-    boxes[..., 0] = centers[None, :, None]  # cx runs along W
-    boxes[..., 1] = centers[:, None, None]  # cy runs along H
+    (rows, columns), (down, across) = feature_map.shape, feature_map.steps
+    height, width = config.input.shape
+    boxes = np.empty((rows, columns, len(shapes), 8))
+    boxes[..., 0] = (np.arange(columns)[None, :, None] + 0.5) * across  # cx runs along W
+    boxes[..., 1] = (np.arange(rows)[:, None, None] + 0.5) * down  # cy runs along H
     boxes[..., 2:4] = shapes  # (A, 2) in every cell
-    boxes[..., :4] /= config.input.size
+    boxes[..., :4] /= (width, height, width, height)
     boxes[..., 4:] = config.boxes.variances
     if config.boxes.clip == "all":
         boxes[..., :4] = np.clip(boxes[..., :4], 0, 1)

@@ -18,9 +18,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise ConfigError("which config?", hint="example: ssd-np config ssd300_voc --trace")
         for name in preset_names():
             config = load_config(name)
-            boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
-            print(f"{name:12} {config.input.size} px, {len(config.feature_maps)} feature maps, "
-                  f"{boxes} default boxes, {len(config.class_names)} classes")  # fmt: skip
+            height, width = config.input.shape
+            print(f"{name:12} {width} x {height} px, {len(config.feature_maps)} feature maps, "
+                  f"{config.num_boxes} default boxes, {config.num_classes} classes")  # fmt: skip
         return 0
     config = load_config(arguments.config)
     print(trace_table(config) if arguments.trace else config_to_json(config).rstrip("\n"))

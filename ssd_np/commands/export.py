@@ -24,7 +24,7 @@ def torchvision_lines(path: str, config: Config) -> str:
     lines = [
         "import numpy, torch, torchvision",
         "model = torchvision.models.detection.ssd300_vgg16(weights=None, weights_backbone=None,",
-        f"    num_classes={config.num_classes},",
+        f"    num_classes={config.num_classes + 1},",
         f"    image_mean=[{mean}],",
         f"    image_std=[{std}])",
         f"arrays = numpy.load({str(path)!r})",
@@ -32,7 +32,7 @@ def torchvision_lines(path: str, config: Config) -> str:
     ]
     maps = config.feature_maps
     sizes = [m.min_size for m in maps] + [maps[-1].max_size]
-    scales = [round(size / config.input.size, 6) for size in sizes]
+    scales = [round(size / config.input.shape[0], 6) for size in sizes]
     sizes_clipped = config.boxes.clip == "sizes"
     if scales != list(TORCHVISION_SCALES) or not sizes_clipped:  # what its model comes with
         lines += [

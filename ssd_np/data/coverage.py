@@ -79,8 +79,9 @@ def coverage(boxes_corner: np.ndarray, config: Config) -> Coverage:
     best = np.concatenate(
         [np.empty(0), *(iou_matrix(part, defaults).max(axis=1) for part in parts)]
     )
-    width, height = (boxes[:, 2:] - boxes[:, :2]).T
-    side = np.sqrt(width * height) * config.input.size
+    image = config.input.shape[::-1]  # width, height
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T * np.reshape(image, (2, 1))  # pixels
+    side = np.sqrt(width * height)
     size_names = [f"{low:g} to {high:g} px" for low, high in pairwise(SIDES)]
     size_names[-1] = f"over {SIDES[-2]:g} px"
     threshold = config.matching.threshold

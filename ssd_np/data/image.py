@@ -174,15 +174,14 @@ def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
 
 
 def preprocess(image: np.ndarray, config: Config) -> np.ndarray:
-    """An RGB image (H, W, 3) uint8 as the network sees it: (size, size, 3) float32.
+    """An RGB image (H, W, 3) uint8 as the network sees it: (height, width, 3) float32.
 
-    The image is warped to a square, then normalised. torchvision normalises first; since both steps
-    linear and the bilinear weights of a pixel sum to 1, the result is the same.
+    The image is warped to the config's size, then normalised. torchvision normalises first; since
+    both steps are linear and the bilinear weights of a pixel sum to 1, the result is the same.
     """
     if image.dtype != np.uint8:
         raise ShapeError(
             f"the image is {image.dtype}, expected uint8 from 0 to 255",
             hint="of values from 0 to 1 make (image * 255).astype(np.uint8)",
         )
-    size = config.input.size
-    return normalise(resize(image, size, size, config.input.resize), config.input)
+    return normalise(resize(image, *config.input.shape, config.input.resize), config.input)

@@ -18,6 +18,7 @@ from ssd_np.data import geometric, photometric
 from ssd_np.data.image import normalise
 from ssd_np.data.pipeline import augment
 from ssd_np.data.view import look_resized, whole
+from ssd_np.geometry import Size, pair
 from ssd_np.records import Sample, Truth
 
 HEIGHT, WIDTH = 480, 640  # of the photograph
@@ -41,15 +42,16 @@ class StepTime:
 class ChainTime:
     """The whole chain, in milliseconds an image, and its transforms."""
 
-    size: int  # of the result
+    size: int | Size  # of the result
     median: float
     slow: float  # 95 of 100 images take less
     steps: tuple[StepTime, ...]
 
     def lines(self) -> list[str]:
         """For people."""
+        height, width = pair(self.size)
         out = [
-            f"augmentation, {WIDTH} x {HEIGHT} to {self.size} x {self.size}, one thread: "
+            f"augmentation, {WIDTH} x {HEIGHT} to {width} x {height}, one thread: "
             f"median {self.median:.2f} ms, 95% below {self.slow:.2f} ms",
             f"{'transform':22} {'probability':>11} {'ms':>7} {'ms an image':>12} {'share':>7}",
         ]

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ssd_np.data.image import resize
+from ssd_np.geometry import Size, pair
 
 
 def whole(image: np.ndarray) -> np.ndarray:
@@ -36,18 +37,20 @@ def look(image: np.ndarray, view: np.ndarray, fill: tuple[float, float, float]) 
 def look_resized(
     image: np.ndarray,
     view: np.ndarray,
-    size: int,
+    size: int | Size,
     fill: tuple[float, float, float],
     method: Literal["antialias", "half_pixel"],
 ) -> np.ndarray:
-    """`resize(look(image, view, fill), size, size, method)`, the canvas left out: (size, size, 3).
+    """`resize(look(image, view, fill), *size, method)`, the canvas left out: (height, width, 3).
 
+    `size` is a side or (height, width).
     Only the pixels of the result into which the image reaches are computed, from the image and a
     margin as wide as the filter; the others have the colour `fill`.
     """
-    (x0, x1, left, right, box_x) = _touched(view[0], view[2], image.shape[1], size)
-    (y0, y1, top, bottom, box_y) = _touched(view[1], view[3], image.shape[0], size)
-    out = np.empty((size, size, 3), np.uint8 if method == "antialias" else np.float32)
+    height, width = pair(size)
+    (x0, x1, left, right, box_x) = _touched(view[0], view[2], image.shape[1], width)
+    (y0, y1, top, bottom, box_y) = _touched(view[1], view[3], image.shape[0], height)
+    out = np.empty((height, width, 3), np.uint8 if method == "antialias" else np.float32)
     out[0] = np.rint(fill) if image.dtype == np.uint8 else fill
     out[1:] = out[0]
     if x0 < x1 and y0 < y1:

@@ -59,11 +59,10 @@ def place_of(model: SSD, index: int) -> Place:
     """Which map, cell and shape the default box of that index is."""
     index, first = int(index), 0
     for feature_map in model.config.feature_maps:
-        per_cell, side = feature_map.boxes_per_cell, feature_map.size
-        if index < first + side * side * per_cell:
+        if index < first + feature_map.boxes:
             break
-        first += side * side * per_cell
-    cell, shape = divmod(index - first, per_cell)
+        first += feature_map.boxes
+    cell, shape = divmod(index - first, feature_map.boxes_per_cell)
     names = ["s", "s'"]
     for ratio in feature_map.aspect_ratios:
         names += [f"{ratio:g}", f"1/{ratio:g}"]
@@ -71,7 +70,7 @@ def place_of(model: SSD, index: int) -> Place:
     return Place(
         index,
         feature_map.name,
-        *divmod(cell, side),
+        *divmod(cell, feature_map.shape[1]),
         names[shape],
         _box(center),
         _box(center_to_corner(center)),

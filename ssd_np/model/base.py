@@ -8,8 +8,8 @@ or a small network of the same style); the extra layers are trained from scratch
 
 import numpy as np
 
-from ssd_np.config import Config, ConvLayer, PoolLayer
-from ssd_np.nn.layers import Conv, Layer, MaxPool, Sequential
+from ssd_np.config import Config
+from ssd_np.nn.layers import Sequential
 
 
 def build_stages(
@@ -20,30 +20,10 @@ def build_stages(
     stages, widths, layers = [], [], []
     channels = 3
     for description in config.layers:
-        layers.append(_build_layer(description, channels, config.convolution, rng, dtype))
-        if isinstance(description, ConvLayer):
-            channels = description.channels
+        layers.append(description.build(channels, config.convolution, rng, dtype))
+        channels = description.output_channels(channels)
         if description.name in ends:
             stages.append(Sequential(layers))
             widths.append(channels)
             layers = []
     return stages, widths
-
-
-def _build_layer(
-    layer: ConvLayer | PoolLayer, c_in: int, algorithm: str, rng: np.random.Generator, dtype
-) -> Layer:
-    if isinstance(layer, PoolLayer):
-        return MaxPool(layer.name, layer.size, layer.stride, layer.pad, layer.ceil)
-    return Conv(
-        layer.name,
-        c_in,
-        layer.channels,
-        layer.kernel,
-        layer.stride,
-        layer.pad,
-        layer.dilation,
-        algorithm=algorithm,
-        rng=rng,
-        dtype=dtype,
-    )

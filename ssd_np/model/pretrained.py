@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.config import Config, ConvLayer, config_to_json
+from ssd_np.config import Config, config_to_json
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
 from ssd_np.model.archive import read_archive, write_archive
@@ -96,10 +96,10 @@ def save_base(path: str | Path, config: Config, arrays: dict[str, np.ndarray]) -
 
 def base_names(config: Config) -> list[str]:
     """Names of the base's tensors, from the image on."""
-    names = []
+    names, channels = [], 3
     for layer in config.layers:
-        if isinstance(layer, ConvLayer):
-            names += [f"{layer.name}.weight", f"{layer.name}.bias"]
+        names += [f"{layer.name}.{part}" for part in layer.tensors(channels)]
+        channels = layer.output_channels(channels)
         if layer.name == config.base_end:
             break
     return names
@@ -118,7 +118,7 @@ def decimate(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict[str, np.ndarray]:
     """torchvision's vgg16 with its classifier made into convolutions, or without it."""
     features = {n: a for n, a in arrays.items() if n.startswith("features.")}
-    layers = {layer.name: layer for layer in config.layers if isinstance(layer, ConvLayer)}
+    layers = {layer.name: layer for layer in config.layers if layer.tensors(3)}
     classifier = {n: a for n, a in arrays.items() if n.startswith(("classifier.0", "classifier.3"))}
     if not classifier or not all(np.isfinite(a).all() for a in classifier.values()):
         return features  # torchvision fills the classifier it does not have with NaN

@@ -139,7 +139,7 @@ def _check_layers(names: dict[str, str], model: SSD) -> None:
 def _why(ours: str, found: tuple[int, ...], expected: tuple[int, ...], model: SSD) -> str:
     """What a wrong shape means: mostly another number of classes."""
     if ours.startswith("conf_") and len(found) == len(expected) and found[1:] == expected[1:]:
-        classes = model.config.num_classes
+        classes = model.config.num_classes + 1
         theirs = found[0] * classes / expected[0]
         return f"the file has {theirs:g} classes with the background, the config {classes}"
     return "the file does not belong to this config"

@@ -15,29 +15,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssd_np.config import Config, ConvLayer
+from ssd_np.config import Config
+from ssd_np.geometry import borders
+from ssd_np.kinds.kind import Window
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
     """Pixels on a side, pixels between two neighbouring cells' fields, and the first cell's centre.
 
-    Cell i sees the pixels of [center + i * stride - size / 2, center + i * stride + size / 2),
-    where pixel p covers [p, p + 1); beyond the image there is padding.
+    Windows are squares, so size and stride hold for both axes; `center` is (y, x), because a border
+    may differ. Along each, cell i sees [center + i * stride - size / 2, ... + size / 2), where
+    pixel p covers [p, p + 1); beyond the image there is padding.
     """
 
     size: int
     stride: int
-    center: float
+    center: tuple[float, float]
 
-    def through(self, kernel: int, stride: int, pad: int, dilation: int = 1) -> ReceptiveField:
+    def through(self, window: Window) -> ReceptiveField:
         """The field of a layer on top."""
-        reach = dilation * (kernel - 1)
-        return ReceptiveField(
-            self.size + reach * self.stride,
-            self.stride * stride,
-            self.center + (reach / 2 - pad) * self.stride,
+        reach = window.dilation * (window.kernel - 1)
+        y, x = (
+            center + (reach / 2 - before) * self.stride
+            for center, (before, _) in zip(self.center, borders(window.pad), strict=True)
         )
+        return ReceptiveField(self.size + reach * self.stride, self.stride * window.stride, (y, x))
 
 
 def receptive_fields(config: Config) -> dict[str, ReceptiveField]:
@@ -48,14 +51,10 @@ def receptive_fields(config: Config) -> dict[str, ReceptiveField]:
     420
     """
     maps = {feature_map.name for feature_map in config.feature_maps}
-    kernel = config.head_kernel
-    field, fields = ReceptiveField(1, 1, 0.5), {}
+    head = Window(config.head_kernel, pad=config.head_kernel // 2)
+    field, fields = ReceptiveField(1, 1, (0.5, 0.5)), {}
     for layer in config.layers:
-        if isinstance(layer, ConvLayer):
-            field = field.through(layer.kernel, layer.stride, layer.pad, layer.dilation)
-        else:
-            field = field.through(layer.size, layer.stride, layer.pad)
-        fields[layer.name] = field
+        fields[layer.name] = field = field.through(layer.window)
         if layer.name in maps:
-            fields[f"head_{layer.name}"] = field.through(kernel, 1, kernel // 2)
+            fields[f"head_{layer.name}"] = field.through(head)
     return fields

@@ -48,7 +48,7 @@ class SSD:
                     feature_map.name,
                     c_in,
                     feature_map.boxes_per_cell,
-                    config.num_classes,
+                    config.num_classes + 1,
                     config.head_kernel,
                     config.head_init,
                     config.convolution,
@@ -88,7 +88,7 @@ class SSD:
         """
         images = self._check(images)
         n, t = len(images), len(self.default_boxes)
-        logits = np.empty((n, t, self.config.num_classes), self.dtype)
+        logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
         with self._workspace.turn, one_blas_thread():
             x, first = images, 0
@@ -111,7 +111,7 @@ class SSD:
         if self.heads[0].cache is None:
             raise ShapeError("backward needs forward(images, training=True) first")
         rows = (len(self.heads[0].cache[0]), len(self.default_boxes))  # (N, T)
-        expected = (*rows, self.config.num_classes), (*rows, 4)
+        expected = (*rows, self.config.num_classes + 1), (*rows, 4)
         if (dlogits.shape, doffsets.shape) != expected:
             raise ShapeError(
                 f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
@@ -123,8 +123,7 @@ class SSD:
                 stage, norm, head = self.stages[i], self.norms[i], self.heads[i]
                 # is anything left to train at or below this map?
                 below = input_gradient or any(stage.trainable for stage in self.stages[: i + 1])
-                h, w = head.cache[0].shape[1:3]
-                rows = slice(last - h * w * self.config.feature_maps[i].boxes_per_cell, last)
+                rows = slice(last - self.config.feature_maps[i].boxes, last)
                 last = rows.start
                 branch = below or (norm is not None and norm.trainable)
                 dmap = head.backward(dlogits[:, rows], doffsets[:, rows], self._workspace, branch)
@@ -140,20 +139,23 @@ class SSD:
             return dx.copy() if input_gradient else None
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) -> (N, T, K + 4 + 8): softmax scores, offsets, default box, variances."""
+        """(N, H, W, 3) -> (N, T, num_classes + 1 + 4 + 8)
+
+        A row holds softmax scores, four offsets, the default box and its variances.
+        """
         logits, offsets = self.forward(images)
         boxes = np.broadcast_to(self.default_boxes.astype(self.dtype), (*offsets.shape[:2], 8))
         return np.concatenate([softmax(logits), offsets, boxes], axis=-1)
 
     def _check(self, images: np.ndarray) -> np.ndarray:
-        side = self.config.input.size
+        height, width = self.config.input.shape
         images = np.asarray(images)
-        if images.ndim != 4 or images.shape[1:] != (side, side, 3):
+        if images.ndim != 4 or images.shape[1:] != (height, width, 3):
             channels_first = images.ndim == 4 and images.shape[1] == 3
             hint = "images look like (N, 3, H, W); use images.transpose(0, 2, 3, 1)"
             raise ShapeError(
                 f"images have shape {images.shape}, config {self.config.name!r} expects "
-                f"(N, {side}, {side}, 3)",
+                f"(N, {height}, {width}, 3)",
                 hint=hint if channels_first else "data.image.preprocess(image, config) resizes",
             )
         if images.dtype != self.dtype:

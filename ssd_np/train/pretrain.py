@@ -16,9 +16,10 @@ import dataclasses
 import numpy as np
 from tqdm import tqdm
 
-from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig, layer_output_size
+from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
 from ssd_np.errors import DataError, NotFinite
+from ssd_np.geometry import shortest
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.model.base import build_stages
 from ssd_np.nn.init import glorot_uniform
@@ -99,16 +100,17 @@ class Classifier:
 
 
 def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
-    """The config of a base alone, for crops a quarter of the detector's input on a side.
+    """The config of a base alone, for crops a quarter of the detector's input on each axis.
 
     Crops are shifted and zoomed by the detector's own augmentation; nothing is expanded.
     """
-    side = config.input.size // 4
+    height, width = (side // 4 for side in config.input.shape)
     names = [layer.name for layer in config.layers]
     layers = config.layers[: names.index(config.base_end) + 1]
-    cells = side
+    cells = (height, width)
     for layer in layers:
-        cells = layer_output_size(layer, cells)
+        cells = layer.output_shape(cells)
+    size, step = shortest(*cells), shortest(height / cells[0], width / cells[1])
     augmentation = dataclasses.replace(
         config.augmentation,
         expand=dataclasses.replace(config.augmentation.expand, probability=0.0),
@@ -118,9 +120,9 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
         config,
         name=f"{config.name}-base",
         class_names=class_names,
-        input=dataclasses.replace(config.input, size=side),
+        input=dataclasses.replace(config.input, size=shortest(height, width)),
         layers=layers,
-        feature_maps=(FeatureMapConfig(config.base_end, cells, side / cells, side, side),),
+        feature_maps=(FeatureMapConfig(config.base_end, size, step, height, height),),
         augmentation=augmentation,
     )
 

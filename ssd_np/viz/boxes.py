@@ -49,16 +49,21 @@ def default_box_figure(
         for i, feature_map in enumerate(config.feature_maps):
             axes = panels[i]
             boxes = default_boxes_for_map(config, i)  # (H, W, A, 8)
+            rows, columns = feature_map.shape
             show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
             grid = boxes[:, :, 0, :2].reshape(-1, 2)
-            axes.plot(*grid.T, ".", color="black", markersize=np.clip(24 / feature_map.size, 1, 6))
-            column, row = (min(int(v * feature_map.size), feature_map.size - 1) for v in cell)
+            axes.plot(
+                *grid.T, ".", color="black", markersize=np.clip(24 / max(rows, columns), 1, 6)
+            )
+            column, row = (
+                min(int(v * n), n - 1) for v, n in zip(cell, (columns, rows), strict=True)
+            )
             for box, color in zip(boxes[row, column], _colors(boxes.shape[2]), strict=True):
                 draw_box(axes, center_to_corner(box[:4]), color)
             corner = center_to_corner(boxes[row, column, :, :4])
             _leave_room(axes, np.concatenate([grid, corner[:, :2], corner[:, 2:]]))
-            name, size, per_cell = feature_map.name, feature_map.size, boxes.shape[2]
-            axes.set_title(f"{name}\n{size} × {size} cells, {per_cell} boxes each", fontsize=10)
+            title = f"{feature_map.name}\n{rows} × {columns} cells, {boxes.shape[2]} boxes each"
+            axes.set_title(title, fontsize=10)
 
 
 def _colors(count: int) -> list:

@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ssd_np.boxes.default_boxes import box_shapes
-from ssd_np.config import Config, ConvLayer, layer_output_size
+from ssd_np.config import Config
+from ssd_np.geometry import Size
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, tidy
 
@@ -28,42 +29,45 @@ def network_figure(config: Config, out: Out) -> None:
     A slab's height grows with the logarithm of the map's side, its width with that of the channels.
     """
     slabs = _slabs(config)
+    kernels = {layer.name for layer in config.layers if layer.multiply_adds(1)}
     right = slabs[-1][1] + slabs[-1][2]
     with canvas(out, max(7.4, right * 0.16), 4.6) as figure:
         axes = figure.subplots()
         for name, x, width, size, channels in slabs:
             feature = next((m for m in config.feature_maps if m.name == name), None)
-            height = 0.6 * np.log2(size + 1)
-            color = ORANGE if feature else GREY if name.startswith("pool") else SKY
+            height = 0.6 * np.log2(np.sqrt(np.prod(size)) + 1)
+            color = ORANGE if feature else SKY if name in kernels else GREY
             axes.add_patch(Rectangle((x, -height / 2), width, height, fc=color, ec="black", lw=0.7))
             if name == "image" or feature:
-                text = f"{name}\n{size} × {size}\n× {channels}"
+                text = f"{name}\n{size[0]} × {size[1]}\n× {channels}"
                 axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=9)
             if feature:
-                _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes)
-        boxes = sum(m.size**2 * m.boxes_per_cell for m in config.feature_maps)
-        row = f"{boxes:,} default boxes × ({config.num_classes} class scores + 4 offsets)"
+                _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes + 1)
+        classes = config.num_classes + 1
+        row = f"{config.num_boxes:,} default boxes × ({classes} class scores + 4 offsets)"
         first = slabs[0][1]
         box = Rectangle((first, HEAD + 1.7), right - first, 0.9, fc="white", ec="black")
         axes.add_patch(box)
         middle = first + (right - first) / 2
         axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=10)
-        note = "blue: convolution   grey: pooling   orange: feature map, with its heads above"
+        note = "blue: convolution   grey: no kernel   orange: feature map, with its heads above"
         axes.text(middle, -5.4, note, ha="center", va="top", fontsize=9)
         axes.set_title("the network, layer by layer", fontsize=11)
         axes.set(xlim=(first - 1.3, right + 1.3), ylim=(-6, HEAD + 3))
         axes.axis("off")
 
 
-def _slabs(config: Config) -> list[tuple[str, float, float, int, int]]:
-    """(name, x, width, cells on a side, channels) of the image and every layer."""
-    size, channels, x = config.input.size, 3, 0.0
+def _slabs(config: Config) -> list[tuple[str, float, float, Size, int]]:
+    """(name, x, width, rows and columns, channels) of the image and every layer."""
+    size, channels, x = config.input.shape, 3, 0.0
     slabs = [("image", x, 0.4, size, channels)]
     for layer in config.layers:
         x += slabs[-1][2] + GAP
-        size = layer_output_size(layer, size)
-        channels = layer.channels if isinstance(layer, ConvLayer) else channels
-        width = 0.14 * np.log2(channels) if isinstance(layer, ConvLayer) else 0.25
+        size = layer.output_shape(size)
+        width = 0.25
+        if layer.multiply_adds(channels):
+            width = 0.14 * np.log2(layer.output_channels(channels))
+        channels = layer.output_channels(channels)
         if slabs[-1][0] in {m.name for m in config.feature_maps}:
             x += ROOM
         slabs.append((layer.name, x, float(width), size, channels))
@@ -94,6 +98,8 @@ def receptive_field_figure(
     fields = receptive_fields(config)
     names = [m.name for m in config.feature_maps]
     places = np.arange(len(names))
+    height, width = config.input.shape
+    sides = {height: "side"} if height == width else {height: "height", width: "width"}
     with canvas(out, max(6.0, 1.3 * len(names)), 4.5) as figure:
         axes = figure.subplots()
         seen = [fields[f"head_{name}"].size for name in names]
@@ -108,8 +114,9 @@ def receptive_field_figure(
             axes.plot(
                 np.full(len(longest), i), longest, "_", color="black", ms=16, mew=2, label=label
             )
-        axes.axhline(config.input.size, color="black", lw=1, ls="--")
-        axes.text(-0.45, config.input.size * 1.04, "side of the image", fontsize=9)
+        for side, axis in sides.items():
+            axes.axhline(side, color="black", lw=1, ls="--")
+            axes.text(-0.45, side * 1.04, f"{axis} of the image", fontsize=9)
         axes.set(xticks=places, xticklabels=names, yscale="log", ylabel="pixels (log scale)")
         axes.set(xlim=(-0.5, len(names) - 0.5), title="what the heads see, and their boxes")
         axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))

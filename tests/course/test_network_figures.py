@@ -23,7 +23,7 @@ def test_network_is_that_of_the_config(name, boxes):
     for m in config.feature_maps:
         assert any(t.startswith(f"{m.name}\n{m.size} × {m.size}\n") for t in texts)
     heads = [t for t in texts if "3 × 3 conv" in t]
-    ends = [f"{m.boxes_per_cell} × ({config.num_classes} + 4)" for m in config.feature_maps]
+    ends = [f"{m.boxes_per_cell} × ({config.num_classes + 1} + 4)" for m in config.feature_maps]
     assert [head.splitlines()[-1] for head in heads] == ends
     assert sum("L2Norm" in head for head in heads) == sum(
         m.l2norm_scale is not None for m in config.feature_maps

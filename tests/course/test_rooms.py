@@ -11,9 +11,9 @@ import ssd_np
 
 ROOT = Path(ssd_np.__file__).parent
 ROOMS = [
-    *("errors", "files", "records", "config_json", "config", "dialects", "gradcheck"),
-    *("boxes", "nn", "loss", "engine", "model", "data", "infer", "evaluate", "viz", "train"),
-    *("bench", "exercises"),
+    *("errors", "files", "records", "geometry", "config_json", "gradcheck", "nn", "kinds"),
+    *("config", "dialects", "boxes", "loss", "engine", "model", "data", "infer", "evaluate"),
+    *("viz", "train", "explore", "bench", "exercises"),
     *("commands", "cli"),  # these two may import everything, each other too
 ]
 FILES = sorted(ROOT.rglob("*.py"))

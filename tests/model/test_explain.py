@@ -173,7 +173,7 @@ def test_the_arithmetic_adds_up(explanation):
 
 def outputs(model, objects):
     """Outputs that say background everywhere but (row, label, logit, box_corner) here."""
-    logits = np.full((len(model.default_boxes), model.config.num_classes), -20.0)
+    logits = np.full((len(model.default_boxes), model.config.num_classes + 1), -20.0)
     logits[:, 0] = 0
     offsets = np.zeros((len(logits), 4))
     for row, label, logit, box in objects:

@@ -125,7 +125,7 @@ def test_the_layers(config):
 def test_the_number_of_parameters(name, classes, parameters):
     config = load_config(name)
     model = SSD(config)
-    assert config.num_classes == classes
+    assert config.num_classes + 1 == classes
     assert sum(p.value.size for p in model.parameters.values()) == parameters
     rows = trace(config)
     assert sum(row.parameters for row in rows) == parameters

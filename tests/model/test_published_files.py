@@ -80,7 +80,7 @@ def test_a_torchvision_file_brings_its_weights_and_its_dialect(coco_net, coco_fi
     assert (config.l2norm.form, config.l2norm.eps) == ("max", 1e-12)
     assert config.input.mean == tuple(255 * m for m in COCO_MEAN) and config.input.std == (1, 1, 1)
     assert config.input.resize == "half_pixel"
-    assert config.num_classes == 91
+    assert config.num_classes == 90
     assert config.class_names[0] == "person" and config.class_names[11] == "N/A"
     assert config.class_names[89] == "toothbrush"  # id 90 of COCO
 

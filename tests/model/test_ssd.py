@@ -154,7 +154,7 @@ def test_network_and_gradients_equal_pytorch(case):
         if maps[layer.name].l2norm_scale is not None:
             scale = tensors[f"{layer.name}_norm.scale"]
             source = x / (x.square().sum(1, keepdim=True) + 1e-10).sqrt() * scale[:, None, None]
-        for kind, width, rows in (("conf", config.num_classes, logits), ("loc", 4, offsets)):
+        for kind, width, rows in (("conf", config.num_classes + 1, logits), ("loc", 4, offsets)):
             w, b = (tensors[f"{kind}_{layer.name}.{part}"] for part in ("weight", "bias"))
             out = functional.conv2d(source, w, b, padding=1)
             rows.append(out.permute(0, 2, 3, 1).reshape(1, -1, width))

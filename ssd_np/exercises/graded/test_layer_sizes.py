@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 
-from ssd_np.config import ConvLayer, PoolLayer, layer_output_size, load_config
+from ssd_np.config import load_config
+from ssd_np.geometry import borders, output_size
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.pool import PoolLayer
 from ssd_np.nn.layers import Conv, FreshMemory, MaxPool
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson07]
+
+
+def layer_output_size(layer, size):
+    """The side of a layer's output for a square input."""
+    rows, columns = layer.output_shape((size, size))
+    assert rows == columns
+    return rows
 
 
 def test_convolutions_by_hand():
@@ -40,12 +50,13 @@ def test_the_last_window_of_a_ceil_pooling_begins_inside():
 
 def windows(size, reach, stride, pad, keep_partial):
     """Where windows begin, counted one by one; those that fit, and at ceil a partial last one."""
-    begins, begin = [], -pad
-    while begin + reach <= size + pad:
+    before, after = pad if isinstance(pad, tuple) else (pad, pad)
+    begins, begin = [], -before
+    while begin + reach <= size + after:
         begins.append(begin)
         begin += stride
-    covered = begins[-1] + reach if begins else -pad
-    if keep_partial and covered < size + pad and begin < size:
+    covered = begins[-1] + reach if begins else -before
+    if keep_partial and covered < size + after and begin < size:
         begins.append(begin)
     return len(begins)
 
@@ -70,6 +81,28 @@ def test_poolings_have_as_many_cells_as_windows(ceil):
         for size in range(max(1, window - 2 * pad), 24):
             expected = windows(size, window, stride, pad, ceil)
             assert layer_output_size(layer, size) == expected, (layer, size)
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_borders_may_differ_in_front_and_behind(ceil):
+    """TensorFlow's SAME with stride 2 has nothing in front of an even side and one cell behind."""
+    assert output_size(300, 3, 2, (0, 1)) == 150
+    for kernel, stride, before, after, dilation in np.ndindex(4, 3, 3, 3, 2):
+        kernel, stride, dilation = kernel + 1, stride + 1, dilation + 1
+        reach = 1 + dilation * (kernel - 1)
+        if before >= reach or (ceil and max(before, after) > reach // 2):
+            continue  # windows of padding only, which no layer may have
+        for size in range(max(1, reach - before - after), 18):
+            expected = windows(size, reach, stride, (before, after), ceil)
+            found = output_size(size, kernel, stride, (before, after), dilation, ceil)
+            assert found == expected, (size, kernel, stride, before, after, dilation)
+
+
+def test_height_and_width_go_their_own_ways():
+    layer = ConvLayer("c", 8, 3, stride=2, pad=((0, 1), (1, 1)))
+    assert layer.output_shape((300, 19)) == (150, 10)
+    assert PoolLayer("p", ceil=True).output_shape((75, 38)) == (38, 19)
+    assert borders(2) == ((2, 2), (2, 2)) and borders(((0, 1), (2, 3))) == ((0, 1), (2, 3))
 
 
 @pytest.mark.parametrize("size", [9, 10, 13])

@@ -1,11 +1,15 @@
 """Receptive fields: the published numbers, and the gradient of the image, which measures them."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
-from ssd_np.config import ConvLayer, PoolLayer, load_config
+from ssd_np.config import load_config
+from ssd_np.geometry import borders
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.pool import PoolLayer
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
 
@@ -31,12 +35,13 @@ def taps(layer):
     return layer.kernel, layer.stride, layer.pad, layer.dilation
 
 
-def seen(rules, cell):
+def seen(rules, cell, axis):
     """The first pixel and the last + 1 that a cell sees, window by window down to the image."""
     first = last = cell
     for kernel, stride, pad, dilation in reversed(rules):
-        first = first * stride - pad
-        last = last * stride - pad + dilation * (kernel - 1)
+        before = borders(pad)[axis][0]
+        first = first * stride - before
+        last = last * stride - before + dilation * (kernel - 1)
     return first, last + 1
 
 
@@ -50,9 +55,9 @@ def check_fields(config):
         for name, path in cases:
             names.append(name)
             field = fields[name]
-            for cell in (0, 1, 5):
-                low = field.center + cell * field.stride - field.size / 2
-                assert (low, low + field.size) == seen(path, cell), (name, cell)
+            for axis, cell in itertools.product((0, 1), (0, 1, 5)):
+                low = field.center[axis] + cell * field.stride - field.size / 2
+                assert (low, low + field.size) == seen(path, cell, axis), (name, axis, cell)
     assert list(fields) == names
 
 
@@ -61,16 +66,20 @@ def test_two_convolutions_and_a_pooling_by_hand():
     config = small([ConvLayer("a", 8), ConvLayer("b", 8), PoolLayer("c"), ConvLayer("d", 8)])
     fields = receptive_fields(config)
     found = [(fields[name].size, fields[name].stride, fields[name].center) for name in "abcd"]
-    assert found == [(3, 1, 0.5), (5, 1, 0.5), (6, 2, 1.0), (10, 2, 1.0)]
+    assert found == [
+        (3, 1, (0.5,) * 2),
+        (5, 1, (0.5,) * 2),
+        (6, 2, (1.0,) * 2),
+        (10, 2, (1.0,) * 2),
+    ]
     assert (fields["head_d"].size, fields["head_d"].stride) == (14, 2)
 
 
 def small(layers):
     """`tiny` with these layers, of which the last is the only map."""
-    config, size = load_config("tiny"), 128
+    config, size = load_config("tiny"), (128, 128)
     for layer in layers:
-        kernel, stride, pad, dilation = taps(layer)
-        size = (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        size = layer.output_shape(size)
     feature_map = dataclasses.replace(config.feature_maps[0], name=layers[-1].name, size=size)
     return dataclasses.replace(
         config, layers=tuple(layers), base_end=layers[0].name, feature_maps=(feature_map,)
@@ -94,6 +103,15 @@ def test_the_fields_of_borders_dilations_and_strides_of_all_sizes():
             ]
         )
     )
+
+
+def test_borders_that_differ_move_the_fields_and_widen_nothing():
+    """Twice SAME of TensorFlow: no border in front of the rows, one cell on either side across."""
+    lopsided = ((0, 1), (1, 1))
+    layers = [ConvLayer("a", 8, stride=2, pad=lopsided), ConvLayer("b", 8, stride=2, pad=lopsided)]
+    check_fields(small(layers))
+    field = receptive_fields(small(layers))["b"]
+    assert (field.size, field.stride, field.center) == (7, 4, (3.5, 0.5))
 
 
 def test_the_heads_kernel_is_part_of_their_field():
@@ -156,8 +174,9 @@ def test_the_gradient_of_the_image_covers_exactly_the_field(model, index, cell, 
     config = model.config
     field = receptive_fields(config)[f"head_{config.feature_maps[index].name}"]
     uncut = []
-    for i, (first, last) in zip(cell, measured(model, cell, index), strict=True):
-        low = field.center + i * field.stride - field.size / 2
+    reach = zip(field.center, cell, measured(model, cell, index), strict=True)
+    for center, i, (first, last) in reach:
+        low = center + i * field.stride - field.size / 2
         assert (first, last) == (max(0, low), min(config.input.size, low + field.size))
         uncut.append(low >= 0 and low + field.size <= config.input.size)
     assert all(uncut) == inside  # in one case at least the image cuts nothing off

@@ -148,3 +148,18 @@ def test_the_trace_of_ssd300():
     assert round(sum(row.multiply_adds for row in rows.values()) / 1e9, 3) == 34.858
     table = trace_table(load_config("ssd300_coco"))
     assert "35,641,826" in table and "8,732 boxes" in table and "dil 6" in table
+
+
+def test_a_wide_image():
+    """96 x 160 pixels: every side of a map is that of its axis."""
+    config = load_config("tiny")
+    maps = tuple(
+        dataclasses.replace(m, size=(rows, columns))
+        for m, rows, columns in zip(config.feature_maps, (12, 6, 3), (20, 10, 5), strict=True)
+    )
+    image = dataclasses.replace(config.input, size=(96, 160))
+    rows = {r.name: r for r in trace(dataclasses.replace(config, input=image, feature_maps=maps))}
+    assert rows["conv1_1"].output == (48, 80, 24)
+    assert rows["conv1_1"].multiply_adds == 48 * 80 * 24 * 27
+    assert (rows["pool2"].output, rows["conv6_2"].output) == ((24, 40, 32), (3, 5, 128))
+    assert rows["loc_conv6_2"].output == (3, 5, 16)

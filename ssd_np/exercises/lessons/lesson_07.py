@@ -4,20 +4,21 @@ from ssd_np.exercises.exercise import Exercise
 
 EXERCISES = (
     Exercise(
-        "layer_output_size",
+        "output_size",
         7,
-        "ssd_np.config",
-        ("layer_output_size",),
+        "ssd_np.geometry",
+        ("output_size",),
         "test_layer_sizes.py",
         (
-            "layer_output_size(ConvLayer('conv8_2', 512, kernel=3, stride=2, pad=1), 19)",
-            "layer_output_size(ConvLayer('fc6', 1024, kernel=3, pad=6, dilation=6), 19)",
-            "layer_output_size(PoolLayer('pool3', size=2, stride=2), 75)",
-            "layer_output_size(PoolLayer('pool3', size=2, stride=2, ceil=True), 75)",
+            "output_size(19, kernel=3, stride=2, border=(1, 1))  # conv8_2",
+            "output_size(19, kernel=3, border=(6, 6), dilation=6)  # fc6",
+            "output_size(75, kernel=2, stride=2)  # a pooling",
+            "output_size(75, kernel=2, stride=2, ceil=True)  # pool3 of VGG-16 in Caffe",
+            "output_size(300, kernel=3, stride=2, border=(0, 1))  # TensorFlow's SAME",
         ),
-        hint="A window must fit into the map and its border of `pad` cells on each side. Only a\n"
-        "pooling with `ceil` keeps a last window that does not, if one is needed to reach the end\n"
-        "and it begins inside the map or its left border.",
+        hint="A window must fit into the map and its border, cells before and cells after. Only\n"
+        "`ceil` keeps a last window that does not, if one is needed to reach the end and it\n"
+        "begins inside the map or the border before it.",
     ),
     Exercise(
         "receptive_fields",
@@ -33,9 +34,11 @@ EXERCISES = (
             "fields['pool2']  # 2 x 2 with stride 2",
             "fields['head_conv6_2']",
         ),
-        given=("ConvLayer", "ReceptiveField"),
+        given=("ReceptiveField", "Window", "borders"),
         hint="ReceptiveField(size, stride, center) holds size, stride and the centre of the first\n"
-        "cell's field, which is start' of the formula; for the image itself it is (1, 1, 0.5).\n"
+        "cell's field (y, x), which is start' of the formula on each axis; for the image itself\n"
+        "it is (1, 1, (0.5, 0.5)). `layer.window` has kernel, stride, dilation and pad, and\n"
+        "`borders(pad)` is ((top, bottom), (left, right)): p of the formula is the first of each.\n"
         "A head is a convolution with kernels of `config.head_kernel` taps, an odd number, that\n"
         "keeps the size of its map.",
     ),
@@ -51,9 +54,10 @@ EXERCISES = (
             "[[layer.name for layer in stage] for stage in stages[1:]]",
             "channels",
         ),
-        given=("ConvLayer", "Sequential", "_build_layer"),
+        given=("Sequential",),
         results=("stages", "channels"),
-        hint="`_build_layer(description, channels that come in, config.convolution, rng, dtype)`\n"
-        "makes a layer and draws its weights: call it from the image on. An image has 3 channels.",
+        hint="`description.build(channels that come in, config.convolution, rng, dtype)` makes a\n"
+        "layer and draws its weights: call it from the image on, which has 3 channels.\n"
+        "`description.output_channels(channels that come in)` is what comes out.",
     ),
 )

@@ -34,11 +34,12 @@ EXERCISES = (
             "rows[0].multiply_adds  # 64 * 64 cells of 24 channels, 3 * 3 * 3 products each",
             "rows[2].output, rows[2].kind",
         ),
-        given=("ConvLayer", "Row", "layer_output_size", "receptive_fields"),
+        given=("ConvLayer", "Row", "receptive_fields"),
         hint="The rows of a map `m` are m, m_norm (if it has an `l2norm_scale`), conf_m, loc_m.\n"
         "Kinds are 'conv 3x3', 'conv 3x3 dil 6', 'max 2x2', 'max 2x2 ceil' and 'L2Norm', which\n"
-        "has one parameter a channel. `layer_output_size(layer, size)` is the side of an output,\n"
-        "`receptive_fields(config)` has the fields of layers and, as 'head_m', of the heads.\n"
+        "has one parameter a channel. `layer.output_shape((rows, columns))` are those of the\n"
+        "output, `layer.label` is the kind, `receptive_fields(config)` has the fields of layers\n"
+        "and, as 'head_m', of the heads.\n"
         "These have kernels of `config.head_kernel` taps on a side.",
     ),
 )

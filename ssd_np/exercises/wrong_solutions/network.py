@@ -1,48 +1,46 @@
 """Exercises on the network as a student may solve them, and the usual slips: (right, wrong)."""
 
 SOLUTIONS = {
-    "layer_output_size": (
+    "output_size": (
         """
-def layer_output_size(layer, size):
-    if isinstance(layer, ConvLayer):
-        window, partial = 1 + layer.dilation * (layer.kernel - 1), False
-    else:
-        window, partial = layer.size, layer.ceil
-    count, begin = 0, -layer.pad
-    while begin + window <= size + layer.pad:
+def output_size(size, kernel, stride=1, border=(0, 0), dilation=1, ceil=False):
+    before, after = border
+    window = 1 + dilation * (kernel - 1)
+    count, begin = 0, -before
+    while begin + window <= size + after:
         count += 1
-        begin += layer.stride
-    end = begin - layer.stride + window
-    if partial and end < size + layer.pad and begin < size:
+        begin += stride
+    end = begin - stride + window
+    if ceil and end < size + after and begin < size:
         count += 1
     return count
 """,
         {
-            "floor for ceil": ("if partial and", "if False and"),
-            "ceil for floor": ("layer.size, layer.ceil", "layer.size, True"),
-            "a partial window of a convolution counts": (
-                "(layer.kernel - 1), False",
-                "(layer.kernel - 1), True",
-            ),
-            "the dilation forgotten": ("1 + layer.dilation * (layer.kernel - 1)", "layer.kernel"),
+            "floor for ceil": ("if ceil and", "if False and"),
+            "ceil for floor": ("if ceil and", "if True and"),
+            "the dilation forgotten": ("1 + dilation * (kernel - 1)", "kernel"),
             "the kernel times the dilation": (
-                "1 + layer.dilation * (layer.kernel - 1)",
-                "layer.dilation * layer.kernel",
+                "1 + dilation * (kernel - 1)",
+                "dilation * kernel",
             ),
             "the border on one side only": (
-                "while begin + window <= size + layer.pad",
+                "while begin + window <= size + after",
                 "while begin + window <= size",
             ),
+            "the border in front for both": (
+                "before, after = border",
+                "before, after = border[0], border[0]",
+            ),
             "the border forgotten": (
-                "count, begin = 0, -layer.pad\n    while begin + window <= size + layer.pad",
+                "count, begin = 0, -before\n    while begin + window <= size + after",
                 "count, begin = 0, 0\n    while begin + window <= size",
             ),
-            "the stride forgotten": ("begin += layer.stride", "begin += 1"),
+            "the stride forgotten": ("begin += stride", "begin += 1"),
             "the last window not counted": ("window <= size", "window < size"),
             "a last window that begins behind the map": (" and begin < size:", ":"),
             "the size divided by the stride": (
                 "    return count\n",
-                "    return -(-size // layer.stride)\n",
+                "    return -(-size // stride)\n",
             ),
         },
     ),
@@ -51,13 +49,16 @@ def layer_output_size(layer, size):
 def receptive_fields(config):
     found = {}
     ends = [m.name for m in config.feature_maps]
-    size, stride, start = 1, 1, 0.5
+    size, stride, start = 1, 1, (0.5, 0.5)
     for layer in config.layers:
-        taps, gap = (layer.size, 1) if layer.kind == "pool" else (layer.kernel, layer.dilation)
+        window = layer.window
+        taps, gap = window.kernel, window.dilation
+        pads = window.pad
+        gone = (pads, pads) if isinstance(pads, int) else (pads[0][0], pads[1][0])
         wide = gap * (taps - 1)
         size = size + wide * stride
-        start = start + (wide / 2 - layer.pad) * stride
-        stride = stride * layer.stride
+        start = tuple(s + (wide / 2 - b) * stride for s, b in zip(start, gone))
+        stride = stride * window.stride
         found[layer.name] = ReceptiveField(size, stride, start)
         if layer.name in ends:
             more = (config.head_kernel - 1) * stride
@@ -68,23 +69,28 @@ def receptive_fields(config):
             "the dilation forgotten": ("gap * (taps - 1)", "taps - 1"),
             "the stride of the layer itself counted": (
                 "        size = size + wide * stride\n",
-                "        size = size + wide * stride * layer.stride\n",
+                "        size = size + wide * stride * window.stride\n",
             ),
             "in cells, not in pixels": ("size + wide * stride\n", "size + wide\n"),
             "a whole kernel added": ("gap * (taps - 1)", "gap * taps"),
             "strides added, not multiplied": (
-                "stride = stride * layer.stride",
-                "stride = stride + layer.stride - 1",
+                "stride = stride * window.stride",
+                "stride = stride + window.stride - 1",
             ),
-            "poolings do not widen": ("(layer.size, 1) if", "(1, 1) if"),
-            "the border forgotten": ("(wide / 2 - layer.pad)", "(wide / 2)"),
-            "the border in pixels": (
-                "(wide / 2 - layer.pad) * stride",
-                "wide / 2 * stride - layer.pad",
+            "poolings do not widen": (
+                "taps, gap = window.kernel",
+                "taps, gap = 1 if layer.kind == 'pool' else window.kernel",
             ),
+            "the border forgotten": ("(wide / 2 - b)", "(wide / 2)"),
+            "the border in pixels": ("(wide / 2 - b) * stride", "wide / 2 * stride - b"),
+            "the border behind for the one in front": (
+                "(pads[0][0], pads[1][0])",
+                "(pads[0][1], pads[1][1])",
+            ),
+            "height and width swapped": ("(pads[0][0], pads[1][0])", "(pads[1][0], pads[0][0])"),
             "the first cell's centre is always that of the image's first pixel": (
                 "found[layer.name] = ReceptiveField(size, stride, start)",
-                "found[layer.name] = ReceptiveField(size, stride, 0.5)",
+                "found[layer.name] = ReceptiveField(size, stride, (0.5, 0.5))",
             ),
             "the head's kernel forgotten": ("size + more", "size"),
             "every head 3 x 3": ("(config.head_kernel - 1)", "2"),
@@ -95,13 +101,13 @@ def receptive_fields(config):
             ),
             "the field of the layer below": (
                 "        size = size + wide * stride\n"
-                "        start = start + (wide / 2 - layer.pad) * stride\n"
-                "        stride = stride * layer.stride\n"
+                "        start = tuple(s + (wide / 2 - b) * stride for s, b in zip(start, gone))\n"
+                "        stride = stride * window.stride\n"
                 "        found[layer.name] = ReceptiveField(size, stride, start)\n",
                 "        found[layer.name] = ReceptiveField(size, stride, start)\n"
                 "        size = size + wide * stride\n"
-                "        start = start + (wide / 2 - layer.pad) * stride\n"
-                "        stride = stride * layer.stride\n",
+                "        start = tuple(s + (wide / 2 - b) * stride for s, b in zip(start, gone))\n"
+                "        stride = stride * window.stride\n",
             ),
         },
     ),
@@ -111,7 +117,7 @@ def build_stages(config, rng, dtype=np.float32):
     names = [description.name for description in config.layers]
     built, width, widths = [], 3, {}
     for description in config.layers:
-        built.append(_build_layer(description, width, config.convolution, rng, dtype))
+        built.append(description.build(width, config.convolution, rng, dtype))
         width = getattr(description, "channels", width)
         widths[description.name] = width
     stages, first = [], 0
@@ -243,16 +249,16 @@ def trace(config):
     maps = {m.name: m for m in config.feature_maps}
     rows = []
 
-    def convolution(name, kind, kernel, side, c_in, c_out, field):
+    def convolution(name, kind, kernel, cells, c_in, c_out, field):
         weights = kernel**2 * c_in * c_out
-        products = side**2 * weights
-        rows.append(Row(name, kind, (side, side, c_out), weights + c_out, products, field))
+        products = cells[0] * cells[1] * weights
+        rows.append(Row(name, kind, (*cells, c_out), weights + c_out, products, field))
 
-    side, channels = config.input.size, 3
+    side, channels = config.input.shape, 3
     for layer in config.layers:
         name = layer.name
-        side = layer_output_size(layer, side)
-        if isinstance(layer, ConvLayer):
+        side = layer.output_shape(side)
+        if layer.kind == "conv":
             kind = f"conv {layer.kernel}x{layer.kernel}"
             if layer.dilation != 1:
                 kind += f" dil {layer.dilation}"
@@ -260,10 +266,10 @@ def trace(config):
             channels = layer.channels
         else:
             kind = f"max {layer.size}x{layer.size}" + layer.ceil * " ceil"
-            rows.append(Row(name, kind, (side, side, channels), 0, 0, fields[name]))
+            rows.append(Row(name, kind, (*side, channels), 0, 0, fields[name]))
         if name in maps:
             if maps[name].l2norm_scale:
-                shape = (side, side, channels)
+                shape = (*side, channels)
                 rows.append(Row(name + "_norm", "L2Norm", shape, channels, 0, fields[name]))
             k, boxes, seen = config.head_kernel, maps[name].boxes_per_cell, fields["head_" + name]
             classes = len(config.class_names) + 1
@@ -277,19 +283,23 @@ def trace(config):
             "one bias for all channels": ("weights + c_out, products", "weights + 1, products"),
             "the background forgotten": ("len(config.class_names) + 1", "len(config.class_names)"),
             "one box a cell": ("maps[name].boxes_per_cell", "1"),
-            "the width for the area": ("side**2 * weights", "side * weights"),
-            "a multiply-add counted twice": ("side**2 * weights", "2 * side**2 * weights"),
+            "the width for the area": ("cells[0] * cells[1] * weights", "cells[1] * weights"),
+            "height and width swapped": ("(*cells, c_out)", "(cells[1], cells[0], c_out)"),
+            "a multiply-add counted twice": (
+                "cells[0] * cells[1] * weights",
+                "2 * cells[0] * cells[1] * weights",
+            ),
             "each channel reads one channel only": (
-                "side**2 * weights",
-                "side**2 * kernel**2 * c_out",
+                "cells[0] * cells[1] * weights",
+                "cells[0] * cells[1] * kernel**2 * c_out",
             ),
             "every kernel reads the image's channels": (
                 "            channels = layer.channels\n",
                 "",
             ),
             "the stride of convolutions forgotten": (
-                "side = layer_output_size(layer, side)",
-                'side = side if layer.kind == "conv" else layer_output_size(layer, side)',
+                "side = layer.output_shape(side)",
+                'side = side if layer.kind == "conv" else layer.output_shape(side)',
             ),
             "the scales of L2Norm forgotten": (
                 '"L2Norm", shape, channels, 0',

@@ -1,0 +1,66 @@
+"""A convolution as a layer of a config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ssd_np.config_json import require
+from ssd_np.geometry import Pad
+from ssd_np.kinds.kind import LayerKind, Window, require_pad
+
+
+@dataclass(frozen=True)
+class ConvLayer(LayerKind):
+    """A convolution followed by ReLU. `channels` come out of it."""
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    pad: Pad = 1
+    dilation: int = 1
+    kind: Literal["conv"] = "conv"
+
+    def __post_init__(self) -> None:
+        for key in ("channels", "kernel", "stride", "dilation"):
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+        require_pad(self.pad)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.pad, self.dilation)
+
+    @property
+    def label(self) -> str:
+        gaps = f" dil {self.dilation}" if self.dilation > 1 else ""
+        return f"conv {self.kernel}x{self.kernel}{gaps}"
+
+    def output_channels(self, channels: int) -> int:
+        return self.channels
+
+    def tensors(self, channels: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "weight": (self.kernel, self.kernel, channels, self.channels),
+            "bias": (self.channels,),
+        }
+
+    def multiply_adds(self, channels: int) -> int:
+        return self.kernel**2 * channels * self.channels
+
+    def build(self, channels: int, convolution: str, rng: np.random.Generator, dtype: np.dtype):
+        from ssd_np.nn.layers import Conv
+
+        return Conv(
+            self.name,
+            channels,
+            self.channels,
+            self.kernel,
+            self.stride,
+            self.pad,
+            self.dilation,
+            algorithm=convolution,
+            rng=rng,
+            dtype=dtype,
+        )
