@@ -10,18 +10,29 @@ import hashlib
 import io
 import json
 import math
-import zipfile
+import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
+from ssd_np.model.zip_file import StoredZip, plain
 
 FORMAT = 1
 HEADER = "header.json"
+MAX_ARRAY_HEADER = 1 << 12  # bytes; NumPy writes about 120
+MAX_JSON = 4 << 20  # bytes of the header: a config of thousands of layers
+MAX_DIMS = 32  # NumPy 1's limit
+# not by NumPy's own reader, which runs Python's parser on whatever the file says
+NPY = re.compile(
+    rb"\x93NUMPY(?P<version>[\1\2])\0.{2}(?:\0\0)?\{'descr': '(?P<type>[<>|][biuf]\d)', "
+    rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>(?:\d{1,18}, ?)*"
+    rb"(?:\d{1,18})?)\), \} *\n",
+    re.DOTALL,
+)
 
 
 def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -38,7 +49,10 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
     """Header and arrays; raises WeightsError for anything that `write_archive` did not write."""
     where, arrays = str(path), read_arrays(path)
     try:
-        header = json.loads(arrays.pop(HEADER).tobytes().decode("utf-8"))
+        text = arrays.pop(HEADER)
+        if text.nbytes > MAX_JSON:
+            raise WeightsError(f"its header has {text.nbytes:,} bytes", where)
+        header = json.loads(text.tobytes().decode("utf-8"))
         version, digest = header["format"], header["sha256"]
     except KeyError as error:
         raise WeightsError(
@@ -46,7 +60,7 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
             where=where,
             hint="a published .pth becomes one with `ssd-np import`",
         ) from error
-    except Exception as error:  # the header and JSON readers raise many kinds
+    except (ValueError, TypeError, RecursionError) as error:  # ValueError: JSON and UTF-8 too
         raise WeightsError(f"has a damaged header ({error})", where=where) from error
     if version != FORMAT:
         raise WeightsError(
@@ -64,59 +78,60 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError.
+    """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError."""
+    return read_arrays_and_comment(path)[0]
+
+
+def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], bytes]:
+    """The same, and the comment at the archive's end.
 
     Nothing is allocated before it is known to lie in the file: `numpy.load` would believe what an
     array's header says. Nothing is unpacked to the disk, so a member's name can lead nowhere.
     """
     try:
         if not Path(path).is_file():  # a device or a pipe has no size to check against
-            what = "is not a file" if Path(path).exists() else "no such file"
-            raise WeightsError(what, where=str(path))
-        with zipfile.ZipFile(path) as archive:
-            members = _members(archive, Path(path).stat().st_size)
-            return {name: _array(archive.read(member)) for name, member in members.items()}
-    except WeightsError:
-        raise
-    except Exception as error:  # zip, struct, NumPy's and Python's parsers raise many kinds
-        raise WeightsError(
-            f"damaged or not an .npz file ({error})",
-            where=str(path),
-            hint="a published .pth becomes one with `ssd-np import`",
-        ) from error
+            raise WeightsError("is not a file" if Path(path).exists() else "no such file")
+        with open(path, "rb") as file:
+            archive = StoredZip(file, Path(path).stat().st_size)
+            arrays: dict[str, np.ndarray] = {}
+            for member in archive.members.values():
+                name = member.name.removesuffix(".npy")
+                if name in arrays:
+                    raise WeightsError("appears twice in the archive", plain(name))
+                arrays[name] = _array(archive.read(member), plain(name))
+    except WeightsError as error:
+        where = f"{path}: {error.where}" if error.where else str(path)
+        hint = error.hint or "a published .pth becomes one with `ssd-np import`"
+        raise WeightsError(error.what, where, hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise WeightsError(f"can not be read: {error}", str(path)) from error
+    except MemoryError as error:
+        raise WeightsError("does not fit into memory", str(path)) from error
+    return arrays, archive.comment
 
 
-def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by array name; stored as they are, they claim no more than the file holds."""
-    claimed = sum(member.file_size for member in archive.infolist())
-    if claimed > size:
-        raise ValueError(f"claims {claimed} bytes, is {size} long")
-    members: dict[str, zipfile.ZipInfo] = {}
-    for member in archive.infolist():
-        name = member.filename.removesuffix(".npy")
-        if member.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"{name!r} is compressed; numpy.savez writes what is read here")
-        if name in members:
-            raise ValueError(f"{name!r} occurs twice")
-        members[name] = member
-    return members
-
-
-def _array(raw: bytes) -> np.ndarray:
+def _array(raw: bytes, where: str) -> np.ndarray:
     """The array in the bytes of a `.npy` file, whose header must tell their number exactly."""
-    stream = io.BytesIO(raw)
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    version = npy.read_magic(stream)
-    if version not in readers:
-        raise ValueError(f"an array of .npy version {version}")
-    shape, fortran_order, dtype = readers[version](stream)
-    if dtype.kind not in "biuf":
-        raise ValueError(f"an array of type {dtype}")  # an object would be a pickle
-    # Python's product, which does not overflow
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(raw) - stream.tell():
-        raise ValueError(f"an array {shape} {dtype} in {len(raw)} bytes")
-    flat = np.frombuffer(raw, dtype, offset=stream.tell()).copy()  # (count,), to be written to
-    return flat.reshape(shape, order="F" if fortran_order else "C")
+    found = NPY.match(raw[:MAX_ARRAY_HEADER])
+    if found is None:
+        raise WeightsError("is no array of plain numbers as NumPy writes it", where)
+    start = found.end()
+    lengths = {b"\1": (10, "<H"), b"\2": (12, "<I")}  # where the header begins, its length's type
+    begin, kind = lengths[found["version"]]
+    if begin + struct.unpack(kind, raw[8:begin])[0] != start:
+        raise WeightsError("has a damaged array header", where)
+    shape = tuple(int(side) for side in re.findall(rb"\d+", found["shape"]))
+    try:
+        dtype = np.dtype(found["type"].decode())
+    except TypeError as error:  # such as "f3"
+        raise WeightsError("has a damaged array header", where) from error
+    # Python's product, which does not overflow; max, for NumPy's limit holds for empty arrays too
+    count, least = math.prod(shape), math.prod(max(1, side) for side in shape)
+    too_large = len(shape) > MAX_DIMS or least * dtype.itemsize >= 1 << 62
+    if too_large or count * dtype.itemsize != len(raw) - start:
+        raise WeightsError(f"is an array {shape} {dtype} in {len(raw)} bytes", where)
+    flat = np.frombuffer(raw, dtype, offset=start).copy()  # (count,), to be written to
+    return flat.reshape(shape, order="F" if found["fortran"] == b"True" else "C")
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

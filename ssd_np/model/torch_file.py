@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import io
 import math
-import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +22,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ssd_np.errors import WeightsError
-from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor, plain
+from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor
+from ssd_np.model.zip_file import StoredZip, plain
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the legacy format
 MAX_PICKLE = 4 << 20  # bytes; SSD300 needs 10 kB. Bounds the memory and time of the stack machine
@@ -72,18 +71,16 @@ def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 # --- the two containers: each returns the object, a reader of storages and their byte order ------
 
 ReadStorage = Callable[[Storage], bytes]
-ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, ValueError, LookupError, ArithmeticError, OSError,
-              EOFError, struct.error)  # fmt: skip
 
 
 def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
-    try:
-        archive = zipfile.ZipFile(file)
-    except ZIP_ERRORS as error:
-        raise WeightsError(
-            f"is a damaged or incomplete zip archive: {plain(str(error))}", hint="fetch it again"
-        ) from error
-    members = _check_members(archive.infolist(), size)
+    archive = StoredZip(file, size)
+    members = archive.members
+    if archive.comment:
+        raise WeightsError("has a comment in its zip archive, which torch.save never writes")
+    for name in members:
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            raise WeightsError("has a name that leads out of the archive", plain(name))
     roots = [name[: -len("data.pkl")] for name in members
              if name.endswith("/data.pkl") and name.count("/") == 1]  # fmt: skip
     if len(roots) != 1:
@@ -92,18 +89,20 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
             hint="expected a .pth made by torch.save",
         )
     root = roots[0]
+    for name, digits in ((".data/serialization_id", False), ("version", False),
+                         (".storage_alignment", True)):  # fmt: skip
+        text = archive.read(members[root + name]) if root + name in members else b"64"
+        if not text.isascii() or (digits and not text.isdigit()):
+            raise WeightsError("is not what torch.save writes there", plain(root + name))
     if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in members):
         raise WeightsError("is a TorchScript archive, which holds a program", hint=RESAVE)
 
     def read(name: str) -> bytes:
-        try:
-            return archive.read(members[name])  # checks the CRC
-        except ZIP_ERRORS as error:
-            raise WeightsError(f"is damaged: {plain(str(error))}", plain(name)) from error
+        return archive.read(members[name])
 
     def read_storage(storage: Storage) -> bytes:
         name = f"{root}data/{storage.key}"
-        found = members[name].file_size if name in members else None
+        found = members[name].size if name in members else None
         if found != storage.nbytes:
             raise WeightsError(
                 f"storage {plain(storage.key)} should have {storage.nbytes} bytes, "
@@ -111,30 +110,13 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
             )
         return read(name)
 
-    if members[f"{root}data.pkl"].file_size > MAX_PICKLE:
+    if members[f"{root}data.pkl"].size > MAX_PICKLE:
         raise WeightsError(f"its data.pkl is above {MAX_PICKLE} bytes, absurd for a state dict")
     order = read(f"{root}byteorder") if f"{root}byteorder" in members else b"little"
     if order not in (b"little", b"big"):
         raise WeightsError("has neither little nor big byte order", f"{plain(root)}byteorder")
     content = Machine().run(io.BytesIO(read(f"{root}data.pkl")))
     return content, read_storage, "<" if order == b"little" else ">"
-
-
-def _check_members(infos: list[zipfile.ZipInfo], size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by name; all stored as they are, so together no longer than the file."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        name = info.filename
-        if name in members:
-            raise WeightsError("appears twice in the archive", plain(name))
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise WeightsError("has a name that leads out of the archive", plain(name))
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise WeightsError("is compressed, which torch.save never does", plain(name))
-        members[name] = info
-    if sum(info.file_size for info in infos) > size:
-        raise WeightsError(f"declares more bytes than its {size}", hint="a damaged or made-up zip")
-    return members
 
 
 def _read_legacy(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.errors import WeightsError
+from ssd_np.model.zip_file import plain
 
 MAX_INT = 1 << 48  # of a size or a stride: far above any file, far below int64
 MAX_DIMS = 32  # NumPy 1's limit
+MAX_COPIES = 1 << 16  # values copied out of shared lists; a state dict's sizes are a few hundred
 RESAVE = "if you trust it, save it again in PyTorch: torch.save(model.state_dict(), path)"
 
 STORAGES = {  # name in the pickle -> type of its elements in the file
@@ -36,7 +38,10 @@ STORAGES = {  # name in the pickle -> type of its elements in the file
 }
 ORDERED_DICT, SIZE = "collections.OrderedDict", "torch.Size"
 PARAMETER = "torch._utils._rebuild_parameter"
-TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")  # torch < 0.4, later
+TENSORS = {  # name -> numbers of arguments: torch < 0.4, later
+    "torch._utils._rebuild_tensor": (4,),
+    "torch._utils._rebuild_tensor_v2": (6, 7),
+}
 ADMITTED = {*STORAGES, *TENSORS, PARAMETER, ORDERED_DICT, SIZE}
 
 
@@ -70,11 +75,6 @@ class Tensor:
     strides: tuple[int, ...]
 
 
-def plain(text: str) -> str:
-    """A text from the file, safe to show: short, ASCII, no control characters."""
-    return ascii(text[:120])[1:-1]
-
-
 PUSH_ARGUMENT = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE",
                  "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}  # fmt: skip
 PUSH_CONSTANT = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
@@ -90,6 +90,7 @@ class Machine:
         self.marks: list[list] = []
         self.memo: dict[int, object] = {}
         self.storages: dict[str, Storage] = {}
+        self.copies = MAX_COPIES  # left; the memo lets two bytes ask for a whole list again
 
     def run(self, stream: io.BytesIO) -> object:
         """Executes until STOP and returns the value on top; `stream` then stands behind STOP."""
@@ -131,7 +132,7 @@ class Machine:
             self.stack.append(self._storage(self.stack.pop()))
         elif name == "REDUCE":
             arguments, function = self.stack.pop(), self.stack.pop()
-            self.stack.append(_call(function, arguments))
+            self.stack.append(self._call(function, arguments))
         elif name == "BUILD":  # attributes of a state dict, such as _metadata: not needed
             self.stack.pop()
             _require(isinstance(self.stack[-1], dict))
@@ -174,6 +175,37 @@ class Machine:
             raise WeightsError("one storage has two types or sizes", f"storage {plain(key)}")
         return storage
 
+    def _call(self, function: object, arguments: object) -> object:
+        """What the four admitted functions make of their arguments."""
+        _require(isinstance(function, _Name) and isinstance(arguments, tuple))
+        name = function.text
+        if name == ORDERED_DICT:
+            made: dict = {}
+            pairs = arguments[0] if arguments else []  # Python 2 passes [[key, value], ...]
+            _require(isinstance(pairs, list))
+            self._copy(len(pairs))
+            for pair in pairs:
+                _require(isinstance(pair, list) and len(pair) == 2)
+                _fill(made, pair, append=False)
+            return made
+        if name == SIZE:
+            _require(len(arguments) == 1 and isinstance(arguments[0], tuple | list))
+            _require(len(arguments[0]) <= MAX_DIMS)
+            self._copy(len(arguments[0]))
+            return tuple(arguments[0])
+        if name == PARAMETER:
+            _require(len(arguments) == 3 and isinstance(arguments[0], Tensor))
+            return arguments[0]
+        # behind the first four: requires_grad, hooks, metadata
+        _require(name in TENSORS and len(arguments) in TENSORS[name])
+        return _tensor(*arguments[:4])
+
+    def _copy(self, count: int) -> None:
+        """Copies are bounded for the whole file, so that its size bounds memory and time."""
+        self.copies -= count
+        if self.copies < 0:
+            raise WeightsError(f"copies over {MAX_COPIES:,} values in its pickle", hint=RESAVE)
+
 
 def _require(sound: bool) -> None:
     if not sound:
@@ -203,26 +235,7 @@ def _fill(container: object, items: list, append: bool) -> None:
         container[key] = value
 
 
-def _call(function: object, arguments: object) -> object:
-    """What the four admitted functions make of their arguments."""
-    _require(isinstance(function, _Name) and isinstance(arguments, tuple))
-    name = function.text
-    if name == ORDERED_DICT:
-        made: dict = {}
-        pairs = arguments[0] if arguments else []  # Python 2 passes [[key, value], ...]
-        _require(isinstance(pairs, list))
-        for pair in pairs:
-            _require(isinstance(pair, list) and len(pair) == 2)
-            _fill(made, pair, append=False)
-        return made
-    if name == SIZE:
-        _require(len(arguments) == 1 and isinstance(arguments[0], tuple | list))
-        return tuple(arguments[0])
-    if name == PARAMETER:
-        _require(len(arguments) >= 1 and isinstance(arguments[0], Tensor))
-        return arguments[0]
-    _require(name in TENSORS and len(arguments) >= 4)  # the rest: requires_grad, hooks
-    storage, offset, shape, strides = arguments[:4]
+def _tensor(storage: object, offset: object, shape: object, strides: object) -> Tensor:
     _require(isinstance(storage, Storage) and _is_size(offset))
     for sizes in (shape, strides):
         _require(isinstance(sizes, tuple) and len(sizes) <= MAX_DIMS and all(map(_is_size, sizes)))

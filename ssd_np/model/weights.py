@@ -21,7 +21,7 @@ from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
-from ssd_np.model.archive import read_archive, read_arrays, write_archive
+from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
 from ssd_np.model.published import (
     amdegroot_names,
     from_published,
@@ -171,10 +171,10 @@ def export_torchvision(path: str | Path, model: SSD) -> None:
 
 def _read_export(path: str | Path) -> tuple[Config | None, dict[str, np.ndarray]]:
     """The config in the comment, if there is one, and the arrays."""
-    arrays = read_arrays(path)
-    with zipfile.ZipFile(path) as archive:
-        comment = archive.comment.decode("utf-8", errors="replace")
-    return config_of({"config": comment}, str(path)) if comment else None, arrays
+    arrays, comment = read_arrays_and_comment(path)
+    return config_of(
+        {"config": comment.decode("utf-8", "replace")}, str(path)
+    ) if comment else None, arrays
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -82,7 +84,7 @@ def test_foreign_files_are_told_apart(tmp_path):
     with pytest.raises(WeightsError, match="not a file of this package"):
         read_archive(tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(WeightsError, match="damaged or not an"):
+    with pytest.raises(WeightsError, match="is a damaged or incomplete zip archive"):
         read_archive(tmp_path / "text.npz")
     with pytest.raises(WeightsError, match="no such file"):
         read_archive(tmp_path / "missing.npz")
@@ -99,5 +101,25 @@ def test_a_member_that_claims_to_be_huge_is_refused_unread(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", b"\0" * 50_000_000)
+    with pytest.raises(WeightsError, match=r"x\.npy: is compressed"):
+        read_archive(path)
+    np.savez(path, x=np.zeros(3))
+    raw = path.read_bytes()
+    sizes = struct.pack("<II", 152, 152)  # in the directory; the header keeps its own
+    assert raw.count(sizes) == 1
+    path.write_bytes(raw.replace(sizes, struct.pack("<II", 50_000_000, 50_000_000)))
     with pytest.raises(WeightsError, match="claims 50000000 bytes"):
         read_archive(path)
+
+
+def test_an_array_header_as_long_as_the_file_is_refused_unparsed(tmp_path):
+    path, length = tmp_path / "long.npz", 20_000_000
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (" + b"1," * (length // 2)
+    raw = b"\x93NUMPY\2\0" + struct.pack("<I", len(header)) + header
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", raw)
+    tracemalloc.start()
+    with pytest.raises(WeightsError, match=r"x: is no array of plain numbers"):
+        read_archive(path)
+    assert tracemalloc.get_traced_memory()[1] < 3 * length
+    tracemalloc.stop()

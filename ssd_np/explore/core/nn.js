@@ -1,0 +1,161 @@
+// Convolution, pooling, L2 normalisation: forward and backward of one image, the page's nn/ room.
+// An image is {height, width, channels, data}, data flat (H * W * C); kernels are (k, k, C, Co).
+// Sums run in double precision and are stored as the parameters are (Float32Array, or Float64Array).
+"use strict";
+
+function image(height, width, channels, like) {
+  return { height, width, channels, data: new like.constructor(height * width * channels) };
+}
+
+/** Windows of x as rows: (Ho * Wo, k * k * C); what lies beyond the border is 0. */
+function im2col(x, kernel, rule, height, width) {
+  const { stride, pad, dilation } = rule, c = x.channels, inner = kernel * kernel * c;
+  const cols = new x.data.constructor(height * width * inner);
+  for (let oy = 0, to = 0; oy < height; oy++) {
+    for (let ox = 0; ox < width; ox++) {
+      for (let i = 0; i < kernel; i++) {
+        const y = oy * stride - pad + i * dilation;
+        for (let j = 0; j < kernel; j++, to += c) {
+          const left = ox * stride - pad + j * dilation;
+          if (y < 0 || y >= x.height || left < 0 || left >= x.width) continue;
+          const from = (y * x.width + left) * c;
+          for (let k = 0; k < c; k++) cols[to + k] = x.data[from + k];
+        }
+      }
+    }
+  }
+  return cols;
+}
+
+/** rule: {stride, pad, dilation}. -> {out, cache}; ReLU is a step of its own. */
+function conv2dForward(x, weight, bias, rule) {
+  const kernel = weight.shape[0], channels = weight.shape[3];
+  const reach = rule.dilation * (kernel - 1) + 1;
+  const height = Math.floor((x.height + 2 * rule.pad - reach) / rule.stride) + 1;
+  const width = Math.floor((x.width + 2 * rule.pad - reach) / rule.stride) + 1;
+  const out = image(height, width, channels, x.data), inner = kernel * kernel * x.channels;
+  const plain = kernel === 1 && rule.stride === 1 && rule.pad === 0;
+  const cols = plain ? x.data : im2col(x, kernel, rule, height, width);
+  matmul(height * width, channels, inner, cols, inner, 1, weight.value, channels, 1, out.data);
+  for (let i = 0; i < out.data.length; i += channels) {
+    for (let k = 0; k < channels; k++) out.data[i + k] += bias.value[k];
+  }
+  return { out, cache: { x, weight, rule, cols } };
+}
+
+/**
+ * dout (Ho * Wo * Co) -> {dx, dw, db}: dw = cols.T @ dout, dcols = dout @ w.T, dx = col2im(dcols).
+ * flipped = false makes a well-known mistake: the kernel is laid over dout as it stands.
+ */
+function conv2dBackward(dout, cache, inputGradient = true, flipped = true) {
+  const { x, weight, rule, cols } = cache, kernel = weight.shape[0], channels = weight.shape[3];
+  const pixels = dout.length / channels, inner = kernel * kernel * x.channels;
+  const dw = new dout.constructor(inner * channels), db = new dout.constructor(channels);
+  matmul(inner, channels, pixels, cols, 1, inner, dout, channels, 1, dw);
+  for (let i = 0; i < dout.length; i += channels) {
+    for (let k = 0; k < channels; k++) db[k] += dout[i + k];
+  }
+  if (!inputGradient) return { dx: null, dw, db };
+  const dcols = new dout.constructor(pixels * inner);
+  matmul(pixels, inner, channels, dout, channels, 1, weight.value, 1, channels, dcols);
+  return { dx: col2im(dcols, x, kernel, rule, flipped), dw, db };
+}
+
+/** The rows of windows back to pixels: every number is added to the pixel it was read from. */
+function col2im(dcols, x, kernel, rule, flipped = true) {
+  const { stride, pad, dilation } = rule, c = x.channels;
+  const dx = new dcols.constructor(x.data.length);
+  const width = Math.floor((x.width + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1;
+  const pixels = dcols.length / (kernel * kernel * c);
+  for (let pixel = 0, from = 0; pixel < pixels; pixel++) {
+    const oy = Math.floor(pixel / width), ox = pixel % width;
+    for (let tap = 0; tap < kernel * kernel; tap++, from += c) {
+      const to = flipped ? tap : kernel * kernel - 1 - tap;
+      const y = oy * stride - pad + Math.floor(to / kernel) * dilation;
+      const left = ox * stride - pad + (to % kernel) * dilation;
+      if (y < 0 || y >= x.height || left < 0 || left >= x.width) continue;
+      const at = (y * x.width + left) * c;
+      for (let k = 0; k < c; k++) dx[at + k] += dcols[from + k];
+    }
+  }
+  return dx;
+}
+
+// --- pooling and ReLU -----------------------------------------------------------------------------
+
+function poolOutputSize(size, window, stride, pad, ceil) {
+  const span = size + 2 * pad - window;
+  let out = (ceil ? Math.ceil(span / stride) : Math.floor(span / stride)) + 1;
+  if (ceil && (out - 1) * stride >= size + pad) out -= 1;
+  return out;
+}
+
+/** The largest of each window; `from` is where it lay, of equal ones the first in reading order. */
+function maxPool2dForward(x, { size, stride, pad, ceil }) {
+  const height = poolOutputSize(x.height, size, stride, pad, ceil);
+  const width = poolOutputSize(x.width, size, stride, pad, ceil);
+  const out = image(height, width, x.channels, x.data), from = new Int32Array(out.data.length);
+  for (let pixel = 0, to = 0; pixel < height * width; pixel++) {
+    const top = Math.floor(pixel / width) * stride - pad, left = (pixel % width) * stride - pad;
+    for (let k = 0; k < x.channels; k++, to++) {
+      let best = -Infinity;
+      for (let y = Math.max(top, 0); y < Math.min(top + size, x.height); y++) {
+        for (let column = Math.max(left, 0); column < Math.min(left + size, x.width); column++) {
+          const at = (y * x.width + column) * x.channels + k;
+          if (x.data[at] > best) { best = x.data[at]; from[to] = at; }
+        }
+      }
+      out.data[to] = best;
+    }
+  }
+  return { out, cache: { count: x.data.length, from } };
+}
+
+function maxPool2dBackward(dout, { count, from }) {
+  const dx = new dout.constructor(count);
+  for (let i = 0; i < dout.length; i++) dx[from[i]] += dout[i];
+  return dx;
+}
+
+function reluForward(data) {
+  return data.map(value => Math.max(value, 0));
+}
+
+/** The gradient passes where the output was above 0. */
+function reluBackward(dout, out) {
+  return dout.map((value, i) => (out[i] > 0 ? value : 0));
+}
+
+// --- L2 normalisation -----------------------------------------------------------------------------
+
+/** Every pixel divided by its length over the channels, times a learned scale a channel. */
+function l2normForward(x, scale, eps, form) {
+  const c = x.channels, out = image(x.height, x.width, c, x.data), norms = [];
+  for (let i = 0; i < x.data.length; i += c) {
+    let square = 0;
+    for (let k = 0; k < c; k++) square += x.data[i + k] * x.data[i + k];
+    const length = Math.sqrt(square);
+    const norm = { inside: Math.sqrt(square + eps), max: Math.max(length, eps), outside: length + eps }[form];
+    norms.push(norm);
+    for (let k = 0; k < c; k++) out.data[i + k] = (x.data[i + k] / norm) * scale[k];
+  }
+  return { out, cache: { x, scale, eps, form, norms } };
+}
+
+/** With g = dout * scale and u = x / norm: dx = (g - s u (u . g)) / norm; s as in nn/l2norm.py. */
+function l2normBackward(dout, { x, scale, eps, form, norms }) {
+  const c = x.channels, dx = new dout.constructor(dout.length), dscale = new dout.constructor(c);
+  norms.forEach((norm, pixel) => {
+    const i = pixel * c;
+    let along = 0;
+    for (let k = 0; k < c; k++) along += (x.data[i + k] / norm) * dout[i + k] * scale[k];
+    if (form === "max" && !(norm > eps)) along = 0;
+    if (form === "outside") along = norm > eps ? (along * norm) / (norm - eps) : 0;
+    for (let k = 0; k < c; k++) {
+      const unit = x.data[i + k] / norm;
+      dscale[k] += dout[i + k] * unit;
+      dx[i + k] = (dout[i + k] * scale[k] - unit * along) / norm;
+    }
+  });
+  return { dx, dscale };
+}

@@ -1,0 +1,114 @@
+"""A zip archive with two readings is refused; what PyTorch and NumPy write is read."""
+
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from ssd_np.errors import WeightsError
+from ssd_np.model.zip_file import StoredZip
+
+
+def archive(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as writer:
+        for name, data in members.items():
+            writer.writestr(name, data)
+    return buffer.getvalue()
+
+
+def opened(data):
+    return StoredZip(io.BytesIO(data), len(data))
+
+
+def refusal(data):
+    with pytest.raises(WeightsError) as caught:
+        found = opened(data)
+        for member in found.members.values():
+            found.read(member)
+    return str(caught.value)
+
+
+GOOD = archive(a=b"first", b=b"second")
+
+
+def test_what_the_writers_write_is_read():
+    found = opened(GOOD)
+    assert {name: found.read(m) for name, m in found.members.items()} == {
+        "a": b"first",
+        "b": b"second",
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, x=np.arange(3), y=np.zeros(0))  # sizes in the 64-bit extra field
+    assert list(opened(buffer.getvalue()).members) == ["x.npy", "y.npy"]
+    assert opened(archive()).members == {}
+
+
+def test_a_file_of_torch_is_read():
+    torch = pytest.importorskip("torch")
+    buffer = io.BytesIO()
+    torch.save({"w": torch.ones(3)}, buffer)  # sizes behind the data, a 64-bit end
+    found = opened(buffer.getvalue())
+    assert all(found.read(member) is not None for member in found.members.values())
+    assert "archive/data/0" in found.members
+
+
+def test_header_and_directory_must_agree():
+    directory = GOOD.index(b"PK\1\2")
+    header = {"flags": (6, 8), "method": (8, 10), "checksum": (14, 16), "size": (22, 24)}
+    for what, (in_header, in_directory) in header.items():
+        changed = bytearray(GOOD)
+        changed[in_header] ^= 8
+        assert "disagree" in refusal(bytes(changed)), what
+        changed = bytearray(GOOD)
+        changed[directory + in_directory] ^= 8
+        assert refusal(bytes(changed)), what
+    assert "disagree" in refusal(GOOD.replace(b"a", b"A", 1))  # the name, once of two times
+
+
+def test_encryption_flag_in_both_places_is_refused():
+    directory = GOOD.index(b"PK\1\2")
+    changed = bytearray(GOOD)
+    changed[6] |= 1
+    changed[directory + 8] |= 1
+    assert "disagree" in refusal(bytes(changed))
+
+
+def test_bytes_around_and_between_are_refused():
+    assert "does not begin where" in refusal(b"prefix" + GOOD)
+    assert "disagree" in refusal(GOOD + b"PK")
+    inner = GOOD[: GOOD.index(b"PK\3\4", 4)]  # the first member once more, in no directory
+    assert refusal(inner + GOOD)
+
+
+def test_a_comment_is_given_and_must_end_the_file():
+    buffer = io.BytesIO(GOOD)
+    with zipfile.ZipFile(buffer, "a") as writer:
+        writer.comment = b"hello"
+    assert opened(buffer.getvalue()).comment == b"hello"
+    assert refusal(buffer.getvalue() + b"!")
+
+
+def test_wrong_checksum_duplicates_compression_and_cut_names():
+    assert "b: its checksum is wrong" in refusal(GOOD.replace(b"second", b"s3cond"))
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        buffer = io.BytesIO(GOOD)
+        with zipfile.ZipFile(buffer, "a") as writer:
+            writer.writestr("a", b"other")
+    assert "a: appears twice" in refusal(buffer.getvalue())
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as writer:
+        writer.writestr("a", b"0" * 100)
+    assert "a: is compressed" in refusal(buffer.getvalue())
+    assert "disagree" in refusal(archive(a__b=b"1").replace(b"a__b", b"a\0_b"))
+
+
+def test_sizes_beyond_the_file_and_truncation():
+    directory = GOOD.index(b"PK\1\2")
+    claim = bytearray(GOOD)
+    claim[directory + 20 : directory + 28] = struct.pack("<II", 1 << 30, 1 << 30)
+    assert "claims" in refusal(bytes(claim))
+    for length in range(len(GOOD)):
+        assert "\n" not in refusal(GOOD[:length])
