@@ -17,7 +17,7 @@ from ssd_np.boxes.matching import match, match_iou
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
-from ssd_np.viz.boxes import match_figure
+from ssd_np.viz.matching import match_figure
 
 # %%
 # Intersection over union, by hand

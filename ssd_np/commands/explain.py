@@ -20,8 +20,8 @@ from ssd_np.infer.reports import Explanation
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.records import Truth
-from ssd_np.viz.boxes import match_figure
 from ssd_np.viz.explain import decode_figure, mined_figure
+from ssd_np.viz.matching import match_figure
 
 MOST_DECODED = 5  # detections that get a picture of their own
 

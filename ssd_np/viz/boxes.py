@@ -1,4 +1,4 @@
-"""Default boxes in pictures: where they lie, and which of them stand for an object and why.
+"""Boxes in pictures: default boxes over an image, detections side by side.
 
 Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
@@ -9,16 +9,12 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes_for_map
-from ssd_np.boxes.matching import NEUTRAL, match
 from ssd_np.config import Config
 from ssd_np.viz.canvas import (
-    BLUE,
     COLORS,
-    GREY,
     ORANGE,
     VERMILION,
     Out,
@@ -28,7 +24,6 @@ from ssd_np.viz.canvas import (
 )
 from ssd_np.viz.draw import label_spot
 
-MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
 PANEL = 3.7  # inches: two of them are as wide as a page's text
 
 
@@ -74,43 +69,6 @@ def _leave_room(axes: Axes, points: np.ndarray) -> None:
     """Widens the view to points (P, 2) that leave the image."""
     low, high = min(0, points.min()) - 0.02, max(1, points.max()) + 0.02
     axes.set(xlim=(low, high), ylim=(high, low))
-
-
-def match_figure(
-    image: np.ndarray,
-    gt_corner: np.ndarray,
-    default_boxes: np.ndarray,
-    out: Out,
-    threshold: float = 0.5,
-    neutral_threshold: float | None = None,
-) -> None:
-    """Default boxes (T, 8) that stand for the objects (G, 4) of an image, coloured by rule.
-
-    Black and white: the objects. Blue: the best box of each object (the first rule). Orange,
-    dashed: boxes that reach the threshold (the second). Grey, dotted: neutral ones.
-    """
-    corner = center_to_corner(default_boxes[:, :4])
-    matched = match(gt_corner, corner, threshold, neutral_threshold)  # (T,)
-    best = match(gt_corner, corner, threshold=np.inf) >= 0  # no IoU reaches it: only rule one
-    groups = (
-        ("neutral", np.flatnonzero(matched == NEUTRAL)[:MOST_BOXES], GREY, ":", 1.8),
-        (f"IoU of at least {threshold:g}", np.flatnonzero((matched >= 0) & ~best), ORANGE, "--", 2),
-        ("best of its object", np.flatnonzero(best), BLUE, "-", 2.6),
-    )
-    with canvas(out, 5.5, 6) as figure:
-        axes = figure.subplots()
-        show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
-        axes.set_title("default boxes that stand for the objects", fontsize=11)
-        handles = []
-        for name, rows, color, style, width in groups:
-            for row in rows:
-                draw_box(axes, corner[row], color, style, width)
-            handles.append(Line2D([], [], color=color, linestyle=style, linewidth=width))
-            handles[-1].set_label(f"{name}: {len(rows)}")
-        for box in gt_corner:
-            draw_box(axes, box, "white", width=1.2)
-        handles.append(Line2D([], [], color="black", linewidth=2.4, label="object, white inside"))
-        figure.legend(handles=handles[::-1], loc="outside lower center", ncols=2, frameon=False)
 
 
 def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out) -> None:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes, default_boxes_for_map
 from ssd_np.config import load_config
-from ssd_np.viz.boxes import default_box_figure, detection_figure, match_figure
+from ssd_np.viz.boxes import default_box_figure, detection_figure
+from ssd_np.viz.matching import match_figure
 
 IMAGE = np.full((40, 60, 3), 90, np.uint8)
 
