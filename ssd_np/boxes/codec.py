@@ -10,8 +10,13 @@ bring the four to a similar spread, about 1, so that no side of the box dominate
 
 import numpy as np
 
-from ssd_np.boxes.coords import check_boxes, check_fractions
-from ssd_np.errors import DegenerateBox, ShapeError
+from ssd_np.boxes.checks import (
+    check_area,
+    check_boxes,
+    check_default_boxes,
+    check_fractions,
+    check_pairs,
+)
 
 # of the logarithm of a size: a box e^40 times its default box covers every image, and its area is
 # still a number in float32. Beyond, exp would overflow, and infinite boxes have no IoU.
@@ -28,14 +33,8 @@ def encode(gt_center: np.ndarray, default_boxes: np.ndarray) -> np.ndarray:
     [[2.0, -0.8, 0.9116, -1.1157]]
     """
     gt_center = check_fractions(gt_center, "gt_center")
-    _check_pairs(gt_center, default_boxes, "gt_center")
-    if gt_center.size and not (gt_center[..., 2:] > 0).all():
-        row = np.argwhere(~(gt_center[..., 2:] > 0).all(axis=-1))[0]
-        raise DegenerateBox(
-            f"width and height must be above 0, got {gt_center[tuple(row)].tolist()}",
-            where=f"gt_center[{row[0] if len(row) else 0}]",
-            hint="leave boxes without area out of the data",
-        )
+    check_pairs(gt_center, default_boxes, "gt_center")
+    check_area(gt_center, "gt_center")
     cx, cy, w, h = np.moveaxis(gt_center, -1, 0)  # each (..., T)
     d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
     t_cx, t_cy = (cx - d_cx) / d_w / v_cx, (cy - d_cy) / d_h / v_cy
@@ -52,7 +51,7 @@ def decode(
     without one it ends at LARGEST_EXPONENT, which only a network that has gone astray can reach.
     """
     offsets = check_boxes(offsets, "offsets")
-    _check_pairs(offsets, default_boxes, "offsets")
+    check_pairs(offsets, default_boxes, "offsets")
     t_cx, t_cy, t_w, t_h = np.moveaxis(offsets, -1, 0)  # each (..., T)
     d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
     limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
@@ -82,21 +81,6 @@ def decode_backward(
     return np.stack([dcx * v_cx * d_w, dcy * v_cy * d_h, dt_w, dt_h], axis=-1)
 
 
-def _check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> None:
-    shapes = boxes.shape[:-1], np.shape(default_boxes)[:-1]
-    if shapes[0][len(shapes[0]) - len(shapes[1]) :] != shapes[1]:
-        raise ShapeError(
-            f"{name} has shape {boxes.shape}, default_boxes {np.shape(default_boxes)}",
-            hint="one default box for each: (..., T, 4) and (T, 8)",
-        )
-
-
 def _columns(default_boxes: np.ndarray) -> np.ndarray:
     """(T, 8) -> (8, T): cx, cy, w, h and the variance of each."""
-    default_boxes = np.asarray(default_boxes)
-    if default_boxes.shape[-1:] != (8,):
-        raise ShapeError(
-            f"default_boxes has shape {default_boxes.shape}",
-            hint="expected (T, 8): cx cy w h and four variances",
-        )
-    return np.moveaxis(default_boxes, -1, 0)
+    return np.moveaxis(check_default_boxes(default_boxes), -1, 0)

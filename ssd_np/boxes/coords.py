@@ -6,42 +6,7 @@ the image. IoU and clipping are natural on corners, encoding on centers (SSD pap
 
 import numpy as np
 
-from ssd_np.errors import ShapeError
-
-
-def check_boxes(boxes: np.ndarray, name: str) -> np.ndarray:
-    """`boxes` as an array (..., 4), or a ShapeError that names the argument."""
-    boxes = np.asarray(boxes)
-    if boxes.ndim == 0 or boxes.shape[-1] != 4:
-        raise ShapeError(
-            f"{name} has shape {boxes.shape}", hint="boxes need four numbers in the last axis"
-        )
-    if boxes.dtype.kind not in "fiu":
-        raise ShapeError(f"{name} is {boxes.dtype}", hint="boxes are numbers, float32 or float64")
-    return boxes
-
-
-def check_fractions(boxes: np.ndarray, name: str) -> np.ndarray:
-    """The same, for boxes that must be fractions of the image: pixels are refused."""
-    boxes = check_boxes(boxes, name)
-    if boxes.size and np.abs(boxes).max() > 2:  # a box may stand out of its image, so not 1
-        raise ShapeError(
-            f"{name} holds {np.abs(boxes).max():g}",
-            hint="boxes are fractions of the image; divide pixels by its width and height",
-        )
-    return boxes
-
-
-def check_grid(boxes_corner: np.ndarray, name: str) -> np.ndarray:
-    """The same, for default boxes: of any size, but the middle of most is near the image."""
-    boxes = check_boxes(boxes_corner, name)
-    middle = np.abs(boxes[..., :2] + boxes[..., 2:]) / 2
-    if boxes.size and np.median(middle) > 2:
-        raise ShapeError(
-            f"{name} holds {np.abs(boxes).max():g}",
-            hint="boxes are fractions of the image; divide pixels by its width and height",
-        )
-    return boxes
+from ssd_np.boxes.checks import check_boxes
 
 
 def corner_to_center(boxes: np.ndarray) -> np.ndarray:

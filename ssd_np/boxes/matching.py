@@ -9,12 +9,10 @@ learner more than one box for each object.
 Matching has no gradient: it picks, and a small change of a box changes no pick.
 """
 
-import numba
 import numpy as np
 
-from ssd_np.boxes.coords import check_fractions, check_grid
+from ssd_np.boxes.checks import check_fractions, check_grid, check_zone
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.errors import ConfigError
 
 BACKGROUND, NEUTRAL = -1, -2
 
@@ -41,73 +39,26 @@ def match_iou(
     iou: np.ndarray, threshold: float = 0.5, neutral_threshold: float | None = None
 ) -> np.ndarray:
     """The same from the (G, T) overlaps."""
-    neutral = _neutral_limit(threshold, neutral_threshold)
-    matched = np.full(iou.shape[1], BACKGROUND, np.int64)
-    _match_kernel(np.ascontiguousarray(iou), threshold, neutral, matched)
-    return matched
-
-
-def match_iou_plain(
-    iou: np.ndarray, threshold: float = 0.5, neutral_threshold: float | None = None
-) -> np.ndarray:
-    """The same in plain NumPy: the two rules as one would write them down."""
-    neutral = _neutral_limit(threshold, neutral_threshold)
+    check_zone(threshold, neutral_threshold)
     truths, boxes = iou.shape
     matched = np.full(boxes, BACKGROUND, np.int64)
     if truths == 0:
         return matched
-    best_truth, best_iou = iou.argmax(axis=0), iou.max(axis=0)  # (T,)
-    matched[best_iou >= neutral] = NEUTRAL
-    matched[best_iou >= threshold] = best_truth[best_iou >= threshold]
-    free = iou.copy()
-    for _ in range(
-        truths
-    ):  # greedy bipartite: the best pair left, then strike out its row and column
-        truth, box = np.unravel_index(free.argmax(), free.shape)
-        if free[truth, box] <= 0:
+
+    # rule 1: the best pair of all; strike out its object and its box; the best pair of the rest
+    left = iou.copy()
+    for _ in range(truths):
+        truth, box = np.unravel_index(left.argmax(), left.shape)
+        if left[truth, box] <= 0:  # who is left overlaps nothing that is left
             break
         matched[box] = truth
-        free[truth, :] = free[:, box] = -1
+        left[truth, :] = left[:, box] = -1
+
+    # rule 2: every other box joins its best object, if it reaches the threshold with it
+    best_truth, best_iou = iou.argmax(axis=0), iou.max(axis=0)  # (T,)
+    for box in np.flatnonzero(matched == BACKGROUND):
+        if best_iou[box] >= threshold:
+            matched[box] = best_truth[box]
+        elif neutral_threshold is not None and best_iou[box] >= neutral_threshold:
+            matched[box] = NEUTRAL
     return matched
-
-
-def _neutral_limit(threshold: float, neutral_threshold: float | None) -> float:
-    if neutral_threshold is None:
-        return threshold  # an empty zone
-    if neutral_threshold > threshold:
-        raise ConfigError(
-            f"neutral_threshold {neutral_threshold} is above threshold {threshold}",
-            hint="the neutral zone is [neutral_threshold, threshold)",
-        )
-    return neutral_threshold
-
-
-@numba.njit(nogil=True, cache=True)
-def _match_kernel(iou, threshold, neutral, matched):
-    truths, boxes = iou.shape
-    taken = np.zeros(boxes, np.bool_)
-    favourite = np.zeros(truths, np.int64)  # the best free box of each truth
-    overlap = np.full(truths, -1.0)  # and its IoU; -1 once the truth is served
-    best_iou = np.full(boxes, -1.0)
-    for g in range(truths):
-        for t in range(boxes):
-            if iou[g, t] > overlap[g]:
-                overlap[g], favourite[g] = iou[g, t], t
-            if iou[g, t] > best_iou[t]:
-                best_iou[t] = iou[g, t]
-                if iou[g, t] >= threshold:
-                    matched[t] = g
-                elif iou[g, t] >= neutral:
-                    matched[t] = NEUTRAL
-    for _ in range(truths):
-        g = np.argmax(overlap)
-        if overlap[g] <= 0:
-            break
-        box = favourite[g]
-        matched[box], taken[box], overlap[g] = g, True, -1.0
-        for other in range(truths):  # whoever wanted the same box looks for its next best
-            if overlap[other] >= 0 and favourite[other] == box:
-                overlap[other] = -1.0
-                for t in range(boxes):
-                    if not taken[t] and iou[other, t] > overlap[other]:
-                        overlap[other], favourite[other] = iou[other, t], t

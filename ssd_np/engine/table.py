@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 
 # name: (the concept's module, the fast module)
 TABLE: dict[str, tuple[str, str]] = {
+    "iou_matrix": ("ssd_np.boxes.iou", "ssd_np.engine.boxes"),
+    "match": ("ssd_np.boxes.matching", "ssd_np.engine.boxes"),
+    "match_iou": ("ssd_np.boxes.matching", "ssd_np.engine.boxes"),
+    "make_targets": ("ssd_np.boxes.targets", "ssd_np.engine.boxes"),
+    "nms": ("ssd_np.boxes.nms", "ssd_np.engine.boxes"),
+    "nms_each_class": ("ssd_np.boxes.nms", "ssd_np.engine.boxes"),
+    "best_first": ("ssd_np.boxes.nms", "ssd_np.engine.boxes"),
+    "mine_hard_negatives": ("ssd_np.loss.mining", "ssd_np.engine.multibox"),
+    "multibox_loss": ("ssd_np.loss.multibox", "ssd_np.engine.multibox"),
     "softmax": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
     "log_softmax_forward": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
     "sgd_update": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),

@@ -1,25 +1,18 @@
-"""From an image to detections: predict, decode, threshold, suppress, clip.
-
-For each class on its own: boxes whose score is above the threshold, the best 400 of them, then
-non-maximum suppression; of all classes together the best 200 (SSD paper, section 2.2 and 3.7).
-"""
+"""From an image to detections: preprocess, predict, decode (infer/decode.py)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
 
-from ssd_np.boxes.codec import decode
-from ssd_np.boxes.coords import center_to_corner, clip
-from ssd_np.boxes.nms import best_first, nms
 from ssd_np.data.image import preprocess
-from ssd_np.errors import NotFinite
+from ssd_np.engine import select
+from ssd_np.infer.decode import Decoded, decode_outputs
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.parallel import for_each
-from ssd_np.nn.softmax import softmax
 from ssd_np.records import Detections
 
 
@@ -37,63 +30,49 @@ class Detector:
         iou_threshold: float | None = None,
         top_k: int | None = None,
     ) -> None:
-        self.model, rule = model, model.config.decoding
-        self.score_threshold = rule.score_threshold if score_threshold is None else score_threshold
-        self.iou_threshold = rule.iou_threshold if iou_threshold is None else iou_threshold
-        self.top_k = rule.top_k if top_k is None else top_k
+        self.model, self.ops = model, select()
+        said = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
+        said = {key: value for key, value in said.items() if value is not None}
+        self.rule = dataclasses.replace(model.config.decoding, **said)
 
     def detect(self, image: np.ndarray) -> Detections:
         """Detections of one RGB image (H, W, 3) uint8 of any size."""
         return self.detect_preprocessed(preprocess(image, self.model.config)[None])[0]
 
     def detect_preprocessed(self, images: np.ndarray) -> list[Detections]:
-        """One Detections for each of (N, S, S, 3), already resized and normalised."""
+        """One Detections for each of (N, H, W, 3), already resized and normalised."""
         logits, offsets = self.model.forward(images.astype(self.model.dtype, copy=False))
         return [self.decode(*pair) for pair in zip(logits, offsets, strict=True)]
 
     def detect_all(
         self, images: Iterable[np.ndarray], batch_size: int = 16
     ) -> Iterator[Detections]:
-        """Detections of many uint8 images, in order; the next batch is prepared meanwhile."""
-        images = iter(images)
-        with ThreadPoolExecutor(1) as helper:
-            ahead = helper.submit(self._load, images, batch_size)
-            while (batch := ahead.result()) is not None:
-                ahead = helper.submit(self._load, images, batch_size)
-                yield from self.detect_preprocessed(batch)
+        """Detections of many uint8 images, in order. The fast engine prepares the next batch in
+        another thread meanwhile."""
+        batches = self._batches(iter(images), batch_size)
+        for batch in batches if self.ops.name == "plain" else _one_ahead(batches):
+            yield from self.detect_preprocessed(batch)
 
-    def _load(self, images: Iterator[np.ndarray], batch_size: int) -> np.ndarray | None:
-        batch = [preprocess(image, self.model.config) for image in islice(images, batch_size)]
-        return np.stack(batch) if batch else None
+    def _batches(self, images: Iterator[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
+        while group := list(islice(images, batch_size)):
+            yield np.stack([preprocess(image, self.model.config) for image in group])
 
     def decode(self, logits: np.ndarray, offsets: np.ndarray) -> Detections:
-        """One image's outputs, logits (T, K) and offsets (T, 4) -> Detections, boxes in [0, 1].
+        """One image's outputs, logits (T, K) and offsets (T, 4) -> Detections, boxes in [0, 1]."""
+        return self.decode_with_reasons(logits, offsets).detections(self.model.config.class_names)
+
+    def decode_with_reasons(self, logits: np.ndarray, offsets: np.ndarray) -> Decoded:
+        """The same with all that led to it.
 
         Raises NotFinite for outputs that are no numbers, of weights that have gone astray.
         """
-        if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
-            raise NotFinite(
-                "the network's outputs are not finite, so there is nothing to detect",
-                hint="its weights have gone astray in training; take those of an earlier step",
-            )
-        rule = self.model.config.decoding
-        scores = softmax(logits)  # (T, K)
-        boxes = center_to_corner(decode(offsets, self.model.default_boxes, rule.max_exponent))
-        if rule.clip == "before_nms":
-            boxes = clip(boxes)
-        by_class = np.ascontiguousarray(scores.T[1:])  # (K - 1, T), without the background
-        kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)  # rows of boxes
+        return decode_outputs(logits, offsets, self.model.default_boxes, self.rule, self.ops)
 
-        def suppress(i: int, _worker: int) -> None:
-            score = by_class[i]
-            rows = best_first(score, rule.top_k_class)
-            rows = rows[score[rows] > self.score_threshold]
-            kept[i] = rows[nms(boxes[rows], score[rows], self.iou_threshold)]
 
-        for_each(suppress, len(by_class))
-        rows = np.concatenate(kept)
-        labels = np.repeat(np.arange(1, scores.shape[1]), [len(k) for k in kept])
-        best = best_first(scores[rows, labels], self.top_k)
-        rows, labels = rows[best], labels[best]
-        names = self.model.config.class_names
-        return Detections(clip(boxes[rows]), labels, scores[rows, labels], names)
+def _one_ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same batches; while one is in use, the next is made in another thread."""
+    with ThreadPoolExecutor(1) as helper:
+        ahead = helper.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = helper.submit(next, batches, None)
+            yield batch

@@ -9,7 +9,7 @@ Mining has no gradient: it picks, and the gradient flows through what was picked
 
 import numpy as np
 
-from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.loss.checks import check_mining
 
 
 def mine_hard_negatives(
@@ -26,42 +26,15 @@ def mine_hard_negatives(
     in the whole batch) the max(ratio * positives, minimum) costliest negatives are taken, as far as
     there are any; of equal ones the lowest index. Boxes that are neither stay out: neutral.
     """
-    if not confidence_loss.shape == positive.shape == negative.shape or positive.ndim != 2:
-        raise ShapeError(
-            f"confidence_loss {confidence_loss.shape}, positive {positive.shape} and negative "
-            f"{negative.shape} must be equal",
-            hint="(N, T): images, default boxes",
-        )
-    if not positive.dtype == negative.dtype == bool:
-        raise ShapeError(
-            f"positive is {positive.dtype}, negative {negative.dtype}",
-            hint="expected bool: labels > 0 and labels == 0",
-        )
-    if per not in ("image", "batch"):
-        raise ConfigError(f"per is {per!r}", hint="mining is per 'image' or per 'batch'")
-    rows = (1, -1) if per == "batch" else positive.shape
+    check_mining(confidence_loss, positive, negative, per)
+    rows = (1, -1) if per == "batch" else positive.shape  # a batch is mined as one large image
     loss, positive, negative = (a.reshape(rows) for a in (confidence_loss, positive, negative))
     mined = np.zeros(loss.shape, bool)
     for i in range(len(loss)):
         wanted = max(int(ratio * np.count_nonzero(positive[i])), minimum)
         candidates = np.flatnonzero(negative[i])
-        mined[i, candidates[_largest(loss[i, candidates], wanted)]] = True
+        cost = loss[i, candidates]
+        # NaN first: mined, it shows in the loss; left out, it would be hidden
+        costliest = np.lexsort((-cost, ~np.isnan(cost)))
+        mined[i, candidates[costliest[:wanted]]] = True
     return mined.reshape(confidence_loss.shape)
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` largest values, of equal ones the first, without a sort.
-
-    NaN counts as the largest of all: mined, it shows in the loss; left out, it would be hidden.
-    """
-    if count >= len(values):
-        return np.arange(len(values))
-    if count == 0:
-        return np.arange(0)
-    # the smallest one kept; partition puts NaN behind all numbers
-    cut = np.partition(values, len(values) - count)[len(values) - count]
-    if np.isnan(cut):
-        return np.flatnonzero(np.isnan(values))[:count]
-    above = np.flatnonzero(~(values <= cut))  # not ">", which would leave NaN out
-    ties = np.flatnonzero(values == cut)[: count - len(above)]
-    return np.concatenate([above, ties])

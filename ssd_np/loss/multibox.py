@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.errors import ShapeError
+from ssd_np.loss.checks import check_outputs
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
@@ -52,22 +52,23 @@ def multibox_loss(
     number of negatives, even in an image without objects.
     Derivation: docs/derivations.md#the-ssd-loss, (15) and (16).
     """
-    _check(logits, offsets, target_labels, target_offsets)
-    positive, negative = target_labels > 0, target_labels == 0
+    check_outputs(logits, offsets, target_labels, target_offsets)
+    positive, negative = target_labels > 0, target_labels == 0  # (N, T)
 
-    # confidence: every box is ranked by what it costs to call it background, few are trained
-    log_probability, _ = log_softmax_forward(logits)  # (N, T, K)
-    background_loss = -log_probability[..., 0]  # (N, T)
+    # who is trained: the positives, and the negatives that are costliest to call background
+    background_loss = -log_softmax_forward(logits)[0][..., 0]  # (N, T)
     mined = mine_hard_negatives(background_loss, positive, negative, ratio, minimum, mining)
     chosen = positive | mined
-    num_positive, num_mined = int(np.count_nonzero(positive)), int(np.count_nonzero(mined))
+    num_positive, num_mined = int(positive.sum()), int(mined.sum())
     scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
+
+    # confidence: of all that are chosen
     rows, cache = cross_entropy_forward(logits[chosen], target_labels[chosen])  # (chosen,)
     dlogits = np.zeros_like(logits)
     dlogits[chosen] = cross_entropy_backward(np.full_like(rows, scale), cache)
 
-    # location: positives only
-    target = target_offsets[positive].astype(offsets.dtype, copy=False)
+    # location: of the positives only
+    target = target_offsets[positive].astype(offsets.dtype)
     sides, cache = smooth_l1_forward(offsets[positive], target)  # (positives, 4)
     doffsets = np.zeros_like(offsets)
     doffsets[positive] = smooth_l1_backward(np.full_like(sides, alpha * scale), cache)
@@ -75,19 +76,3 @@ def multibox_loss(
     confidence, location = float(rows.sum() * scale), float(sides.sum() * scale)
     total = confidence + alpha * location
     return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
-
-
-def _check(logits, offsets, target_labels, target_offsets) -> None:
-    n, t = target_labels.shape if target_labels.ndim == 2 else (-1, -1)
-    fits = logits.ndim == 3 and logits.shape[:2] == (n, t)
-    if not (fits and offsets.shape == (n, t, 4) == target_offsets.shape):
-        raise ShapeError(
-            f"logits {logits.shape}, offsets {offsets.shape}, target_labels {target_labels.shape}, "
-            f"target_offsets {target_offsets.shape} do not fit",
-            hint="expected (N, T, K), (N, T, 4), (N, T), (N, T, 4)",
-        )
-    if target_labels.size and target_labels.min() < -1:
-        raise ShapeError(
-            f"target_labels holds {target_labels.min()}",
-            hint="class, 0 background, -1 neutral: as make_targets gives them",
-        )

@@ -8,7 +8,7 @@
 
 import numpy as np
 
-from ssd_np.errors import ShapeError
+from ssd_np.loss.checks import check_same_shape
 from ssd_np.nn.checks import check_gradient
 
 
@@ -16,10 +16,7 @@ def smooth_l1_forward(
     pred: np.ndarray, target: np.ndarray, beta: float = 1.0
 ) -> tuple[np.ndarray, tuple]:
     """Elementwise, any shape -> the same shape, and the cache. Both shapes must be equal."""
-    if pred.shape != target.shape:
-        raise ShapeError(
-            f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
-        )
+    check_same_shape(pred, target)
     d = pred - target
     size = np.abs(d)
     out = np.where(size < beta, d * d / (2 * beta), size - beta / 2)

@@ -6,13 +6,14 @@ generators and both engines, and the fast one also with memory that is kept from
 To cover a new row of the table, add a case to a file `cases_*.py`; a row without one fails here.
 """
 
+import cases_boxes
 import cases_nn
 import numpy as np
 import pytest
 
 from ssd_np.engine import TABLE, select
 
-CASES = {case.__name__: case for case in [*cases_nn.CASES]}
+CASES = {case.__name__: case for case in [*cases_nn.CASES, *cases_boxes.CASES]}
 SEEDS = range(20)
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}  # of the largest number of a result
 

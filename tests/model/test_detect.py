@@ -7,7 +7,7 @@ import pytest
 
 from ssd_np.boxes.codec import encode
 from ssd_np.boxes.coords import corner_to_center
-from ssd_np.boxes.iou import iou_matrix_plain
+from ssd_np.boxes.iou import iou_matrix
 from ssd_np.config import load_config
 from ssd_np.errors import NotFinite
 from ssd_np.infer.detect import Detector
@@ -83,7 +83,7 @@ def test_equals_a_plain_reading_of_the_rules(model, seed):
             best = left.pop(0)
             expected.append((scores[best, label], label, *np.clip(boxes[best], 0, 1)))
             left = [
-                i for i in left if iou_matrix_plain(boxes[[best]], boxes[[i]])[0, 0] <= 0.3
+                i for i in left if iou_matrix(boxes[[best]], boxes[[i]])[0, 0] <= 0.3
             ]  # fmt: skip
     expected = sorted(expected, reverse=True)[:50]
     ours = np.column_stack([found.scores, found.labels, found.boxes_corner])

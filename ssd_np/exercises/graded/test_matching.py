@@ -1,4 +1,4 @@
-"""Matching: published examples, ties, conflicts, and the kernel against two plain versions."""
+"""Matching: published examples, ties, conflicts, and another way to say it."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,14 @@ import pytest
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.boxes.matching import BACKGROUND, NEUTRAL, match, match_iou, match_iou_plain
+from ssd_np.boxes.matching import BACKGROUND, NEUTRAL, match, match_iou
 from ssd_np.exercises.graded.test_default_boxes import published
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson03]
 
-BOTH = pytest.mark.parametrize("matcher", [match_iou, match_iou_plain])
-
 
 def by_sorting(iou, threshold, neutral=None):
-    """A third way to say it: one sorted list of all pairs, served from the top."""
+    """Another way to say it: one sorted list of all pairs, served from the top."""
     truths, boxes = iou.shape
     pairs = sorted((-iou[g, t], g, t) for g in range(truths) for t in range(boxes))
     result = [BACKGROUND] * boxes
@@ -35,8 +33,7 @@ def by_sorting(iou, threshold, neutral=None):
     return result
 
 
-@BOTH
-def test_two_truths_that_want_the_same_box(matcher):
+def test_two_truths_that_want_the_same_box():
     """Truth 1 likes box 0 best (.4566), but truth 0 overlaps it more and keeps it.
 
     An implementation that writes one truth after the other gives box 0 to truth 1 and loses
@@ -49,54 +46,47 @@ def test_two_truths_that_want_the_same_box(matcher):
             [0.5378, 0.8868, 0.2474, 0.1279],
         ]
     )
-    assert matcher(iou).tolist() == [0, 2, -1, 1]
+    assert match_iou(iou).tolist() == [0, 2, -1, 1]
 
 
-@BOTH
-def test_three_truths_one_box_each_of_them_wants(matcher):
+def test_three_truths_one_box_each_of_them_wants():
     iou = np.array([[0.30, 0.20, 0.10], [0.31, 0.25, 0.05], [0.32, 0.29, 0.01]])
     # box 0 to truth 2, then .25 of truth 1 on box 1, then what is left to truth 0
-    assert matcher(iou).tolist() == [2, 1, 0]
+    assert match_iou(iou).tolist() == [2, 1, 0]
 
 
-@BOTH
-def test_bipartite_beats_the_threshold(matcher):
+def test_bipartite_beats_the_threshold():
     """Box 0 overlaps truth 0 by .9, but it is the only box that truth 1 has."""
     iou = np.array([[0.95, 0.96], [0.30, 0.0]])
-    assert matcher(iou).tolist() == [1, 0]
+    assert match_iou(iou).tolist() == [1, 0]
 
 
-@BOTH
-def test_the_threshold_itself_is_a_match(matcher):
+def test_the_threshold_itself_is_a_match():
     iou = np.array([[0.75, 0.5, 0.25, np.nextafter(0.5, 0)]])
-    assert matcher(iou, 0.5).tolist() == [0, 0, -1, -1]
-    assert matcher(iou, 0.5, 0.25).tolist() == [0, 0, -2, -2]
-    assert matcher(iou, 0.5, 0.3).tolist() == [0, 0, -1, -2]
+    assert match_iou(iou, 0.5).tolist() == [0, 0, -1, -1]
+    assert match_iou(iou, 0.5, 0.25).tolist() == [0, 0, -2, -2]
+    assert match_iou(iou, 0.5, 0.3).tolist() == [0, 0, -1, -2]
 
 
-@BOTH
-def test_ties_go_to_the_lowest_index(matcher):
-    assert matcher(np.full((2, 4), 0.25)).tolist() == [0, 1, -1, -1]
-    assert matcher(np.full((2, 4), 0.75)).tolist() == [0, 1, 0, 0]
+def test_ties_go_to_the_lowest_index():
+    assert match_iou(np.full((2, 4), 0.25)).tolist() == [0, 1, -1, -1]
+    assert match_iou(np.full((2, 4), 0.75)).tolist() == [0, 1, 0, 0]
 
 
-@BOTH
-def test_more_truths_than_boxes(matcher):
+def test_more_truths_than_boxes():
     iou = np.array([[0.2, 0.1], [0.3, 0.4], [0.5, 0.6]])
-    assert matcher(iou).tolist() == [1, 2]  # .6 first, then .3 of what is left; truth 0 gets none
+    assert match_iou(iou).tolist() == [1, 2]  # .6 first, then .3 of what is left; truth 0 gets none
 
 
-@BOTH
-def test_a_truth_that_overlaps_nothing_stays_unmatched(matcher):
-    assert matcher(np.array([[0.0, 0.0], [0.0, 0.3]])).tolist() == [-1, 1]
+def test_a_truth_that_overlaps_nothing_stays_unmatched():
+    assert match_iou(np.array([[0.0, 0.0], [0.0, 0.3]])).tolist() == [-1, 1]
 
 
-@BOTH
-def test_no_truth(matcher):
-    assert matcher(np.zeros((0, 5))).tolist() == [-1] * 5
+def test_no_truth():
+    assert match_iou(np.zeros((0, 5))).tolist() == [-1] * 5
 
 
-def test_kernel_plain_and_sorted_list_agree(rng):
+def test_a_sorted_list_agrees(rng):
     for trial in range(400):
         truths, boxes = rng.integers(1, 8), rng.integers(1, 12)
         iou = rng.random((truths, boxes))
@@ -107,10 +97,9 @@ def test_kernel_plain_and_sorted_list_agree(rng):
         elif trial % 4 == 3:
             iou[rng.random(iou.shape) < 0.6] = 0
         neutral = None if trial % 3 else 0.25
-        fast = match_iou(iou, 0.5, neutral)
-        assert fast.dtype == np.int64
-        assert fast.tolist() == match_iou_plain(iou, 0.5, neutral).tolist()
-        assert fast.tolist() == by_sorting(iou, 0.5, neutral)
+        matched = match_iou(iou, 0.5, neutral)
+        assert matched.dtype == np.int64
+        assert matched.tolist() == by_sorting(iou, 0.5, neutral)
 
 
 def test_every_truth_that_overlaps_anything_gets_a_box(rng):
@@ -165,6 +154,5 @@ def test_inputs_stay_as_they_are(rng):
     gt, boxes = gt.reshape(4, 4), boxes.reshape(9, 4)
     before = [a.copy() for a in (iou, gt, boxes)]
     match_iou(iou, 0.5, 0.3)
-    match_iou_plain(iou, 0.5, 0.3)
     match(gt, boxes, 0.5, 0.3)
     assert all(np.array_equal(a, b) for a, b in zip((iou, gt, boxes), before, strict=True))

@@ -13,7 +13,7 @@ EXERCISES = (
             "boxes = np.array([[0, 0, 2, 2], [0, 0, 2, 1.8], [5, 5, 7, 7]])",
             "nms(boxes, np.array([0.6, 0.9, 0.5]))",
         ),
-        given=("iou_matrix_plain",),
+        given=("iou_matrix",),
         hint="Indices are returned as int64.",
     ),
 )

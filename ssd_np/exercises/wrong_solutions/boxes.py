@@ -92,7 +92,7 @@ def default_boxes_for_map(config, index):
     "iou_matrix": (
         """
 def iou_matrix(a_corner, b_corner):
-    a, b = _same_type(a_corner, b_corner)
+    a, b = check_two_lists(a_corner, b_corner)
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     side = np.maximum(high - low, 0)
@@ -121,7 +121,7 @@ def iou_matrix(a_corner, b_corner):
     "match": (
         """
 def match_iou(iou, threshold=0.5, neutral_threshold=None):
-    neutral = _neutral_limit(threshold, neutral_threshold)
+    neutral = threshold if neutral_threshold is None else neutral_threshold
     result = np.full(iou.shape[1], BACKGROUND, np.int64)
     if len(iou) == 0:
         return result
@@ -262,7 +262,7 @@ def nms(boxes_corner, scores, iou_threshold=0.45, top_k=None):
     while len(waiting):
         best, waiting = waiting[0], waiting[1:]
         kept.append(best)
-        overlap = iou_matrix_plain(boxes_corner[[best]], boxes_corner[waiting])[0]
+        overlap = iou_matrix(boxes_corner[[best]], boxes_corner[waiting])[0]
         waiting = waiting[~(overlap > iou_threshold)]
     return np.array(kept, np.int64)
 """,
@@ -283,10 +283,10 @@ def nms(boxes_corner, scores, iou_threshold=0.45, top_k=None):
                 "    while len(waiting):\n"
                 "        best, waiting = waiting[0], waiting[1:]\n"
                 "        kept.append(best)\n"
-                "        overlap = iou_matrix_plain(boxes_corner[[best]], "
+                "        overlap = iou_matrix(boxes_corner[[best]], "
                 "boxes_corner[waiting])[0]\n"
                 "        waiting = waiting[~(overlap > iou_threshold)]\n",
-                "    overlap = iou_matrix_plain(boxes_corner, boxes_corner)\n"
+                "    overlap = iou_matrix(boxes_corner, boxes_corner)\n"
                 "    for k, i in enumerate(waiting):\n"
                 "        if not (overlap[i, waiting[:k]] > iou_threshold).any():\n"
                 "            kept.append(i)\n",

@@ -1,0 +1,184 @@
+"""Boxes fast: IoU, matching and suppression as kernels, and what is built on them.
+
+The kernels compute with the same operations in the same order as the concepts, so that both pick
+the same boxes, to the last tie.
+"""
+
+import numba
+import numpy as np
+
+from ssd_np.boxes.checks import (
+    check_default_boxes,
+    check_fractions,
+    check_grid,
+    check_scored,
+    check_truth,
+    check_two_lists,
+    check_zone,
+)
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.boxes.matching import BACKGROUND, NEUTRAL
+from ssd_np.boxes.targets import targets_of_matches
+from ssd_np.nn.parallel import for_each
+
+
+def iou_matrix(a_corner: np.ndarray, b_corner: np.ndarray) -> np.ndarray:
+    """(A, 4), (B, 4) -> (A, B), without the (A, B, 2) arrays in between."""
+    a, b = check_two_lists(a_corner, b_corner)
+    out = np.empty((len(a), len(b)), a.dtype)
+    _iou_kernel(a, b, out)
+    return out
+
+
+def match(
+    gt_corner: np.ndarray,
+    default_corner: np.ndarray,
+    threshold: float = 0.5,
+    neutral_threshold: float | None = None,
+) -> np.ndarray:
+    """(G, 4), (T, 4) -> (T,) int64."""
+    gt_corner = check_fractions(gt_corner, "gt_corner").astype(np.float64)
+    default_corner = check_grid(default_corner, "default_corner").astype(np.float64)
+    return match_iou(iou_matrix(gt_corner, default_corner), threshold, neutral_threshold)
+
+
+def match_iou(
+    iou: np.ndarray, threshold: float = 0.5, neutral_threshold: float | None = None
+) -> np.ndarray:
+    """(G, T) -> (T,) int64. Each object remembers its favourite: no search through all pairs."""
+    check_zone(threshold, neutral_threshold)
+    neutral = threshold if neutral_threshold is None else neutral_threshold  # an empty zone
+    matched = np.full(iou.shape[1], BACKGROUND, np.int64)
+    _match_kernel(np.ascontiguousarray(iou), threshold, neutral, matched)
+    return matched
+
+
+def make_targets(
+    gt_corner: np.ndarray,
+    gt_labels: np.ndarray,
+    default_boxes: np.ndarray,
+    threshold: float = 0.5,
+    neutral_threshold: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(G, 4), (G,), (T, 8) -> labels (T,) int64 and offsets (T, 4)."""
+    gt_corner, gt_labels = check_truth(gt_corner, gt_labels)
+    default_corner = center_to_corner(check_default_boxes(default_boxes)[:, :4])
+    matched = match(gt_corner, default_corner, threshold, neutral_threshold)
+    return targets_of_matches(matched, gt_corner, gt_labels, default_boxes)
+
+
+def nms(
+    boxes_corner: np.ndarray,
+    scores: np.ndarray,
+    iou_threshold: float = 0.45,
+    top_k: int | None = None,
+) -> np.ndarray:
+    """(D, 4), (D,) -> kept indices (int64), best first."""
+    boxes, scores = check_scored(boxes_corner, scores)
+    order = best_first(scores, top_k)
+    floats = boxes[order].astype(np.result_type(boxes, np.float32), copy=False)
+    return order[_keep_kernel(floats, floats.dtype.type(iou_threshold))]
+
+
+def nms_each_class(
+    boxes_corner: np.ndarray,
+    scores: np.ndarray,
+    score_threshold: float,
+    iou_threshold: float = 0.45,
+    top_k: int | None = None,
+) -> list[np.ndarray]:
+    """(T, 4), (T, K) -> the kept rows of each class, classes shared out among threads."""
+    boxes, scores = check_scored(boxes_corner, scores, "(T, 4) and (T, K)")
+    by_class = np.ascontiguousarray(scores.T[1:])  # (K - 1, T), without the background
+    kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)
+
+    def suppress(i: int, _worker: int) -> None:
+        rows = best_first(by_class[i], top_k)  # first, for it need not look at all of them
+        rows = rows[by_class[i][rows] > score_threshold]
+        kept[i] = rows[nms(boxes[rows], by_class[i][rows], iou_threshold)]
+
+    for_each(suppress, len(by_class))
+    return kept
+
+
+def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
+    """(D,) -> indices of the `top_k` highest scores, best first, without a sort of all D."""
+    cost = -np.asarray(scores)
+    if top_k is None or top_k >= len(cost):
+        return np.argsort(cost, kind="stable")
+    worst = np.partition(cost, top_k - 1)[top_k - 1]  # of those that get in
+    better, equal = np.flatnonzero(cost < worst), np.flatnonzero(cost == worst)
+    chosen = np.sort(np.concatenate([better, equal[: top_k - len(better)]]))
+    return chosen[np.argsort(cost[chosen], kind="stable")]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _iou_kernel(a, b, out):  # (A, 4), (B, 4) -> (A, B)
+    zero = a.dtype.type(0)
+    # one array a side: so the inner loop works on whole vectors
+    left, top, right, bottom = b[:, 0].copy(), b[:, 1].copy(), b[:, 2].copy(), b[:, 3].copy()
+    area_b = np.maximum(right - left, zero) * np.maximum(bottom - top, zero)
+    for i in range(len(a)):
+        xmin, ymin, xmax, ymax = a[i]
+        area_a = max(xmax - xmin, zero) * max(ymax - ymin, zero)
+        row = out[i]
+        for j in range(len(left)):
+            width = max(min(xmax, right[j]) - max(xmin, left[j]), zero)
+            height = max(min(ymax, bottom[j]) - max(ymin, top[j]), zero)
+            intersection = width * height
+            union = area_a + area_b[j] - intersection
+            row[j] = intersection / union if union > zero else zero
+
+
+@numba.njit(nogil=True, cache=True)
+def _match_kernel(iou, threshold, neutral, matched):
+    truths, boxes = iou.shape
+    taken = np.zeros(boxes, np.bool_)
+    favourite = np.zeros(truths, np.int64)  # the best free box of each truth
+    overlap = np.full(truths, -1.0)  # and its IoU; -1 once the truth is served
+    best_iou = np.full(boxes, -1.0)
+    for g in range(truths):
+        for t in range(boxes):
+            if iou[g, t] > overlap[g]:
+                overlap[g], favourite[g] = iou[g, t], t
+            if iou[g, t] > best_iou[t]:
+                best_iou[t] = iou[g, t]
+                if iou[g, t] >= threshold:
+                    matched[t] = g
+                elif iou[g, t] >= neutral:
+                    matched[t] = NEUTRAL
+    for _ in range(truths):
+        g = np.argmax(overlap)
+        if overlap[g] <= 0:
+            break
+        box = favourite[g]
+        matched[box], taken[box], overlap[g] = g, True, -1.0
+        for other in range(truths):  # whoever wanted the same box looks for its next best
+            if overlap[other] >= 0 and favourite[other] == box:
+                overlap[other] = -1.0
+                for t in range(boxes):
+                    if not taken[t] and iou[other, t] > overlap[other]:
+                        overlap[other], favourite[other] = iou[other, t], t
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
+    zero, one = boxes.dtype.type(0), boxes.dtype.type(1)
+    # one array a side, cut at i, and no branch in the inner loop: so it works on whole vectors
+    xmin, ymin = boxes[:, 0].copy(), boxes[:, 1].copy()
+    xmax, ymax = boxes[:, 2].copy(), boxes[:, 3].copy()
+    area = np.maximum(xmax - xmin, zero) * np.maximum(ymax - ymin, zero)
+    over = np.zeros(len(boxes), boxes.dtype)  # 1: overlaps a kept box too much
+    for i in range(len(boxes)):
+        if over[i] > zero:
+            continue
+        left, top, right, bottom = xmin[i:], ymin[i:], xmax[i:], ymax[i:]
+        rest_area, rest_over = area[i:], over[i:]
+        for j in range(1, len(left)):
+            width = min(right[0], right[j]) - max(left[0], left[j])
+            height = min(bottom[0], bottom[j]) - max(top[0], top[j])
+            intersection = max(width, zero) * max(height, zero)
+            union = rest_area[0] + rest_area[j] - intersection
+            too_much = intersection / union > threshold  # 0 / 0 is not
+            rest_over[j] = max(rest_over[j], one if too_much else zero)
+    return over <= zero

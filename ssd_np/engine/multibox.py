@@ -1,0 +1,90 @@
+"""The SSD loss fast: one softmax of all boxes, on all threads, and no sort of all negatives."""
+
+import numpy as np
+
+from ssd_np.engine.softmax import log_softmax_forward
+from ssd_np.loss.checks import check_classes, check_mining, check_outputs
+from ssd_np.loss.multibox import MultiboxLoss
+from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
+from ssd_np.nn.parallel import for_each
+
+
+def multibox_loss(
+    logits: np.ndarray,
+    offsets: np.ndarray,
+    target_labels: np.ndarray,
+    target_offsets: np.ndarray,
+    ratio: float = 3,
+    alpha: float = 1.0,
+    mining: str = "image",
+    minimum: int = 0,
+) -> MultiboxLoss:
+    """(N, T, K), (N, T, 4), (N, T), (N, T, 4): the logarithms that rank are those of the loss."""
+    check_outputs(logits, offsets, target_labels, target_offsets)
+    positive, negative = target_labels > 0, target_labels == 0
+    log_probability = np.empty_like(logits)  # (N, T, K)
+
+    def rank(image: int, _worker: int) -> None:
+        log_probability[image] = log_softmax_forward(logits[image])[0]
+
+    for_each(rank, len(logits))
+    mined = mine_hard_negatives(
+        -log_probability[..., 0], positive, negative, ratio, minimum, mining
+    )
+    chosen = positive | mined
+    num_positive, num_mined = int(np.count_nonzero(positive)), int(np.count_nonzero(mined))
+    scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
+
+    labels, rows = target_labels[chosen], log_probability[chosen]  # (chosen,), (chosen, K)
+    check_classes(labels, logits.shape[-1])
+    at_label = np.arange(len(labels)), labels
+    confidence = -float(rows[at_label].sum() * scale)
+    gradient = np.exp(rows)  # softmax - one_hot, over N
+    gradient[at_label] -= 1
+    gradient *= scale
+    dlogits = np.zeros_like(logits)
+    dlogits[chosen] = gradient
+
+    target = target_offsets[positive].astype(offsets.dtype, copy=False)
+    sides, cache = smooth_l1_forward(offsets[positive], target)  # (positives, 4)
+    doffsets = np.zeros_like(offsets)
+    doffsets[positive] = smooth_l1_backward(np.full_like(sides, alpha * scale), cache)
+    location = float(sides.sum() * scale)
+
+    total = confidence + alpha * location
+    return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
+
+
+def mine_hard_negatives(
+    confidence_loss: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    ratio: float = 3,
+    minimum: int = 0,
+    per: str = "image",
+) -> np.ndarray:
+    """(N, T) three times -> mined (N, T) bool, by a partition instead of a sort."""
+    check_mining(confidence_loss, positive, negative, per)
+    rows = (1, -1) if per == "batch" else positive.shape
+    loss, positive, negative = (a.reshape(rows) for a in (confidence_loss, positive, negative))
+    mined = np.zeros(loss.shape, bool)
+    for i in range(len(loss)):
+        wanted = max(int(ratio * np.count_nonzero(positive[i])), minimum)
+        candidates = np.flatnonzero(negative[i])
+        mined[i, candidates[_largest(loss[i, candidates], wanted)]] = True
+    return mined.reshape(confidence_loss.shape)
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the `count` largest values, of equal ones the first; NaN is the largest of all."""
+    if count >= len(values):
+        return np.arange(len(values))
+    if count == 0:
+        return np.arange(0)
+    # the smallest one kept; partition puts NaN behind all numbers
+    cut = np.partition(values, len(values) - count)[len(values) - count]
+    if np.isnan(cut):
+        return np.flatnonzero(np.isnan(values))[:count]
+    above = np.flatnonzero(~(values <= cut))  # not ">", which would leave NaN out
+    ties = np.flatnonzero(values == cut)[: count - len(above)]
+    return np.concatenate([above, ties])

@@ -1,0 +1,76 @@
+"""The checks of the loss at the public border: each names the argument and says what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssd_np.errors import ConfigError, ShapeError
+
+
+def check_outputs(
+    logits: np.ndarray, offsets: np.ndarray, target_labels: np.ndarray, target_offsets: np.ndarray
+) -> None:
+    """Outputs of a batch, (N, T, K) and (N, T, 4), and their targets, (N, T) and (N, T, 4)."""
+    n, t = target_labels.shape if target_labels.ndim == 2 else (-1, -1)
+    fits = logits.ndim == 3 and logits.shape[:2] == (n, t)
+    if not (fits and offsets.shape == (n, t, 4) == target_offsets.shape):
+        raise ShapeError(
+            f"logits {logits.shape}, offsets {offsets.shape}, target_labels {target_labels.shape}, "
+            f"target_offsets {target_offsets.shape} do not fit",
+            hint="expected (N, T, K), (N, T, 4), (N, T), (N, T, 4)",
+        )
+    if target_labels.size and target_labels.min() < -1:
+        raise ShapeError(
+            f"target_labels holds {target_labels.min()}",
+            hint="class, 0 background, -1 neutral: as make_targets gives them",
+        )
+
+
+def check_labels(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """A class (...) for each row of logits (..., K)."""
+    labels = np.asarray(labels)
+    if labels.shape != logits.shape[:-1]:
+        raise ShapeError(
+            f"labels have shape {labels.shape}, logits {logits.shape}",
+            hint="expected one label for each row of logits",
+        )
+    check_classes(labels, logits.shape[-1])
+    return labels
+
+
+def check_classes(labels: np.ndarray, classes: int) -> None:
+    """Whole numbers from 0 to classes - 1."""
+    if labels.dtype.kind not in "iu":
+        raise ShapeError(f"labels are {labels.dtype}", hint="classes are whole numbers")
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise ShapeError(
+            f"labels run from {labels.min()} to {labels.max()}, logits have {classes} classes",
+            hint="labels are 0 (background) to classes - 1",
+        )
+
+
+def check_mining(
+    confidence_loss: np.ndarray, positive: np.ndarray, negative: np.ndarray, per: str
+) -> None:
+    """Three arrays (N, T), the latter two bool; `per` is "image" or "batch"."""
+    if not confidence_loss.shape == positive.shape == negative.shape or positive.ndim != 2:
+        raise ShapeError(
+            f"confidence_loss {confidence_loss.shape}, positive {positive.shape} and negative "
+            f"{negative.shape} must be equal",
+            hint="(N, T): images, default boxes",
+        )
+    if not positive.dtype == negative.dtype == bool:
+        raise ShapeError(
+            f"positive is {positive.dtype}, negative {negative.dtype}",
+            hint="expected bool: labels > 0 and labels == 0",
+        )
+    if per not in ("image", "batch"):
+        raise ConfigError(f"per is {per!r}", hint="mining is per 'image' or per 'batch'")
+
+
+def check_same_shape(pred: np.ndarray, target: np.ndarray) -> None:
+    """A target for each prediction."""
+    if pred.shape != target.shape:
+        raise ShapeError(
+            f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
+        )
