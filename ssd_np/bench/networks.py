@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ssd_np.bench.rivals import onnx_forward, torch_forward, torch_step
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import Config
-from ssd_np.loss.multibox import multibox_loss
+from ssd_np.engine import select
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import Layer
 from ssd_np.train.sgd import SGD
@@ -73,10 +73,10 @@ def time_step(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
 
 def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -> Callable:
     model, rule = SSD(config), config.training
-    optimiser = SGD(model.parameters, rule.momentum, rule.weight_decay)
+    optimiser, ops = SGD(model.parameters, rule.momentum, rule.weight_decay), select()
 
     def run() -> float:
-        loss = multibox_loss(*model.forward(images, training=True), *targets, config.loss.ratio)
+        loss = ops.multibox_loss(*model.forward(images, training=True), *targets, config.loss.ratio)
         model.backward(loss.dlogits, loss.doffsets)
         optimiser.step(RATE)
         return loss.total

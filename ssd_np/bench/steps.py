@@ -8,10 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
-from ssd_np.boxes.matching import match
 from ssd_np.config import load_config
+from ssd_np.engine import select
 from ssd_np.infer.detect import Detector
-from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.model.ssd import SSD
 
 OBJECTS = 20
@@ -21,7 +20,7 @@ BATCH = 8
 
 def time_steps(rounds: int) -> dict[str, float]:
     """Median milliseconds, for the 8,732 default boxes and 21 classes of SSD300."""
-    model, rng = SSD(load_config("ssd300_voc")), np.random.default_rng(0)
+    model, rng, ops = SSD(load_config("ssd300_voc")), np.random.default_rng(0), select()
     detector, corner = Detector(model), center_to_corner(model.default_boxes[:, :4])
     boxes, classes = len(corner), model.config.num_classes + 1
     offsets = rng.standard_normal((boxes, 4), np.float32) / 2
@@ -42,9 +41,9 @@ def time_steps(rounds: int) -> dict[str, float]:
         "softmax, decode, NMS: an untrained network": _median(
             lambda: detector.decode(untrained, offsets), rounds
         ),
-        f"matching {OBJECTS} objects": _median(lambda: match(truth, corner), rounds),
+        f"matching {OBJECTS} objects": _median(lambda: ops.match(truth, corner), rounds),
         f"mining a batch of {BATCH}": _median(
-            lambda: mine_hard_negatives(loss, positive, ~positive), rounds
+            lambda: ops.mine_hard_negatives(loss, positive, ~positive), rounds
         ),
     }
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.boxes.iou import iou_matrix
 from ssd_np.config import Config
+from ssd_np.engine import select
 
 SIDES = (0, 8, 16, 32, 64, 128, 256, np.inf)  # pixels of the network's input
 RATIOS = (0, 1 / 3, 1 / 1.5, 1.5, 3, np.inf)  # width / height, as the network sees it
@@ -73,11 +73,11 @@ def coverage(boxes_corner: np.ndarray, config: Config) -> Coverage:
     Seen without augmentation, which moves the objects to other sizes.
     """
     boxes = np.asarray(boxes_corner, np.float64).reshape(-1, 4)
-    defaults = center_to_corner(default_boxes(config)[:, :4])  # (T, 4)
+    defaults, ops = center_to_corner(default_boxes(config)[:, :4]), select()  # (T, 4)
     # a thousand objects at a time: with 8732 default boxes, all of COCO would fill the memory
     parts = [boxes[i : i + 1000] for i in range(0, len(boxes), 1000)]
     best = np.concatenate(
-        [np.empty(0), *(iou_matrix(part, defaults).max(axis=1) for part in parts)]
+        [np.empty(0), *(ops.iou_matrix(part, defaults).max(axis=1) for part in parts)]
     )
     image = config.input.shape[::-1]  # width, height
     width, height = (boxes[:, 2:] - boxes[:, :2]).T * np.reshape(image, (2, 1))  # pixels

@@ -21,15 +21,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ssd_np.boxes.targets import make_targets
 from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.labels import label_map
+from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite, OutputError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.files import remove_leftovers, write_atomically
-from ssd_np.loss.multibox import MultiboxLoss, multibox_loss
+from ssd_np.loss.multibox import MultiboxLoss
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
 from ssd_np.train.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -70,6 +70,7 @@ class Trainer:
         validation=None,
     ) -> None:
         self.model, self.dataset, self.config = model, dataset, train_config
+        self.ops = select()
         self.out_dir, self.validation = Path(out_dir), validation
         self.mapping = label_map(dataset.class_names, model.config.class_names)
         self.optimiser = SGD(
@@ -143,7 +144,7 @@ class Trainer:
                     hint=f"its data has {len(self.mapping) - 1} class names; labels count from 1",
                 )
         pairs = [
-            make_targets(
+            self.ops.make_targets(
                 boxes,
                 self.mapping[labels],
                 self.model.default_boxes,
@@ -182,7 +183,7 @@ class Trainer:
         logits, offsets = self.model.forward(
             batch.images.astype(self.model.dtype, copy=False), training=True
         )
-        loss = multibox_loss(
+        loss = self.ops.multibox_loss(
             logits,
             offsets,
             labels,
