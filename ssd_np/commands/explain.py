@@ -23,7 +23,7 @@ from ssd_np.records import Truth
 from ssd_np.viz.explain import decode_figure, mined_figure
 from ssd_np.viz.matching import match_figure
 
-MOST_DECODED = 5  # detections that get a picture of their own
+MOST_DECODED = 20  # detections that get a picture of their own
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(to_text(explanation))
     for picture in pictures:
         print(f"drawn in {picture}")
+    found = len(explanation.detections)
+    if pictures and found > MOST_DECODED:
+        print(f"pictures of the first {MOST_DECODED} of {found} detections; see --min-score")
     return 0
 
 

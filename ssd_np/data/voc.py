@@ -112,7 +112,8 @@ def annotation_of(xml: Path, image: Path) -> Item:
     """What one XML file says of one image. DataError if it is of another: neither the file nor the
     <filename> in it has the image's name."""
     annotation = parse_annotation(xml)
-    if image.stem not in (xml.stem, Path(annotation.filename).stem):
+    told = annotation.filename.replace("\\", "/")  # as Windows writes it
+    if image.stem not in (xml.stem, Path(told).stem):
         raise DataError(
             f"is the annotation of another image, {annotation.filename!r}",
             where=str(xml),

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssd_np.boxes.codec import decode
-from ssd_np.boxes.coords import center_to_corner, clip
-from ssd_np.boxes.iou import iou_matrix
-from ssd_np.boxes.matching import NEUTRAL, match
-from ssd_np.boxes.nms import best_first, nms
-from ssd_np.boxes.targets import make_targets
+from ssd_np.boxes.codec import LARGEST_EXPONENT, decode
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.boxes.matching import NEUTRAL
 from ssd_np.data.image import preprocess
+from ssd_np.engine import select
+from ssd_np.infer.detect import Detector
+from ssd_np.infer.place import numbers, place_of
 from ssd_np.infer.reports import (
-    Box,
     DetectionReport,
     Explanation,
     MatchedBox,
@@ -24,13 +23,10 @@ from ssd_np.infer.reports import (
     Negative,
     NeutralBox,
     ObjectReport,
-    Place,
     RunnerUp,
     SuppressedReport,
 )
-from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.softmax import log_softmax_forward, softmax
 from ssd_np.records import Truth
 
 
@@ -52,35 +48,6 @@ def explain(
     return Explanation(model.config, image.shape[:2], min_score, objects, neutral, mining, *found)
 
 
-# --- default boxes -------------------------------------------------------------------------------
-
-
-def place_of(model: SSD, index: int) -> Place:
-    """Which map, cell and shape the default box of that index is."""
-    index, first = int(index), 0
-    for feature_map in model.config.feature_maps:
-        if index < first + feature_map.boxes:
-            break
-        first += feature_map.boxes
-    cell, shape = divmod(index - first, feature_map.boxes_per_cell)
-    names = ["s", "s'"]
-    for ratio in feature_map.aspect_ratios:
-        names += [f"{ratio:g}", f"1/{ratio:g}"]
-    center = model.default_boxes[index, :4]
-    return Place(
-        index,
-        feature_map.name,
-        *divmod(cell, feature_map.shape[1]),
-        names[shape],
-        _box(center),
-        _box(center_to_corner(center)),
-    )
-
-
-def _box(numbers: np.ndarray) -> Box:
-    return tuple(float(v) for v in numbers)
-
-
 # --- matching ------------------------------------------------------------------------------------
 
 
@@ -89,10 +56,12 @@ def explain_matching(
 ) -> tuple[tuple[ObjectReport, ...], tuple[NeutralBox, ...]]:
     """For each object its default boxes and the runner-up; then the neutral boxes."""
     rule = model.config.matching
-    corner = center_to_corner(model.default_boxes[:, :4])
-    matched = match(truth.boxes_corner, corner, rule.threshold, rule.neutral_threshold)  # (T,)
-    best = match(truth.boxes_corner, corner, threshold=np.inf)  # no IoU reaches it: only rule one
-    iou = iou_matrix(truth.boxes_corner, corner)  # (G, T)
+    corner, ops = center_to_corner(model.default_boxes[:, :4]), select()
+    matched = ops.match(truth.boxes_corner, corner, rule.threshold, rule.neutral_threshold)  # (T,)
+    best = ops.match(
+        truth.boxes_corner, corner, threshold=np.inf
+    )  # no IoU reaches it: only rule one
+    iou = ops.iou_matrix(truth.boxes_corner, corner)  # (G, T)
     objects = []
     for g in range(len(truth)):
         rows = np.flatnonzero(matched == g)
@@ -110,7 +79,7 @@ def explain_matching(
         runner_up = _runner_up(model, g, int(others.argmax()), iou, matched, best)
         name = model.config.class_names[truth.labels[g] - 1]
         objects.append(
-            ObjectReport(g, name, _box(truth.boxes_corner[g]), tuple(matches), runner_up)
+            ObjectReport(g, name, numbers(truth.boxes_corner[g]), tuple(matches), runner_up)
         )
     neutral = [
         NeutralBox(place_of(model, t), float(iou[:, t].max()), int(iou[:, t].argmax()))
@@ -141,8 +110,8 @@ def _runner_up(
 
 def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport:
     """logits (T, K) of the image -> the negatives that training would learn from."""
-    rule, matching = model.config.loss, model.config.matching
-    labels, _ = make_targets(
+    rule, matching, ops = model.config.loss, model.config.matching, select()
+    labels, _ = ops.make_targets(
         truth.boxes_corner,
         truth.labels,
         model.default_boxes,
@@ -150,14 +119,14 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
         matching.neutral_threshold,
     )
     positive, negative = labels > 0, labels == 0
-    loss = -log_softmax_forward(logits)[0][:, 0]  # (T,): what each costs as background
-    mined = mine_hard_negatives(
+    loss = -ops.log_softmax_forward(logits)[0][:, 0]  # (T,): what each costs as background
+    mined = ops.mine_hard_negatives(
         loss[None], positive[None], negative[None], rule.ratio, rule.minimum_negatives
     )[0]
     rows = np.flatnonzero(negative)
     ranked = rows[np.argsort(-loss[rows], kind="stable")]  # costliest first
-    probability = softmax(logits)
-    nearest = iou_matrix(truth.boxes_corner, center_to_corner(model.default_boxes[:, :4]))
+    probability = ops.softmax(logits)
+    nearest = ops.iou_matrix(truth.boxes_corner, center_to_corner(model.default_boxes[:, :4]))
 
     def report(rank: int) -> Negative:
         t = ranked[rank]
@@ -189,45 +158,38 @@ def explain_detections(
     model: SSD, logits: np.ndarray, offsets: np.ndarray, min_score: float
 ) -> tuple[tuple[DetectionReport, ...], tuple[SuppressedReport, ...]]:
     """Outputs of an image, (T, K) and (T, 4) -> what is kept, best first, and what was dropped."""
-    rule = model.config.decoding
-    scores = softmax(logits)
-    boxes = center_to_corner(decode(offsets, model.default_boxes, rule.max_exponent))
-    if rule.clip == "before_nms":
-        boxes = clip(boxes)
-    kept: list[tuple[int, int]] = []  # (row of the default boxes, label)
-    dropped: list[tuple[int, int, int]] = []  # (row, label, row that dropped it)
-    for label in range(1, scores.shape[1]):
-        rows = np.flatnonzero(scores[:, label] > min_score)
-        rows = rows[best_first(scores[rows, label], rule.top_k_class)]
-        left = rows[nms(boxes[rows], scores[rows, label], rule.iou_threshold)]
-        kept += [(int(t), label) for t in left]
-        for t in np.setdiff1d(rows, left):
-            # the first, by score, of those kept that overlap it too much
-            overlap = iou_matrix(boxes[left], boxes[[t]])[:, 0]
-            guilty = np.flatnonzero(overlap > rule.iou_threshold)
-            dropped.append(
-                (int(t), label, int(left[guilty[0] if len(guilty) else overlap.argmax()]))
-            )
-    order = best_first(np.array([scores[pair] for pair in kept]), rule.top_k)
-    kept = [kept[i] for i in order]
-    detections = tuple(_detection(model, *pair, scores, offsets, boxes) for pair in kept)
-    suppressed = [
-        SuppressedReport(
-            model.config.class_names[label - 1],
-            float(scores[t, label]),
-            place_of(model, t),
-            kept.index((by, label)) if (by, label) in kept else None,
-            float(iou_matrix(boxes[[by]], boxes[[t]])[0, 0]),
+    decoded = Detector(model, min_score).decode_with_reasons(logits, offsets)
+    names = model.config.class_names
+    found = decoded.detections(names)
+    kept = list(zip(decoded.rows.tolist(), decoded.labels.tolist(), strict=True))
+    detections = [
+        DetectionReport(
+            names[label - 1],
+            float(score),
+            numbers(corner),
+            place_of(model, row),
+            numbers(offsets[row]),
+            numbers(model.default_boxes[row, 4:]),
+            _arithmetic(model, row, offsets[row]),
         )
-        for t, label, by in dropped
+        for (row, label), score, corner in zip(kept, found.scores, found.boxes_corner, strict=True)
     ]
-    return detections, tuple(sorted(suppressed, key=lambda box: -box.score))
+    dropped = [
+        SuppressedReport(
+            names[other.label - 1],
+            float(decoded.scores[other.row, other.label]),
+            place_of(model, other.row),
+            kept.index(by) if (by := (other.by, other.label)) in kept else None,
+            other.iou,
+        )
+        for other in decoded.suppressed()
+    ]
+    return tuple(detections), tuple(sorted(dropped, key=lambda box: -box.score))
 
 
-def _detection(
-    model: SSD, t: int, label: int, scores: np.ndarray, offsets: np.ndarray, boxes: np.ndarray
-) -> DetectionReport:
-    default, o = model.default_boxes[t], offsets[t].astype(np.float64)
+def _arithmetic(model: SSD, row: int, offsets: np.ndarray) -> tuple[str, ...]:
+    """How four offsets and a default box became a box, line by line."""
+    default, o = model.default_boxes[row], offsets.astype(np.float64)
     limit = model.config.decoding.max_exponent
     box = decode(o[None], default[None], limit)[0]
     lines = [
@@ -235,17 +197,10 @@ def _detection(
         f" = {box[i]:.4f}"
         for i, side in enumerate(("cx", "cy"))
     ]
+    limit = LARGEST_EXPONENT if limit is None else limit
     for i, side in ((2, "w"), (3, "h")):
         power = f"{o[i]:.4f} * {default[4 + i]:g}"
-        if limit is not None and o[i] * default[4 + i] > limit:
+        if o[i] * default[4 + i] > limit:
             power = f"min({power}, {limit:.4f})"
         lines.append(f"{side}  = {default[i]:.4f} * exp({power}) = {box[i]:.4f}")
-    return DetectionReport(
-        model.config.class_names[label - 1],
-        float(scores[t, label]),
-        _box(clip(boxes[t])),
-        place_of(model, t),
-        _box(o),
-        _box(default[4:]),
-        tuple(lines),
-    )
+    return tuple(lines)

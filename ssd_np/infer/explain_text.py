@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.boxes.default_boxes import box_shapes
+from ssd_np.config import Config
+from ssd_np.infer.place import shapes
 from ssd_np.infer.reports import Explanation, MiningReport, Place
 
 SHOWN = 8  # lines of a list before "and so many more"
@@ -28,12 +31,12 @@ def _plain(value: Any) -> Any:
 
 
 def to_text(explanation: Explanation) -> str:
-    """Paragraph by paragraph: matches, neutral boxes, mining, detections, suppression."""
+    """Paragraph by paragraph: matches, neutral boxes, mining, detections, and what s' is."""
     lines = []
     if explanation.objects is not None:
         lines += _matching(explanation)
         lines += _mining(explanation)
-    lines += _detections(explanation)
+    lines += [*_detections(explanation), "", *_names(explanation.config)]
     return "\n".join(lines)
 
 
@@ -135,4 +138,18 @@ def _detections(explanation: Explanation) -> list[str]:
                 for s in mine
             ]
         )
+    return lines
+
+
+def _names(config: Config) -> list[str]:
+    lines = [
+        "NAMES of a cell's boxes, with width x height in pixels of the network's input",
+        "s: side min_size. s': side sqrt(min_size * max_size). "
+        "2: 2 times as wide as high, 1/2: 2 times as high as wide, both as large as s.",
+    ]
+    for feature_map in config.feature_maps:
+        sizes = box_shapes(feature_map, config.boxes.integer_sizes)  # (A, 2)
+        names = [name for name, _ in shapes(feature_map)]
+        boxes = [f"{n} {w:.0f} x {h:.0f}" for n, (w, h) in zip(names, sizes, strict=True)]
+        lines.append(f"  {feature_map.name:10} {'   '.join(boxes)}")
     return lines

@@ -23,6 +23,7 @@ class Place:
     row: int
     column: int
     shape: str  # which of the cell's boxes: "s", "s'", "2", "1/2", ...
+    meaning: str  # of the shape, in words and numbers
     center: Box
     corner: Box
 

@@ -1,7 +1,7 @@
 """Pictures of an explanation: the mined negatives, and what a detection was decoded from.
 
 Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`). Matches
-are drawn by `viz.boxes.match_figure`.
+are drawn by `viz.matching.match_figure`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,7 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
             corner = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)][negative.rank % 4]
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
             left.text(*corner, str(negative.rank), fontsize=9, ha="center", va="center", bbox=box)
-        shown = min(NUMBERED, len(mining.mined))
-        left.set_title(
-            f"{len(mining.mined)} mined negatives, the first {shown} by rank", fontsize=11
-        )
+        left.set_title(_title(len(mining.mined)), fontsize=11)
         ranks, count = np.arange(1, len(mining.losses) + 1), len(mining.mined)
         right.plot(ranks[count:], mining.losses[count:], ".", color=GREY, label="left out")
         right.plot(ranks[:count], mining.losses[:count], "o", color=VERMILION, label="mined")
@@ -47,6 +44,12 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
         right.xaxis.set_major_formatter(ScalarFormatter())
         right.legend(frameon=False)
         tidy(right)
+
+
+def _title(mined: int) -> str:
+    if mined <= NUMBERED:
+        return f"{mined} mined negatives by rank"
+    return f"{mined} mined: the first {NUMBERED} by rank, the others' centres"
 
 
 def decode_figure(
@@ -76,6 +79,7 @@ def decode_figure(
         handles = [
             Line2D([], [], color=ORANGE, linewidth=2.6, label="detection"),
             Line2D([], [], color=BLUE, linestyle="--", linewidth=2, label=f"default box: {cell}"),
+            Line2D([], [], linestyle="", label=f"{place.shape} is {place.meaning}"),
         ]
         if suppressed:
             label = f"default boxes of the {len(suppressed)} it suppressed"

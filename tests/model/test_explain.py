@@ -17,8 +17,9 @@ from ssd_np.config import MatchingConfig, load_config
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.infer.detect import Detector
-from ssd_np.infer.explain import explain, explain_detections, explain_matching, place_of
+from ssd_np.infer.explain import explain, explain_detections, explain_matching
 from ssd_np.infer.explain_text import to_json, to_text
+from ssd_np.infer.place import place_of
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
@@ -281,3 +282,48 @@ def test_what_can_not_be_explained_is_told_in_one_line(capsys, files):
     xml.unlink()
     code, _, err = run(capsys, files, "--truth", f"voc:{files}")
     assert code == 1 and "picture.xml: no annotation of this image" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "message"),
+    [
+        ("<size><width>7</width><height>9</height></size>", "picture", "of 7 x 9 pixels"),
+        ("<filename>other.png</filename>", "else", "of another image, 'other.png'"),
+        ("", "else", "of another image"),
+    ],
+)
+def test_the_truth_of_another_image_is_refused(change, name, message, capsys, files):
+    xml = files / "Annotations" / "picture.xml"
+    other = files / "Annotations" / f"{name}.xml"
+    other.write_text(xml.read_text().replace("<annotation>", f"<annotation>{change}"))
+    code, out, err = run(capsys, files, "--truth", other)
+    assert code == 1 and out == "" and err.count("\n") == 1
+    assert message in err
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "C:\\photos\\picture.png", "/home/me/picture.png"])
+def test_an_annotation_that_names_the_image_may_be_called_otherwise(name, capsys, files):
+    xml = files / "Annotations" / "picture.xml"
+    told = f"<annotation><filename>{name}</filename>"
+    (files / "copy.xml").write_text(xml.read_text().replace("<annotation>", told))
+    assert run(capsys, files, "--truth", files / "copy.xml")[0] == 0
+
+
+def test_every_detection_has_its_picture_or_it_is_said(capsys, files, explanation, monkeypatch):
+    found = len(explanation.detections)
+    code, out, _ = run(capsys, files, "--out", files / "all")
+    drawn = len(list((files / "all").glob("detection-*.png")))
+    assert code == 0 and drawn == min(found, 20) > 5
+    assert ("pictures of the first" in out) == (found > 20)
+    monkeypatch.setattr("ssd_np.commands.explain.MOST_DECODED", 2)
+    _, out, _ = run(capsys, files, "--out", files / "some")
+    assert f"pictures of the first 2 of {found} detections" in out
+
+
+def test_the_names_of_the_boxes_are_explained(explanation, model):
+    text = to_text(explanation)
+    assert "s': side sqrt(min_size * max_size)" in text
+    assert "conv5_2    s 40 x 40   s' 51 x 51   2 57 x 28   1/2 28 x 57" in text
+    assert place_of(model, 1025).meaning == "a square of side sqrt(min_size * max_size) = " + (
+        "sqrt(40 * 64) = 50.6"
+    )

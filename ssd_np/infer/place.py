@@ -1,0 +1,52 @@
+"""Where a default box comes from: its map, its cell, and which of the cell's boxes it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.config import FeatureMapConfig
+from ssd_np.infer.reports import Box, Place
+from ssd_np.model.ssd import SSD
+
+
+def place_of(model: SSD, index: int) -> Place:
+    """Which map, cell and shape the default box of that index is."""
+    index, first = int(index), 0
+    for feature_map in model.config.feature_maps:
+        if index < first + feature_map.boxes:
+            break
+        first += feature_map.boxes
+    cell, shape = divmod(index - first, feature_map.boxes_per_cell)
+    name, meaning = shapes(feature_map)[shape]
+    center = model.default_boxes[index, :4]
+    return Place(
+        index,
+        feature_map.name,
+        *divmod(cell, feature_map.shape[1]),
+        name,
+        meaning,
+        numbers(center),
+        numbers(center_to_corner(center)),
+    )
+
+
+def shapes(feature_map: FeatureMapConfig) -> list[tuple[str, str]]:
+    """Names of a cell's boxes, in their order, and what they mean, sizes in pixels of the input."""
+    small, large = feature_map.min_size, feature_map.max_size
+    middle = f"sqrt({small:g} * {large:g}) = {(small * large) ** 0.5:.1f}"
+    found = [
+        ("s", f"a square of side min_size = {small:g}"),
+        ("s'", f"a square of side sqrt(min_size * max_size) = {middle}"),
+    ]
+    for ratio in feature_map.aspect_ratios:
+        found += [
+            (f"{ratio:g}", f"{ratio:g} times as wide as high, area min_size^2 = {small:g}^2"),
+            (f"1/{ratio:g}", f"{ratio:g} times as high as wide, area min_size^2 = {small:g}^2"),
+        ]
+    return found
+
+
+def numbers(values: np.ndarray) -> Box:
+    """Plain numbers, for reports."""
+    return tuple(float(v) for v in values)
