@@ -1,15 +1,18 @@
 """Builds the pages: `sphinx-build -W docs docs/_build` from the repository's top folder."""
 
-import importlib
+import ast
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
 
 import math_core
+import matplotlib.pyplot as plt
 from docutils.nodes import SkipNode
 
 import ssd_np
 from ssd_np import dialects
+from ssd_np.viz import screen
 
 HERE = Path(__file__).parent
 NOT_SHOWN = ("ssd_np.exercises.graded", "ssd_np.exercises.wrong_solutions")
@@ -36,9 +39,21 @@ html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_show_sphinx = False
 html_copy_source = False
-suppress_warnings = ["config.cache"]  # the gallery's settings hold objects that are not cached
+suppress_warnings = [
+    "config.cache",  # the gallery's settings hold objects that are not cached
+    "ref.python",  # two rooms may each have a class of one name
+]
 
+
+def leave_figures_open(gallery_conf, name, when) -> None:
+    """While a lesson runs, `show` saves nothing: the gallery takes the figures itself."""
+    screen.show = plt.show if when == "before" else SHOW
+
+
+SHOW = screen.show
 sphinx_gallery_conf = {
+    "reset_modules": ("matplotlib", leave_figures_open),
+    "reset_modules_order": "both",
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"/\d\d_",
@@ -55,6 +70,7 @@ sphinx_gallery_conf = {
 }
 
 autodoc_member_order = "bysource"
+autodoc_mock_imports = ["pytest"]  # of the graders; the pages are built without it
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 add_module_names = False
@@ -78,12 +94,29 @@ def write_inline_equation(writer, node) -> None:
 
 
 def write_equation(writer, node) -> None:
-    r"""An equation of its own line; the number of its \tag{3} becomes an anchor, #equation-3."""
+    r"""An equation of its own line; the number of its \tag{3} becomes an anchor, #equation-3.
+
+    It consists of parts, which stand below each other where a screen is too narrow.
+    """
     latex, number = re.fullmatch(r"(.*?)(?:\\tag\{(\d+)\})?", node.astext().strip(), re.S).groups()
     name = f' id="equation-{number}"' if number else ""
     link = f'<a class="eqno" href="#equation-{number}">({number})</a>' if number else ""
-    writer.body.append(f'<div class="math"{name}>{to_mathml(latex, block=True)}{link}</div>\n')
+    parts = "".join(to_mathml(part, block=True) for part in parts_of(latex))
+    writer.body.append(f'<div class="math"{name}><div class="parts">{parts}</div>{link}</div>\n')
     raise SkipNode
+
+
+def parts_of(latex: str) -> list[str]:
+    r"""Cut at \qquad and \quad, and where a line of the source begins with =, + or an arrow; not
+    inside of braces, brackets and environments."""
+    pairs = (("{", "}"), ("(", ")"), ("\\left", "\\right"), ("\\begin", "\\end"))
+    parts, start = [], 0
+    for cut in re.finditer(r"\\q?quad|\n\s*(?=[=+]|\\Rightarrow)", latex):
+        before = latex[start : cut.start()]
+        if all(before.count(opened) == before.count(closed) for opened, closed in pairs):
+            parts.append(before)
+            start = cut.end()
+    return [part for part in (*parts, latex[start:]) if part.strip()]
 
 
 # --- links ---------------------------------------------------------------------------------------
@@ -99,6 +132,9 @@ def lead_to_pages(app, docname, source) -> None:
         (r"\]\(\.\./ssd_np/(\w+)/?\)", r"](api/\1.rst)"),
     ):
         source[0] = re.sub(pattern, page, source[0])
+    if docname.startswith("gallery/"):  # a lesson names its derivations
+        title = r"docs/derivations\.md#([\w-]+)"
+        source[0] = re.sub(title, r"`\1 <../derivations.html#\1>`__", source[0])
     source[0] = re.sub(r"\[`?([^]`]+)`?\]\(\.\./(ssd_np/[\w/]+)\.py\)", _module_role, source[0])
 
 
@@ -107,23 +143,73 @@ def _module_role(link: re.Match) -> str:
     return f"{{py:mod}}`{text} <{path.replace('/', '.')}>`"
 
 
-def show_docstring_as_it_is(app, what, name, obj, options, lines) -> None:
-    """Docstrings are plain text with shapes and equations in columns: no markup is meant.
+def show_docstring(app, what, name, obj, options, lines) -> None:
+    """A docstring is plain text: its paragraphs become prose, with code in single backticks.
 
-    But the line "Derivation: docs/derivations.md#convolution, (3)." becomes links: of its first
-    word to the section, of each number to the equation.
+    What is laid out in columns (shapes, equations, tables of arguments) is kept as it stands. The
+    line "Derivation: docs/derivations.md#convolution, (3)." becomes links: of its first word to
+    the section, of each number to the equation.
     """
     shown = []
-    for piece in re.split(r"^( *Derivation: .*)$", "\n".join(lines), flags=re.M):
+    for piece in re.split(r"^( *Derivation: .*)$|\n *\n", "\n".join(lines), flags=re.M):
+        if piece is None or not piece.strip():
+            continue
         if piece.strip().startswith("Derivation: "):
             page = "../derivations.html"
             link = rf"`Derivation <{page}#\1>`__:"
             piece = re.sub(r"Derivation: docs/derivations\.md#([\w-]+),", link, piece.strip())
             shown += [re.sub(r"\((\d+)\)", rf"`(\1) <{page}#equation-\1>`__", piece), ""]
-        elif piece.strip():
+        elif in_columns(piece):
             shown += [".. code-block:: text", "   :class: docstring", ""]
             shown += [*(f"   {line}" for line in piece.strip("\n").splitlines()), ""]
+        else:
+            items = re.split(r"^(?=- |\d+\. )", piece.strip("\n"), flags=re.M)
+            shown += [line for item in items if item for line in (*as_prose(item), "")]
     lines[:] = shown
+
+
+def in_columns(paragraph: str) -> bool:
+    """Whether spaces mean something: gaps inside a line, or lines indented under another."""
+    lines = paragraph.strip("\n").splitlines()
+    if any(re.search(r"\S {2,}\S", line) for line in lines) or lines[0].startswith(" "):
+        return True
+    return any(line.startswith(" ") for line in lines) and not re.match(r"- |\d+\. ", lines[0])
+
+
+def as_prose(text: str) -> list[str]:
+    """Plain text in reStructuredText: `code` as code, and no other sign means anything."""
+    bullet = re.match(r"- |\d+\. |", text)[0]
+    pieces = re.split(r"(`[^`]+`)", text[len(bullet) :])
+    escaped = "".join(
+        f"`{piece}`" if piece.startswith("`") else re.sub(r"([\\*`|_])", r"\\\1", piece)
+        for piece in pieces
+    )
+    return (bullet + escaped).splitlines()
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+WIDE = 4  # columns; on a phone each row of such a table becomes a list of its cells
+
+
+def label_cells(app, pagename, templatename, context, doctree) -> None:
+    """The cells of wide tables carry the head of their column, shown where there are no columns."""
+    context["body"] = re.sub(
+        r'<table class="docutils.*?</table>', _labelled, context.get("body", ""), flags=re.S
+    )
+
+
+def _labelled(table: re.Match) -> str:
+    heads = [
+        re.sub("<.*?>", "", head).strip() for head in re.findall(r"<th\b.*?</th>", table[0], re.S)
+    ]
+    if len(heads) < WIDE:
+        return table[0]
+    rows = re.split(r"(?=<tr\b)", table[0].replace('class="docutils', 'class="wide docutils'))
+    for i, row in enumerate(rows):
+        labels = iter(heads)
+        rows[i] = re.sub("<td", lambda cell, left=labels: f'<td data-label="{next(left)}"', row)
+    return "".join(rows)
 
 
 # --- written pages -------------------------------------------------------------------------------
@@ -134,8 +220,8 @@ def write_api_pages(app) -> None:
     (HERE / "api").mkdir(exist_ok=True)
     for old in (HERE / "api").glob("*.rst"):  # of a room that has another name now
         old.unlink()
-    modules = sorted(m.name for m in pkgutil.walk_packages(ssd_np.__path__, "ssd_np."))
-    modules = [m for m in modules if not m.startswith(NOT_SHOWN)]
+    found = pkgutil.walk_packages(ssd_np.__path__, "ssd_np.")
+    modules = sorted(m.name for m in found if not m.ispkg and not m.name.startswith(NOT_SHOWN))
     index = ["# API", "", "Every public name, room by room, as its docstring has it."]
     pages = []
     for rooms, about in table_of_rooms():
@@ -143,7 +229,6 @@ def write_api_pages(app) -> None:
         prefixes = [f"ssd_np.{room}" for room in rooms]
         names = [m for p in prefixes for m in modules if m == p or m.startswith(f"{p}.")]
         modules = [m for m in modules if m not in names]
-        names = [m for m in names if not hasattr(importlib.import_module(m), "__path__")]
         pages.append(page)
         title = ", ".join(rooms)
         index += ["", f"## [{title}](api/{page}.rst)", "", f"{about[0].upper()}{about[1:]}.", ""]
@@ -166,7 +251,9 @@ def table_of_rooms() -> list[tuple[list[str], str]]:
 
 
 def _first_line(module: str) -> str:
-    return importlib.import_module(module).__doc__.splitlines()[0]
+    """Read, not imported: the graders need pytest."""
+    source = Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)).splitlines()[0]
 
 
 def write_dialects_page(app) -> None:
@@ -198,7 +285,8 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 def setup(app) -> None:
     app.add_html_math_renderer("mathml", (write_inline_equation, None), (write_equation, None))
-    app.connect("autodoc-process-docstring", show_docstring_as_it_is)
+    app.connect("autodoc-process-docstring", show_docstring)
     app.connect("source-read", lead_to_pages)
+    app.connect("html-page-context", label_cells)
     app.connect("builder-inited", write_api_pages)
     app.connect("builder-inited", write_dialects_page)

@@ -7,6 +7,10 @@ fixed number of outputs answer "what is there, and where"?
 
 SSD's answer: lay a grid over the picture and put a small detector into every cell. Each detector
 answers only for its own place. The number of outputs is then fixed, and the number of objects free.
+
+Exercise (of lesson 02): ``corner_to_center``; begin with ``ssd-np exercise start
+corner_to_center``.
+Derivation: docs/derivations.md#convolution.
 """
 
 import matplotlib.pyplot as plt
@@ -16,6 +20,7 @@ from ssd_np.boxes.default_boxes import default_boxes_for_map
 from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.viz.screen import show
 
 # %%
 # Which cell answers? An example to check by hand
@@ -95,7 +100,7 @@ right.imshow(scores[0, :, :, 0], cmap="gray")
 for (i, j), score in np.ndenumerate(scores[0, :, :, 0]):
     right.text(j, i, f"{score:.0f}", ha="center", va="center", color="white" if score < 4 else "k")
 right.set_title("scores of the hand-made detector")
-plt.show()
+show()
 
 # %%
 # What goes wrong: two objects, one cell

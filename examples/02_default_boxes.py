@@ -7,6 +7,9 @@ squares, wide boxes, tall boxes. They are fixed before training, the same in eve
 network only has to say how to correct them. Nothing about them is learned, so there is no gradient.
 
 Large objects are left to coarse grids and small ones to fine grids (SSD paper, section 2.2).
+
+Exercises: ``corner_to_center``, ``default_boxes``; begin with ``ssd-np exercise start
+corner_to_center``.
 """
 
 import dataclasses
@@ -25,17 +28,25 @@ from ssd_np.boxes.default_boxes import (
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.config import load_config
 from ssd_np.viz.boxes import default_box_figure
+from ssd_np.viz.screen import show
 
 # %%
 # Four shapes, by hand
 # --------------------
-# A map gives two numbers: s, the side of its small square, and the next map's s. Take s = 40 and
-# next = 64 pixels. The four boxes are
+# A map gives two numbers: s, the side of its small square, and the next map's s. The boxes are the
+# small square, a larger one between the two maps, and for each ratio r a wide and a tall one *with
+# the area of the small square*:
+#
+# .. math::
+#
+#    s \times s, \qquad \sqrt{s\, s_{next}} \times \sqrt{s\, s_{next}}, \qquad
+#    s \sqrt{r} \times \frac{s}{\sqrt{r}}, \qquad \frac{s}{\sqrt{r}} \times s \sqrt{r} .
+#
+# Take s = 40 and next = 64 pixels, and ratio 2:
 #
 # * the small square: 40 x 40
-# * the large square, side sqrt(40 * 64) = sqrt(2560) = 50.6, between the two maps
-# * a wide box of ratio 2 *with the area of the small square*: 40 * sqrt(2) = 56.6 by 40 / sqrt(2)
-#   = 28.3
+# * the large square: the root of 40 * 64 = 2560 is 50.6
+# * the wide box: 40 * 1.414 = 56.6 by 40 / 1.414 = 28.3
 # * the same, standing: 28.3 by 56.6
 
 s, s_next = 40, 64
@@ -98,7 +109,7 @@ assert len(default_boxes(ssd300)) == sum(counts) == 8732
 
 photograph = plt.imread(get_sample_data("grace_hopper.jpg"))
 default_box_figure(ssd300, photograph, plt.figure())
-plt.show()
+show()
 
 # %%
 # What goes wrong: centres without the half

@@ -5,6 +5,8 @@
 To train the network, each default box must be told what it should have said. So we ask, for every
 default box: does it stand for an object, and for which one? That takes two things: a number for how
 much two boxes agree, and two rules for what to do with it (SSD paper, section 2.2).
+
+Exercises: ``iou_matrix``, ``match``; begin with ``ssd-np exercise start iou_matrix``.
 """
 
 import matplotlib.pyplot as plt
@@ -18,10 +20,18 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.viz.matching import match_figure
+from ssd_np.viz.screen import show
 
 # %%
 # Intersection over union, by hand
 # --------------------------------
+# Intersection over union is the area that two boxes share, divided by the area that they cover
+# together:
+#
+# .. math::
+#
+#    \operatorname{IoU}(a, b) = \frac{|a \cap b|}{|a| + |b| - |a \cap b|} .
+#
 # Two squares of side 2. One begins at x = 0, the other at x = 1. They share 1 * 2 = 2. Together
 # they cover 4 + 4 - 2 = 6. So IoU = 2 / 6 = 1/3. The same box twice has IoU 1; boxes that do not
 # touch, 0.
@@ -77,7 +87,7 @@ tiny = load_config("tiny")
 sample = ShapesDataset(seed=0, count=40)[3]
 boxes = default_boxes(tiny)
 match_figure(sample.image, sample.truth.boxes_corner, boxes, plt.figure(), neutral_threshold=0.4)
-plt.show()
+show()
 
 # %%
 # From matches to labels

@@ -5,6 +5,9 @@
 A default box rarely fits its object exactly. The network must say how to correct it: move it a bit,
 make it wider or taller. *Encoding* writes that correction as four numbers, the offsets. *Decoding*
 applies them. Training compares offsets with offsets, detection decodes (SSD paper, equation 2).
+
+Exercises: ``encode``, ``decode``, ``decode_backward``; begin with ``ssd-np exercise start encode``.
+Derivation: docs/derivations.md#decoding.
 """
 
 import matplotlib.pyplot as plt
@@ -19,6 +22,7 @@ from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.viz.canvas import BLUE, GREEN, ORANGE, VERMILION
+from ssd_np.viz.screen import show
 
 # %%
 # One box by hand
@@ -35,7 +39,13 @@ from ssd_np.viz.canvas import BLUE, GREEN, ORANGE, VERMILION
 # alike. Why a logarithm? Twice as wide and half as wide become +0.69 and -0.69, and no number the
 # network can say makes a width negative.
 #
-# Last, divide by the *variances* (0.1, 0.1, 0.2, 0.2): 2.0, -0.8, 0.9116, -1.1157.
+# Last, divide by the *variances* (0.1, 0.1, 0.2, 0.2): 2.0, -0.8, 0.9116, -1.1157. With g for the
+# object, d for the default box and v for the variances,
+#
+# .. math::
+#
+#    t_x = \frac{g_x - d_x}{v_x\, d_w}, \quad t_y = \frac{g_y - d_y}{v_y\, d_h}, \quad
+#    t_w = \frac{1}{v_w} \ln \frac{g_w}{d_w}, \quad t_h = \frac{1}{v_h} \ln \frac{g_h}{d_h} .
 
 default = np.array([[0.5, 0.5, 0.25, 0.25, 0.1, 0.1, 0.2, 0.2]])  # cx cy w h and four variances
 gt_center = np.array([[0.55, 0.48, 0.3, 0.2]])
@@ -77,15 +87,20 @@ for axes, values, title in (
     axes.set(title=title, xlabel="offset")
 panels[0].set(ylabel="default boxes")
 panels[0].legend()
-plt.show()
+show()
 
 # %%
 # The gradient of decode
 # ----------------------
 # SSD's loss compares offsets, so decoding needs no gradient there. Newer losses (GIoU, for one)
-# compare decoded boxes, and then it does. It is short. With cx = d_cx + t_x v d_w the derivative
-# d cx / d t_x is v d_w: here 0.1 * 0.25 = 0.025. With w = d_w exp(t_w v) the derivative d w / d
-# t_w is v w: here 0.2 * 0.3 = 0.06.
+# compare decoded boxes, and then it does. It is short:
+#
+# .. math::
+#
+#    x = d_x + t_x v_x d_w \;\Rightarrow\; \frac{\partial x}{\partial t_x} = v_x d_w, \qquad
+#    w = d_w e^{t_w v_w} \;\Rightarrow\; \frac{\partial w}{\partial t_w} = v_w w .
+#
+# Here they are 0.1 * 0.25 = 0.025 and 0.2 * 0.3 = 0.06.
 
 ones = np.ones((1, 4))
 print("gradient:", decode_backward(ones, offsets, default))

@@ -4,6 +4,10 @@
 
 Nearly all of a detector's time is spent in convolutions. This lesson turns a convolution into one
 matrix product, which computers are extremely good at, and then its gradient into two more.
+
+Exercises: ``im2col``, ``col2im``, ``conv2d_forward``, ``conv2d_backward``; begin with ``ssd-np
+exercise start im2col``.
+Derivation: docs/derivations.md#convolution.
 """
 
 import matplotlib.pyplot as plt
@@ -13,6 +17,8 @@ from matplotlib.cbook import get_sample_data
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.im2col import col2im, im2col
+from ssd_np.viz.im2col import im2col_figure
+from ssd_np.viz.screen import show
 
 # %%
 # By hand: a 3 x 3 picture, a 2 x 2 kernel
@@ -37,20 +43,29 @@ assert out.ravel().tolist() == [11, 14, 20, 23]
 # ----------------------------------
 # Lay the four windows out as rows of a matrix and the kernel as a column. Then *one* product does
 # it all. With C channels a row has kh * kw * C numbers, with Co kernels there are Co columns.
+# In the picture, a window and its row have the same colour.
 
 rows = im2col(picture, 2)
 print(rows.astype(int))
 assert rows.tolist() == [[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]]
 assert np.array_equal(rows @ kernel.reshape(4, 1), out.reshape(4, 1))
+sketch = plt.figure(figsize=(7.4, 2.6), layout="constrained")
+im2col_figure(picture[0, :, :, 0], kernel[:, :, 0, 0], sketch)
+show()
 
 # %%
 # The gradient, by the rule for a product
 # ---------------------------------------
-# out = rows @ W. Let g be the gradient that arrives at out. Then
+# With X for the rows, W for the kernel as a matrix, Y for the answers and G for the gradient that
+# arrives at them,
 #
-# * the kernel's gradient is rows.T @ g: each weight collects all pixels that it was multiplied
-#   with
-# * the rows' gradient is g @ W.T, and then goes back to the pixels that the rows were copied from
+# .. math::
+#
+#    Y = X W + b, \qquad \bar W = X^{\mathsf T} G, \qquad \bar b = \textstyle\sum_p G_p, \qquad
+#    \bar X = G W^{\mathsf T} .
+#
+# Each weight collects all pixels that it was multiplied with, and the rows' gradient goes back to
+# the pixels that the rows were copied from.
 #
 # Take g = 1, 0, 0, 10. The weight in the upper left met pixels 1, 2, 4, 5, so its gradient is
 # 1 * 1 + 5 * 10 = 51. The last weight met 5, 6, 8, 9: 5 * 1 + 9 * 10 = 95.
@@ -85,8 +100,14 @@ assert times[0, 0] == 4 and times[0, 2] == 6 and times[2, 2] == 9
 # %%
 # Padding, stride, dilation
 # -------------------------
-# The size of the output is floor((size + 2 pad - reach) / stride) + 1, where a kernel of k taps
-# reaches over dilation * (k - 1) + 1 pixels. SSD's fc6 has dilation 6: its 3 taps reach over 13.
+# With padding p on each side, stride s and dilation d, a kernel of k taps reaches over
+# d (k - 1) + 1 pixels, and of n pixels there remain
+#
+# .. math::
+#
+#    \left\lfloor \frac{n + 2p - (d (k - 1) + 1)}{s} \right\rfloor + 1 .
+#
+# SSD's fc6 has dilation 6: its 3 taps reach over 13.
 
 wide = rng.standard_normal((1, 19, 19, 1))
 for stride, pad, dilation in ((1, 1, 1), (2, 1, 1), (1, 6, 6)):
@@ -117,7 +138,7 @@ for axes, values, title in zip(
     axes.set(title=title, xticks=[], yticks=[])
 for (i, j), count in np.ndenumerate(times):
     axes.text(j, i, count, ha="center", va="center", color="white" if count < 9 else "k")
-plt.show()
+show()
 
 # %%
 # What goes wrong: a kernel not turned round

@@ -4,6 +4,10 @@
 
 Three small layers stand between the convolutions. Each is a few lines forward and a few lines back,
 and each has a trap in its gradient.
+
+Exercises: ``max_pool2d_backward``, ``l2norm_backward``; begin with ``ssd-np exercise start
+max_pool2d_backward``.
+Derivations: docs/derivations.md#max-pooling-and-relu, docs/derivations.md#l2-normalisation.
 """
 
 import matplotlib.pyplot as plt
@@ -14,6 +18,7 @@ from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.nn.l2norm import l2norm_backward, l2norm_forward
 from ssd_np.nn.pool import max_pool2d_backward, max_pool2d_forward, pool_output_size
 from ssd_np.nn.relu import relu_backward, relu_forward
+from ssd_np.viz.screen import show
 
 # %%
 # Max-pooling by hand
@@ -76,10 +81,13 @@ assert np.allclose(out, [[12, 16]])
 # gradient must have no part along the cell. With g = gradient * scale and u = the cell of length
 # 1,
 #
-#     dx = (g - u (u . g)) / length
+# .. math::
 #
-# Let the gradient be (1, 0). Then g = (20, 0), u . g = 12, u (u . g) = (7.2, 9.6), and dx =
-# (12.8, -9.6) / 5 = (2.56, -1.92). Along the cell: 3 * 2.56 - 4 * 1.92 = 0. As it should be.
+#    \bar x = \frac{g - u\, (u \cdot g)}{\lVert x \rVert} .
+#
+# Let the gradient be (1, 0). Then g = (20, 0), u . g = 12, u (u . g) = (7.2, 9.6), and the cell's
+# gradient is (12.8, -9.6) / 5 = (2.56, -1.92). Along the cell: 3 * 2.56 - 4 * 1.92 = 0. As it
+# should be.
 
 dcell, dscale = l2norm_backward(np.array([[1.0, 0]]), cache)
 print("gradient:", dcell, " of the scale:", dscale)
@@ -117,7 +125,7 @@ panels[3].plot(*after.T, "o", color="#0072B2", ms=4, label="after")
 panels[3].set(title="cells and L2Norm", xlabel="first channel", ylabel="second channel")
 panels[3].set(aspect="equal", xlim=(-3, 112), ylim=(-3, 112))
 panels[3].legend()
-plt.show()
+show()
 
 # %%
 # What goes wrong: a tie in a window, a cell of zeros

@@ -5,6 +5,10 @@
 Before a detector can say what is where, it must see: edges, corners, textures, parts. That is the
 work of the *base network*, a stack of convolutions and poolings. SSD reads its maps at several
 depths: early maps are fine and see little, late maps are coarse and see much (paper, figure 2).
+
+Exercises: ``output_size``, ``receptive_fields``, ``build_stages``; begin with ``ssd-np
+exercise start output_size``.
+Derivation: docs/derivations.md#the-network.
 """
 
 import matplotlib.pyplot as plt
@@ -20,6 +24,7 @@ from ssd_np.model.receptive_field import ReceptiveField, receptive_fields
 from ssd_np.model.weights import load
 from ssd_np.train.sgd import SGD
 from ssd_np.viz.network import feature_map_figure, receptive_field_figure
+from ssd_np.viz.screen import show
 
 # %%
 # How far does a cell see? By hand
@@ -62,7 +67,7 @@ for stage, feature_map in zip(model.stages, config.feature_maps, strict=True):
     maps.append((feature_map.name, x[0]))
     print(f"{feature_map.name}: {x.shape[1:]}")
 feature_map_figure(sample.image, maps, plt.figure())
-plt.show()
+show()
 
 # %%
 # The field, measured by the gradient
@@ -109,13 +114,13 @@ for i, feature_map in enumerate(config.feature_maps):
         title=f"{feature_map.name}\nfield {f.size}, used {measured[feature_map.name]:.0f}"
     )
     panels[i].set(xticks=[], yticks=[], xlim=(-20, 160), ylim=(160, -20), facecolor="0.85")
-plt.show()
+show()
 
 # %%
 # Are the fields large enough for the boxes? A head can not judge an object it does not see.
 
 receptive_field_figure(config, plt.figure(), measured)
-plt.show()
+show()
 
 # %%
 # Pretrained and frozen

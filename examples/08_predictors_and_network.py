@@ -4,6 +4,10 @@
 
 From a feature map of 38 x 38 x 512 numbers to 5,776 answers, each with class scores and four
 offsets: that is one convolution. And from an image to all 8,732 answers: that is the network.
+
+Exercises: ``prediction_rows``, ``shape_trace``; begin with ``ssd-np exercise start
+prediction_rows``.
+Derivation: docs/derivations.md#the-network.
 """
 
 import matplotlib.pyplot as plt
@@ -16,6 +20,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace, trace_table
 from ssd_np.nn.layers import FreshMemory
 from ssd_np.viz.network import network_figure
+from ssd_np.viz.screen import show
 
 # %%
 # Counting by hand: one layer
@@ -70,7 +75,7 @@ assert (round(cx), round(cy)) == (164, 84)  # 20.5 * 8 and 10.5 * 8
 # Drawn from its config: the base, cut where a feature map is read, and above each map its head.
 
 network_figure(voc, plt.figure())
-plt.show()
+show()
 
 table = trace_table(voc).splitlines()
 print(table[0], *table[-12:], sep="\n")  # its head and its end

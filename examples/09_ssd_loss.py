@@ -5,6 +5,11 @@
 One number says how wrong the network was: how wrong the boxes are, plus how wrong the classes are.
 Its gradient says to each of the 8,732 answers how to become better. All of it fits on one page, and
 every derivative can be taken by hand (SSD paper, equations 1 to 3).
+
+Exercises: ``softmax``, ``cross_entropy_backward``, ``smooth_l1``, ``mine_hard_negatives``,
+``multibox_loss``; begin with ``ssd-np exercise start softmax``.
+Derivations: docs/derivations.md#softmax-and-cross-entropy, docs/derivations.md#smooth-l1,
+docs/derivations.md#the-ssd-loss.
 """
 
 import matplotlib.pyplot as plt
@@ -21,12 +26,18 @@ from ssd_np.loss.multibox import multibox_loss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.model.ssd import SSD
 from ssd_np.viz.figures import mining_figure
+from ssd_np.viz.screen import show
 
 # %%
 # Boxes: smooth L1
 # ----------------
-# For a difference d between an offset and its target: d * d / 2 while ``|d|`` < 1, else ``|d|`` -
-# 1/2. Near 0 it is a parabola, so small errors are polished; far out a straight line, so that one
+# For a difference d between an offset and its target,
+#
+# .. math::
+#
+#    f(d) = \begin{cases} d^2 / 2 & |d| < 1 \\ |d| - 1/2 & \text{else.} \end{cases}
+#
+# Near 0 it is a parabola, so small errors are polished; far out a straight line, so that one
 # wild box does not rule the batch. f(0.5) = 0.125, f(1) = 0.5, f(2) = 1.5. Gradient: d itself,
 # but at most 1 in size.
 
@@ -39,6 +50,14 @@ assert smooth_l1_backward(np.ones(4), cache).tolist() == [0.5, 1, 1, -1]
 # %%
 # Classes: cross-entropy
 # ----------------------
+# Softmax makes probabilities of scores z; the loss is minus the logarithm of that of class c, the
+# right one:
+#
+# .. math::
+#
+#    p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad \ell = -\ln p_c, \qquad
+#    \frac{\partial \ell}{\partial z_k} = p_k - [k = c] .
+#
 # Three scores: ln 1, ln 2, ln 5. Softmax makes probabilities of them: 1/8, 2/8, 5/8. If class 1
 # is right, the loss is -ln(2/8) = 1.386. The gradient is "probability minus truth": 1/8, 2/8 - 1,
 # 5/8. It sums to 0, pushes the right class up and all others down, each by its share.
@@ -72,8 +91,14 @@ assert np.flatnonzero(mined[0]).tolist() == [4, 7, 9]
 #
 # All together
 # ------------
-# Loss = (classes of positives and mined negatives + smooth L1 of the positives) / positives. The
-# paper has no image without an object. Where negatives are asked for even there (the config's
+# Over the positives P (N of them) and the mined negatives M, with offsets t and their targets,
+#
+# .. math::
+#
+#    L = \frac{1}{N} \Big( \sum_{i \in P \cup M} \ell_i +
+#    \sum_{i \in P} \sum_{m=1}^{4} f(t_{im} - \hat t_{im}) \Big) .
+#
+# The paper has no image without an object. Where negatives are asked for even there (the config's
 # ``minimum_negatives``), the divisor is max(1, positives, mined / ratio): three negatives without
 # an object weigh as much as three with one. Where each image has its object, nothing changes. A
 # fresh network whose heads say 0 has probability 1/C for every class, so each trained box costs
@@ -121,7 +146,7 @@ image = preprocess(sample.image, tiny)[None].astype(np.float64)
 logits, offsets = model.forward(image)
 noisy = multibox_loss(logits, offsets, target_labels, target_offsets)
 mining_figure(logits[0], target_labels[0], noisy.mined[0], plt.figure())
-plt.show()
+show()
 
 # %%
 # What goes wrong: no mining

@@ -5,6 +5,9 @@
 A cat in the evening is still a cat. A network that saw it at noon only may not know. So training
 pictures are shown in other light: brighter, paler, redder, at random and new each time. The boxes
 stay where they are (SSD paper, section 2.2; the values are those of the authors' program).
+
+Exercises: ``brightness_and_contrast``, ``saturation``, ``hue``, ``lighting_noise``; begin with
+``ssd-np exercise start brightness_and_contrast``.
 """
 
 import matplotlib.pyplot as plt
@@ -23,6 +26,7 @@ from ssd_np.data.photometric import (
 )
 from ssd_np.data.pipeline import distort
 from ssd_np.viz.augmentation import strip_figure
+from ssd_np.viz.screen import show
 
 # %%
 # One pixel by hand
@@ -76,7 +80,7 @@ for (name, drawn), text, (image, boxes, labels) in zip(history, words, changed, 
 # ------------
 
 strip_figure(panels, plt.figure())
-plt.show()
+show()
 
 # %%
 # And the chain of all five, each with probability 1/2, eight times. Contrast comes before
@@ -96,7 +100,7 @@ for seed in range(8):
     chains.append((words or "nothing", out, box))
     assert out.dtype == np.uint8 and out.shape == photograph.shape
 strip_figure(chains, plt.figure())
-plt.show()
+show()
 
 # %%
 # There is no gradient: pictures are changed before the network sees them, and nothing in that is

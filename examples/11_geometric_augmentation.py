@@ -5,6 +5,9 @@
 SSD without augmentation: 65.5 % mAP. With it: 74.3 % (paper, table 2). No other single idea in the
 paper gains as much. The objects are shown elsewhere, larger, smaller, mirrored - and the boxes must
 go along, exactly.
+
+Exercises: ``flips``, ``expand``, ``crop_rule``, ``crop``; begin with ``ssd-np exercise start
+flips``.
 """
 
 import dataclasses
@@ -22,6 +25,7 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.voc import VOCDataset
 from ssd_np.records import Sample, Truth
 from ssd_np.viz.augmentation import augmentation_figure, strip_figure
+from ssd_np.viz.screen import show
 
 # %%
 # By hand: mirror, crop, expand
@@ -74,7 +78,7 @@ for least in (0.1, 0.5):
     assert iou_matrix(truth.boxes_corner, window[None]).max() >= least  # the promise is kept
     panels.append((f"crop, IoU ≥ {least}: {len(out[1])} of 2", *out[:2]))
 strip_figure(panels, plt.figure())
-plt.show()
+show()
 
 # %%
 # The chain
@@ -85,7 +89,7 @@ plt.show()
 voc = load_config("ssd300_voc")
 sample = Sample(photograph, truth, "grace_hopper")
 augmentation_figure(sample, voc, np.random.default_rng(57), plt.figure())
-plt.show()
+show()
 
 # %%
 # With blood cells, if BCCD_ROOT names the folder of that public data set.
@@ -93,7 +97,7 @@ plt.show()
 if "BCCD_ROOT" in os.environ:
     cells = VOCDataset(os.environ["BCCD_ROOT"], "train")[0]
     augmentation_figure(cells, voc, np.random.default_rng(57), plt.figure())
-    plt.show()
+    show()
 
 # %%
 # Every step can be taken back

@@ -6,6 +6,8 @@ Show pictures, compute the loss, go back through the network, move every weight 
 gradient. Again and again. Before a long training there is a short one that every engineer does
 first: can the network learn *one picture by heart*? If it can not, there is a bug, and no data set
 will help.
+
+Exercise: ``learning_rate``; begin with ``ssd-np exercise start learning_rate``.
 """
 
 import csv
@@ -32,12 +34,19 @@ from ssd_np.train.sgd import SGD
 from ssd_np.train.trainer import Trainer
 from ssd_np.viz.boxes import detection_figure
 from ssd_np.viz.figures import loss_curve
+from ssd_np.viz.screen import show
 
 # %%
 # One step by hand
 # ----------------
-# Gradient descent with momentum keeps a velocity v for each weight w. With momentum 0.9, learning
-# rate 0.1 and no decay, from w = 1 and a gradient of 2 that stays 2:
+# Gradient descent with momentum keeps a velocity v for each weight w. With momentum m, decay d,
+# learning rate r and the gradient g,
+#
+# .. math::
+#
+#    v \leftarrow m v + g + d w, \qquad w \leftarrow w - r v .
+#
+# With momentum 0.9, rate 0.1 and no decay, from w = 1 and a gradient of 2 that stays 2:
 #
 # * step 1: v = 0.9 * 0 + 2 = 2, w = 1 - 0.1 * 2 = 0.8
 # * step 2: v = 0.9 * 2 + 2 = 3.8, w = 0.8 - 0.38 = 0.42
@@ -103,7 +112,7 @@ panels = [
     ("never seen", unseen[0].image, other.boxes_corner, others),
 ]
 detection_figure(panels, plt.figure())
-plt.show()
+show()
 
 # %%
 # A data set
@@ -119,7 +128,7 @@ plt.show()
 
 model, log = train(ShapesDataset(seed=0, count=2000), "many", steps=80, batch_size=4)
 loss_curve(log, plt.figure())
-plt.show()
+show()
 
 # %%
 # 80 steps are a beginning: compare with the weights that come with the package, which saw many

@@ -5,6 +5,9 @@
 The network has spoken: for each of a thousand default boxes, class scores and four offsets. Most
 say "background". Those that do not often mean the same object, for an object has many default
 boxes around it. Two steps make detections of it: decoding, and keeping the best of each crowd.
+
+Exercise: ``nms``; begin with ``ssd-np exercise start nms``.
+Derivation: docs/derivations.md#decoding.
 """
 
 import matplotlib.pyplot as plt
@@ -19,6 +22,7 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.infer.detect import Detector
 from ssd_np.model.weights import load
 from ssd_np.viz.boxes import detection_figure
+from ssd_np.viz.screen import show
 
 # %%
 # Non-maximum suppression by hand
@@ -100,7 +104,7 @@ detection_figure(
     ],
     plt.figure(),
 )
-plt.show()
+show()
 
 # %%
 # No gradient: suppression picks, like matching. It is used after training only.

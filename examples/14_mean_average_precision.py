@@ -5,6 +5,9 @@
 Is this detector better than that one? A single number is wanted that rewards finding objects,
 punishes false alarms, and does not depend on where somebody put a score threshold. That is average
 precision, and its mean over the classes: mAP.
+
+Exercises: ``average_precision``, ``precision_recall``; begin with ``ssd-np exercise start
+average_precision``.
 """
 
 import os
@@ -19,6 +22,7 @@ from ssd_np.evaluate.run import detect_dataset
 from ssd_np.model.weights import load
 from ssd_np.records import Detections, Truth
 from ssd_np.viz.figures import precision_recall
+from ssd_np.viz.screen import show
 
 # %%
 # Four objects, five detections, by hand
@@ -41,7 +45,13 @@ from ssd_np.viz.figures import precision_recall
 # fourth object is never found, so recall ends at 0.75.
 #
 # **AP is the area under precision over recall**, where precision at a recall is the best one from
-# there on. From 0 to 0.5 that is 1, from 0.5 to 0.75 it is 0.75, then 0: 0.5 * 1 + 0.25 * 0.75 =
+# there on:
+#
+# .. math::
+#
+#    \mathrm{AP} = \int_0^1 \max_{r' \ge r} \mathrm{precision}(r') \, dr .
+#
+# From 0 to 0.5 that is 1, from 0.5 to 0.75 it is 0.75, then 0: 0.5 * 1 + 0.25 * 0.75 =
 # 0.6875.
 #
 # Pascal VOC 2007 took the mean at 11 recalls, 0, 0.1, ..., 1: six times 1 (0 to 0.5), two times
@@ -86,7 +96,7 @@ detections, truths = detect_dataset(model, dataset)
 trained = evaluate_voc(detections, truths)
 print(trained.table())
 precision_recall(trained, plt.figure())
-plt.show()
+show()
 
 # %%
 # And photographs? Set BCCD_ROOT to a folder with the public blood-cell data set (BCCD) to see.

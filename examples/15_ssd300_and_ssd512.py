@@ -5,6 +5,8 @@
 The detectors of the paper are two configs of this library, number for number. This lesson puts
 their tables side by side, and shows how weights that others published are read - and why the right
 weights in a slightly different detector are wrong.
+
+Exercise (of lesson 08): ``shape_trace``; begin with ``ssd-np exercise start shape_trace``.
 """
 
 import dataclasses
@@ -26,6 +28,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace
 from ssd_np.model.weights import export_torchvision, load_torch
 from ssd_np.viz.boxes import detection_figure
+from ssd_np.viz.screen import show
 
 # %%
 # The tables
@@ -84,7 +87,7 @@ for name, (style, color) in styles.items():
 left.set(xlabel="feature map", ylabel="s / side of the image", title="sizes")
 right.set(xlabel="feature map", ylabel="default boxes", yscale="log", title="how many")
 left.legend()
-plt.show()
+show()
 
 # %%
 # VGG-16's last layers, thinned out
@@ -113,7 +116,7 @@ if "SSD300_WEIGHTS" in os.environ:
         f"{found.names[k - 1]} {s:.2f}" for k, s in zip(found.labels, found.scores, strict=True)
     ]
     detection_figure([("SSD300", photograph, found.boxes_corner, texts)], plt.figure())
-    plt.show()
+    show()
 
 # %%
 # A kernel is four-dimensional, and everybody orders it differently: PyTorch (Co, C, kh, kw), this

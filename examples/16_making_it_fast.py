@@ -5,6 +5,9 @@
 A detector that takes a minute for a picture teaches nothing to anybody. Three ideas make the
 convolutions of this library fast: cut the work into tiles that fit the cache, give the tiles to
 threads, and (Winograd's idea) compute the same numbers with fewer multiplications.
+
+Exercise (of lesson 05): ``conv2d_forward``; begin with ``ssd-np exercise start conv2d_forward``.
+Derivation: docs/derivations.md#winograds-convolution.
 """
 
 import time
@@ -19,6 +22,7 @@ from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.parallel import thread_count
 from ssd_np.nn.tiled import TILE_BYTES
 from ssd_np.nn.winograd import MATRICES
+from ssd_np.viz.screen import show
 
 # %%
 # Where the time goes
@@ -38,7 +42,7 @@ axes.set(
     xlabel="billions of multiply-adds",
     title=f"the 12 costliest layers; {total / 1e9:.0f} billion in all",
 )
-plt.show()
+show()
 
 # %%
 # Tiles
@@ -95,19 +99,32 @@ assert np.array_equal(first, second)
 # %%
 # Winograd by hand: two answers, four multiplications
 # ---------------------------------------------------
-# A kernel of 3 over 4 numbers gives 2 answers: y0 = d0 g0 + d1 g1 + d2 g2, y1 = d1 g0 + d2 g1 +
-# d3 g2. Six multiplications. Winograd (1980; for networks: Lavin and Gray 2016) needs four::
+# A kernel of 3 over 4 numbers gives 2 answers with six multiplications:
 #
-#     m0 = (d0 - d2) g0                    m1 = (d1 + d2) (g0 + g1 + g2) / 2
-#     m3 = (d1 - d3) g2                    m2 = (d2 - d1) (g0 - g1 + g2) / 2
-#     y0 = m0 + m1 + m2                    y1 = m1 - m2 - m3
+# .. math::
+#
+#    y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2, \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2 .
+#
+# Winograd (1980; for networks: Lavin and Gray 2016) needs four:
+#
+# .. math::
+#
+#    \begin{aligned}
+#    m_0 &= (d_0 - d_2)\, g_0 & m_1 &= (d_1 + d_2)\, (g_0 + g_1 + g_2) / 2 \\
+#    m_3 &= (d_1 - d_3)\, g_2 & m_2 &= (d_2 - d_1)\, (g_0 - g_1 + g_2) / 2 \\
+#    y_0 &= m_0 + m_1 + m_2 & y_1 &= m_1 - m_2 - m_3
+#    \end{aligned}
 #
 # With d = 1 2 3 4 and g = 1 0 2 the long way gives y0 = 1 + 0 + 6 = 7 and y1 = 2 + 0 + 8 = 10.
 # The short way: m0 = -2, m1 = 5 * 1.5 = 7.5, m2 = 1 * 1.5 = 1.5, m3 = -2 * 2 = -4. So y0 = -2 +
 # 7.5 + 1.5 = 7 and y1 = 7.5 - 1.5 + 4 = 10.
 #
 # The sums of g are made once for a kernel, those of d once for all output channels. What is left,
-# again and again, are the four products. In matrices: y = A ((G g) * (B d)).
+# again and again, are the four products. In matrices, with a product number by number,
+#
+# .. math::
+#
+#    y = A \, \big( (G g) \odot (B d) \big) .
 
 B = np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])

@@ -72,6 +72,16 @@ def test_links_are_found():
     ]
 
 
+def test_every_room_is_described_in_the_table():
+    """From which the pages of the API are made."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?) \| .+? \| .+? \|$", text, re.M)
+    described = {name for row in rows for name in re.findall(r"`(\w+)(?:\.py|/)`", row)}
+    rooms = {path.stem for path in (ROOT / "ssd_np").glob("*.py") if path.name[0] != "_"}
+    rooms |= {path.parent.name for path in (ROOT / "ssd_np").glob("*/__init__.py")}
+    assert rooms <= described, "a room without a row in docs/architecture.md"
+
+
 # --- derivations ---------------------------------------------------------------------------------
 
 

@@ -1,0 +1,29 @@
+"""Showing figures, also where there is no screen: then they are saved, and their names are said."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+FOLDER = Path("runs") / "lessons"
+
+_numbers = itertools.count(1)
+
+
+def show() -> None:
+    """Opens the figures in windows; without a screen they become files of `runs/lessons/`.
+
+    matplotlib falls back to its backend "agg", which draws into memory only, where it can open no
+    window; `plt.show()` then does nothing. Files are named after the script: 05_convolution_1.png.
+    """
+    if matplotlib.get_backend().lower() != "agg":
+        plt.show()
+        return
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for number in plt.get_fignums():
+        path = FOLDER / f"{Path(sys.argv[0]).stem}_{next(_numbers)}.png"
+        plt.figure(number).savefig(path)
+        print(f"figure: {path}")
+    plt.close("all")
