@@ -8,7 +8,7 @@ aspect ratios for default boxes"). They are computed once from the config; nothi
 import numpy as np
 
 from ssd_np.config import Config, FeatureMapConfig
-from ssd_np.errors import ConfigError
+from ssd_np.errors import ConfigError, ShapeError
 
 
 def derive_sizes(
@@ -79,6 +79,31 @@ def default_boxes_for_map(config: Config, index: int) -> np.ndarray:
     elif config.boxes.clip == "sizes":
         boxes[..., 2:4] = np.minimum(boxes[..., 2:4], 1)
     return boxes
+
+
+class DefaultBoxes:
+    """The layer that puts a map's default boxes beside its predictions (Caffe's PriorBox).
+
+    Only the shape of the map counts, so nothing is learned and no gradient flows back.
+    """
+
+    def __init__(self, config: Config, index: int) -> None:
+        self.name = f"boxes_{config.feature_maps[index].name}"
+        self.grid = default_boxes_for_map(config, index)  # (H, W, A, 8)
+
+    def forward(self, feature_map: np.ndarray) -> np.ndarray:
+        """(N, H, W, C) -> (N, H*W*A, 8): cx cy w h, then the variances, row by row, box by box.
+
+        A view that can not be written to: the boxes of all images are the same.
+        """
+        n, *cells, _ = feature_map.shape
+        if tuple(cells) != self.grid.shape[:2]:
+            raise ShapeError(
+                f"{self.name}: the map has {cells} cells, its boxes {list(self.grid.shape[:2])}",
+                hint="expected (N, H, W, C), the output of the layer that the config names",
+            )
+        rows = self.grid.reshape(-1, 8)
+        return np.broadcast_to(rows, (n, *rows.shape))
 
 
 def default_boxes(config: Config) -> np.ndarray:

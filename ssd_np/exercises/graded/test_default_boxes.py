@@ -84,6 +84,32 @@ def test_tiny_by_hand():
     assert np.array_equal(boxes[:, 4:], np.tile([0.1, 0.1, 0.2, 0.2], (len(boxes), 1)))
 
 
+def oblong(step):
+    """A network for pictures of 96 rows and 160 columns, with one map of 12 x 20 cells."""
+    return Config(
+        name="oblong",
+        class_names=("thing",),
+        input=InputConfig((96, 160)),
+        layers=(ConvLayer("map", 1, kernel=1, stride=8, pad=0),),
+        base_end="map",
+        feature_maps=(FeatureMapConfig("map", (12, 20), step, min_size=24, max_size=54),),
+    )
+
+
+@pytest.mark.parametrize(("step", "down", "across"), [(8, 8, 8), ((8, 10), 8, 10)])
+def test_a_picture_that_is_not_square(step, down, across):
+    """Cells and sizes are counted in pixels on both axes, then divided by the side along them."""
+    boxes = default_boxes_for_map(oblong(step), 0)
+    assert boxes.shape == (12, 20, 4, 8)
+    pixels = boxes[..., :4] * [160, 96, 160, 96]
+    np.testing.assert_allclose(pixels[0, 0, :, :2], [[across / 2, down / 2]] * 4)
+    np.testing.assert_allclose(pixels[11, 19, 0, :2], [19.5 * across, 11.5 * down])
+    np.testing.assert_allclose(pixels[5, 7, 0, 2:], [24, 24])  # a square is a square
+    np.testing.assert_allclose(pixels[5, 7, 1, 2:], [36, 36])
+    np.testing.assert_allclose(pixels[5, 7, 2, 2:], [24 * 2**0.5, 24 / 2**0.5])
+    np.testing.assert_allclose(pixels[5, 7, 3, 2:], [24 / 2**0.5, 24 * 2**0.5])
+
+
 def test_small_by_hand():
     boxes = default_boxes(load_config("small"))
     assert boxes.shape == ((32**2 + 16**2 + 8**2 + 4**2) * 4, 8)

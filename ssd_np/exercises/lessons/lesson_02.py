@@ -28,5 +28,7 @@ EXERCISES = (
             "boxes.shape",
             "boxes[0, 1, :, :4] * 128  # row 0, column 1: four boxes on one centre, in pixels",
         ),
+        hint="Of the map: `shape` is (rows, columns) of cells, `steps` (down, across) in pixels.\n"
+        "`config.input.shape` is (height, width).",
     ),
 )

@@ -48,12 +48,14 @@ def box_shapes(feature_map, integer_sizes=False):
 def default_boxes_for_map(config, index):
     fm = config.feature_maps[index]
     shapes = box_shapes(fm, config.boxes.integer_sizes)
-    out = np.zeros((fm.size, fm.size, len(shapes), 8))
-    for i in range(fm.size):
-        for j in range(fm.size):
+    (rows, columns), (down, across) = fm.shape, fm.steps
+    height, width = config.input.shape
+    out = np.zeros((rows, columns, len(shapes), 8))
+    for i in range(rows):
+        for j in range(columns):
             for a, (w, h) in enumerate(shapes):
-                cx, cy = (j + 0.5) * fm.step, (i + 0.5) * fm.step
-                box = np.array([cx, cy, w, h]) / config.input.size
+                cx, cy = (j + 0.5) * across, (i + 0.5) * down
+                box = np.array([cx, cy, w, h]) / [width, height, width, height]
                 if config.boxes.clip == "all":
                     box = np.clip(box, 0, 1)
                 if config.boxes.clip == "sizes":
@@ -70,20 +72,22 @@ def default_boxes_for_map(config, index):
                 "small * r**0.5, small / r**0.5",
                 "small * r, small / r",
             ),
-            "the corner of the cell for its centre": ("(j + 0.5) * fm.step", "j * fm.step"),
+            "the corner of the cell for its centre": ("(j + 0.5) * across", "j * across"),
             "x and y swapped": (
-                "cx, cy = (j + 0.5) * fm.step, (i + 0.5) * fm.step",
-                "cx, cy = (i + 0.5) * fm.step, (j + 0.5) * fm.step",
+                "cx, cy = (j + 0.5) * across, (i + 0.5) * down",
+                "cx, cy = (i + 0.5) * down, (j + 0.5) * across",
             ),
             "the grid from its size, not from its step": (
-                "cx, cy = (j + 0.5) * fm.step, (i + 0.5) * fm.step",
-                "cx, cy = [(k + 0.5) / fm.size * config.input.size for k in (j, i)]",
+                "cx, cy = (j + 0.5) * across, (i + 0.5) * down",
+                "cx, cy = (j + 0.5) / columns * width, (i + 0.5) / rows * height",
             ),
             "the large box is max_size": (
                 "((small * large) ** 0.5, (small * large) ** 0.5)",
                 "(large, large)",
             ),
-            "in pixels": (" / config.input.size", ""),
+            "in pixels": (" / [width, height, width, height]", ""),
+            "one side for both axes": ("[width, height, width, height]", "width"),
+            "one step for both axes": ("(i + 0.5) * down", "(i + 0.5) * across"),
             "always clipped": ('if config.boxes.clip == "all":', "if True:"),
             "variances forgotten": ("*config.boxes.variances", "1, 1, 1, 1"),
             "variances of SSD written down": ("*config.boxes.variances", "0.1, 0.1, 0.2, 0.2"),
