@@ -1,16 +1,138 @@
-"""Writing files so that nothing is ever half-written.
+"""What is written, and what never is: one rule for every command and every file.
 
-The bytes go to a temporary file in the same folder, are flushed to the disk, and only then take the
-file's name. Whoever reads finds the old file or the new one; a full disk leaves the old one.
+Before any work, `check_outputs` holds what a command is to write against what it is to read:
+
+* an output that is an input, by whatever path or link, is refused, and a folder that holds one;
+* what exists is refused without `--force`: a file, a folder with something in it;
+* what lies in a data set that is read is never replaced, `--force` or not.
+
+`free_folder` finds the next free name where the user gave none. `write_atomically` is the only
+place that writes: the bytes go to a temporary file in the same folder, are flushed to the disk, and
+only then take the file's name. Whoever reads finds the old file or the new one.
 """
 
+from __future__ import annotations
+
 import contextlib
+import itertools
 import os
 import re
 import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssd_np.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is going to read and to write.
+
+    reads    files that it reads
+    trees    folders that it reads with all that is in them: data sets
+    files    files that it writes
+    folders  folders that it writes to, each with the names of the files it writes there
+    """
+
+    reads: Sequence[Path] = ()
+    trees: Sequence[Path] = ()
+    files: Sequence[Path] = ()
+    folders: Sequence[tuple[Path, Sequence[str]]] = ()
+
+
+def check_outputs(plan: Plan, force: bool) -> None:
+    """Raises OutputError where the rule at the top of this page is broken; touches nothing."""
+    for file in plan.files:
+        _check_file(file, plan, force)
+    for folder, _ in plan.folders:
+        _check_folder(folder, plan, force)
+    places = [*plan.files, *(folder / name for folder, names in plan.folders for name in names)]
+    places += [folder for folder, _ in plan.folders]
+    for one, other in itertools.combinations(map(os.path.realpath, places), 2):
+        if one == other:
+            raise OutputError("two results would be written to one place", where=one)
+
+
+def _check_file(file: Path, plan: Plan, force: bool) -> None:
+    _check_way(file)
+    if os.path.isdir(file):
+        raise OutputError("is a folder, a file is to be written", where=str(file))
+    for read in plan.reads:
+        if _same(file, read):
+            raise _would_destroy(file, f"is what is read ({read})")
+    if os.path.lexists(file):
+        _refuse_inside(plan.trees, file)
+        if not force:
+            hint = "choose another name, or --force"
+            raise OutputError("exists already", where=str(file), hint=hint)
+
+
+def _check_folder(folder: Path, plan: Plan, force: bool) -> None:
+    _check_way(folder)
+    if not os.path.isdir(folder):
+        if os.path.lexists(folder):
+            raise OutputError("is a file, a folder is to be written to", where=str(folder))
+        return
+    for read in plan.reads:
+        if _same(folder, read.parent) or _same(folder, Path(os.path.realpath(read)).parent):
+            raise _would_destroy(folder, f"holds what is read ({read})")
+    for tree in plan.trees:
+        if _same(folder, tree):
+            raise _would_destroy(folder, "is the data that is read")
+    if not _is_empty(folder):
+        _refuse_inside(plan.trees, folder)
+        if not force:
+            hint = "choose another --out, or --force"
+            raise OutputError("is not empty", where=str(folder), hint=hint)
+
+
+def _refuse_inside(trees: Iterable[Path], output: Path) -> None:
+    real = Path(os.path.realpath(output))
+    for tree in trees:
+        if Path(os.path.realpath(tree)) in real.parents:
+            raise _would_destroy(output, f"exists and lies in the data that is read ({tree})")
+
+
+def _would_destroy(output: Path, what: str) -> OutputError:
+    return OutputError(what, where=str(output), hint="choose another; --force does not help")
+
+
+def _check_way(path: Path) -> None:
+    """The folders above must be folders, as far as they are there."""
+    above = next((p for p in path.absolute().parents if os.path.lexists(p)), None)
+    if above is not None and not os.path.isdir(above):
+        raise OutputError(f"can not be written: {above} is a file", where=str(path))
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file or folder, through links too."""
+    try:
+        return os.path.samefile(a, b)
+    except (OSError, ValueError):  # one is not there
+        return False
+
+
+def free_folder(name: str | Path) -> Path:
+    """NAME, or NAME-2, NAME-3, ...: the first that is not there, or is there and empty."""
+    path = Path(name)
+    candidates = (
+        path if k == 1 else path.with_name(f"{path.name}-{k}") for k in itertools.count(1)
+    )
+    return next(p for p in candidates if not os.path.lexists(p) or _is_empty(p))
+
+
+def _is_empty(folder: Path) -> bool:
+    return os.path.isdir(folder) and not any(os.scandir(folder))
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Takes away what an earlier run wrote, so that nothing of it stands beside the new results."""
+    for path in (Path(folder) / name for name in names):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"can not be removed: {error}", where=str(path)) from error
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from tqdm import tqdm
 
 from ssd_np.bench.rivals import onnx_forward, torch_forward, torch_step
 from ssd_np.boxes.targets import make_targets
@@ -22,6 +21,7 @@ from ssd_np.config import Config
 from ssd_np.engine import select
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import Layer
+from ssd_np.progress import Progress
 from ssd_np.train.sgd import SGD
 
 ALGORITHMS = ("im2col", "winograd2", "winograd4")
@@ -44,7 +44,7 @@ class Time:
     difference: float
 
 
-def time_forward(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
+def time_forward(config: Config, batch: int, rounds: int, bar: Progress) -> list[Time]:
     """Inference, from the batch of images to logits and offsets."""
     images = _images(config, batch)
     contestants: dict[str, Callable | None] = {}
@@ -58,7 +58,7 @@ def time_forward(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Tim
     return _take_turns(contestants, rounds, bar, WARM)
 
 
-def time_step(config: Config, batch: int, rounds: int, bar: tqdm) -> list[Time]:
+def time_step(config: Config, batch: int, rounds: int, bar: Progress) -> list[Time]:
     """A training step: forward, loss, backward, SGD update; the targets are given."""
     images, targets = _images(config, batch), _targets(config, batch)
     contestants: dict[str, Callable | None] = {
@@ -85,7 +85,7 @@ def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -
 
 
 def _take_turns(
-    contestants: dict[str, Callable | None], rounds: int, bar: tqdm, warm: float
+    contestants: dict[str, Callable | None], rounds: int, bar: Progress, warm: float
 ) -> list[Time]:
     contestants = {name: run for name, run in contestants.items() if run is not None}
     results = {name: run() for name, run in contestants.items()}
@@ -129,7 +129,9 @@ class LayerTime:
     share: float | None
 
 
-def time_layers(config: Config, batch: int, rounds: int, peak: float, bar: tqdm) -> list[LayerTime]:
+def time_layers(
+    config: Config, batch: int, rounds: int, peak: float, bar: Progress
+) -> list[LayerTime]:
     """The layers of the forward one by one; `peak` is in GFLOP/s."""
     images, table, flops = _images(config, batch), {}, {}
     for algorithm in ALGORITHMS:

@@ -1,4 +1,4 @@
-"""The whole benchmark, as one dictionary that is JSON."""
+"""The whole benchmark, as one dictionary that is JSON, and as tables."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import dataclasses
 import platform
 from importlib.metadata import version
 from typing import Any
-
-from tqdm import tqdm
 
 from ssd_np.bench.machine import (
     copy_rate,
@@ -21,6 +19,7 @@ from ssd_np.bench.rivals import installed
 from ssd_np.bench.steps import time_steps
 from ssd_np.config import load_config
 from ssd_np.nn.parallel import thread_count
+from ssd_np.progress import Progress
 
 NETWORKS = ("tiny", "small", "ssd300_voc")
 STEP_BATCH = {"tiny": 16}  # others: 8
@@ -34,10 +33,9 @@ def benchmark(networks: list[str], rounds: int, whole: bool = True) -> dict[str,
     report: dict[str, Any] = {"machine": _machine(), "networks": []}
     peak = report["machine"]["gemm_gflop_per_s"]
     total = len(networks) * (2 * rounds + len(ALGORITHMS) * (rounds + 1))
-    with tqdm(total=total, desc="bench", unit="round", disable=None) as bar:
+    with Progress(total, "bench", "round") as bar:
         for name in networks:
             config, batch = load_config(name), STEP_BATCH.get(name, 8)
-            bar.set_postfix_str(name)
             forward, step = (
                 [dataclasses.asdict(row) for row in rows]
                 for rows in (
@@ -72,3 +70,53 @@ def _machine() -> dict[str, Any]:
         "copy_gb_per_s": copy_rate(),
         "versions": versions,
     }
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report as tables."""
+    machine = report["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [
+        f"{machine['processor']}, {machine['threads']} threads; {versions}",
+        f"at most {machine['gemm_gflop_per_s']:.0f} GFLOP/s (matrix products), "
+        f"{machine['copy_gb_per_s']:.1f} GB/s (copying)",
+    ]
+    for network in report["networks"]:
+        for key, what in (("forward", "forward"), ("training_step", "training step")):
+            measured = network[key]
+            lines += ["", f"{network['network']}, {what}, batch {measured['batch']}"]
+            lines += [_contestant(row) for row in measured["times"]]
+        lines += _layers(network)
+    for key, title, unit in (
+        ("steps_milliseconds", "8,732 boxes, 21 classes", "ms"),
+        ("start_seconds", "a fresh process", "s"),
+        ("forward_memory_mib", "memory of a forward of ssd300_voc above the model", "MiB"),
+    ):
+        if key in report:
+            lines += ["", title]
+            lines += [f"  {name:50} {_number(value)} {unit}" for name, value in report[key].items()]
+    return "\n".join(lines)
+
+
+def _contestant(row: dict[str, Any]) -> str:
+    ratio = "" if row["ratio"] is None else f"{row['ratio']:8.2f} x pytorch"
+    return (
+        f"  {row['name']:22} {row['milliseconds']:9.1f} ms{ratio}   differs {row['difference']:.0e}"
+    )
+
+
+def _layers(network: dict[str, Any]) -> list[str]:
+    head = f"  {'layer, ms of the forward':24} {'GFLOP':>7}"
+    lines = ["", head + "".join(f"{name:>11}" for name in ALGORITHMS) + "   im2col's share of peak"]
+    for row in network["layers"]:
+        times = "".join(f"{row['milliseconds'][name]:11.2f}" for name in ALGORITHMS)
+        share = "" if row["share"] is None else f"{row['share']:10.0%}"
+        lines.append(f"  {row['name']:24} {row['gigaflop']:7.3f}{times}{share}")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "   unknown" if value is None else f"{value:10.2f}"

@@ -5,27 +5,59 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
+from ssd_np.commands import options as kinds
+from ssd_np.errors import DataError
 
-from ssd_np.config import load_config
-from ssd_np.data.coverage import coverage
-from ssd_np.data.lint import check
-from ssd_np.data.sources import describe, open_source
-from ssd_np.viz.figures import coverage as coverage_figure
+HELP = "look for mistakes in a data set, count its objects, compare them with default boxes"
+EXAMPLE = "ssd-np check-data voc:BCCD --split trainval+test --out coverage.png"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=kinds.stored_data, help=kinds.DATA)
+    parser.add_argument(
+        "--split", type=kinds.split, default="trainval", help="to check (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--classes", metavar="A,B,...", type=kinds.names, help="names allowed (default: any)"
+    )
+    parser.add_argument(
+        "--config", type=kinds.Input, default="small",
+        help="preset or .json file whose boxes count (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="PNG", type=kinds.output_file,
+        help="draw how well the boxes cover the objects",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a report and changes nothing; exit code 1 if training would leave something out."""
+    import numpy as np
+
+    from ssd_np.config import load_config
+    from ssd_np.data.coverage import coverage
+    from ssd_np.data.lint import check
+    from ssd_np.data.sources import describe, open_source
+    from ssd_np.viz.figures import coverage as coverage_figure
+
     spec, split, names = arguments.data, arguments.split, arguments.classes
     config = load_config(arguments.config)
     report = check(open_source(spec, split), names)
     covered = coverage(np.reshape(report.boxes, (-1, 4)), config)
-    if arguments.out and report.boxes:
-        coverage_figure(covered.best_iou, covered.sizes, arguments.out, covered.threshold)
+    drawn = arguments.out if report.boxes else None
+    if drawn:
+        coverage_figure(covered.best_iou, covered.sizes, drawn, covered.threshold)
     if arguments.json:
         values = {"data": describe(spec, split), **report.as_dict(), "config": config.name}
-        print(json.dumps({**values, "coverage": covered.as_dict()}, indent=2))
+        values |= {"coverage": covered.as_dict(), "picture": drawn}
+        print(json.dumps(values, indent=2))
     else:
         print("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
         print("\n".join(covered.lines()))
+        if drawn:
+            print(f"drawn in {drawn}")
+    if arguments.out and not drawn:
+        raise DataError("no object to draw the coverage of", where=describe(spec, split))
     return 1 if report.drops else 0

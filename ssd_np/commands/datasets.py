@@ -16,6 +16,7 @@ from ssd_np.errors import DataError, NoSuchSplit
 TRAIN_SHAPES, EVAL_SHAPES = 10_000, 500  # images; painted on the fly, nothing is stored
 SEED_APART = 1_000_003  # evaluation draws its pictures from seeds that training does not use
 PROBLEMS_SHOWN = 5
+CAN_BE_NONE = ("--eval-split", "--val-split")
 KEPT = {  # kinds of problems that training goes on with
     "size": "images of another size than annotated",
     "turned": "images with a camera's turn to look at",
@@ -50,6 +51,20 @@ def evaluation_data(
     return _stored(spec, split, class_names, strict, option=option)
 
 
+def unseen_data(
+    spec: str,
+    split: str | None,
+    option: str,
+    class_names: Sequence[str],
+    seed: int,
+    strict: bool = False,
+) -> Dataset | None:
+    """Data to measure a training on; None for no split and for the split "none"."""
+    if split in (None, "none"):
+        return None
+    return evaluation_data(spec, split, class_names, seed, strict, option)
+
+
 def describe_evaluation(spec: str, split: str) -> str:
     """For people: which images these are."""
     return f"{EVAL_SHAPES} generated images" if spec == SHAPES else describe(spec, split)
@@ -80,7 +95,8 @@ def _stored(
     try:
         source = open_source(spec, split)
     except NoSuchSplit as error:
-        hint = f"{option} names it; {error.hint}"
+        none = " (none: do without)" if option in CAN_BE_NONE else ""
+        hint = f"{option} names it{none}; {error.hint}"
         raise NoSuchSplit(error.what, error.where, hint) from error
     known = None if source.class_names else class_names
     dataset = StoredDataset(source, known, keep_difficult)

@@ -7,42 +7,68 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-from tqdm import tqdm
-
-from ssd_np.data.image import read_image
+from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
-from ssd_np.infer.detect import Detector
-from ssd_np.model.weights import load
-from ssd_np.records import Detections
-from ssd_np.viz.draw import draw_detections, save_picture
+from ssd_np.files import free_folder
+
+if TYPE_CHECKING:
+    from ssd_np.records import Detections
+
+HELP = "find objects in images, draw them, print a table"
+EXAMPLE = "ssd-np detect photo.jpg --weights blood_cells"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=kinds.Images, help="image files or folders"
+    )
+    kinds.add_weights(parser)
+    parser.add_argument(
+        "--min-score", type=kinds.share, help="leave out weaker ones (default: the config's, 0.5)"
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=kinds.output_folder(),
+        help="for the PNGs (default: detections, or detections-2, ...)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Goes on past images that can not be read; exit code 1 if there were any."""
+    from ssd_np.commands.knowledge import knowledge
+    from ssd_np.data.image import read_image
+    from ssd_np.infer.detect import Detector
+    from ssd_np.model.weights import load
+    from ssd_np.progress import Progress
+    from ssd_np.viz.draw import draw_detections, save_picture
+
     model = load(arguments.weights)
     score = arguments.min_score
     score = model.config.decoding.show_threshold if score is None else score
     detector = Detector(model, score)
     paths = _list_images(arguments.images)
-    out, taken, reports, failed = Path(arguments.out), set(), [], 0
-    for path in tqdm(paths, desc="detect", unit="image", disable=None, leave=False):
-        try:
-            image = read_image(path)
-        except DataError as error:
-            tqdm.write(f"ssd-np: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        found = detector.detect(image)
-        picture = _free_name(out, path, taken)
-        save_picture(draw_detections(image, found, score), picture)
-        reports.append(_report(path, picture, found, image.shape))
+    out, taken, reports, failed = Path(arguments.out or free_folder("detections")), set(), [], 0
+    with Progress(len(paths), "detect", "image", leave=False) as bar:
+        for path in paths:
+            try:
+                image = read_image(path)
+            except DataError as error:
+                bar.say(f"ssd-np: {error}")
+                failed += 1
+            else:
+                found = detector.detect(image)
+                picture = _free_name(out, path, taken)
+                save_picture(draw_detections(image, found, score), picture)
+                reports.append(_report(path, picture, found, image.shape))
+            bar.update()
     if arguments.json:
         print(json.dumps(reports, indent=2))
     else:
         _print_table(reports)
+    print(knowledge(arguments.weights, model), file=sys.stderr if arguments.json else sys.stdout)
     if failed:
         print(f"ssd-np: {failed} of {len(paths)} images could not be read", file=sys.stderr)
     return 1 if failed else 0
@@ -50,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list_images(arguments: list[str]) -> list[Path]:
     """Files as named; of a folder, all files with the ending of an image format."""
+    from PIL import Image
+
     paths = []
     for argument in map(Path, arguments):
         if os.path.isdir(argument):  # no error for a name that no file can have
@@ -74,7 +102,7 @@ def _free_name(out: Path, path: Path, taken: set[str]) -> Path:
 
 def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]) -> dict:
     height, width = shape[:2]
-    pixels = np.asarray(found.boxes_corner) * [width, height, width, height]
+    pixels = found.boxes_corner * (width, height, width, height)
     objects = [
         {
             "class": found.names[label - 1],

@@ -3,55 +3,62 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from ssd_np.commands.datasets import (
-    Dataset,
-    category_ids,
-    describe_evaluation,
-    evaluation_data,
-    image_ids,
-)
-from ssd_np.config import DecodingConfig
-from ssd_np.evaluate.average_precision import evaluate_voc
-from ssd_np.evaluate.coco import coco_result
-from ssd_np.evaluate.coco_results import from_coco_results, read_results, to_coco_results
-from ssd_np.evaluate.run import detect_dataset
-from ssd_np.files import write_atomically
-from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import load
-from ssd_np.records import Detections, Truth
-from ssd_np.viz.draw import draw_detections, draw_truth, gallery
-from ssd_np.viz.figures import precision_recall
+from ssd_np.commands import options as kinds
+from ssd_np.files import free_folder
 
-GALLERY_IMAGES = 8
-VOC_METRICS = {"voc07": "11-point", "voc": "all-point"}
-HIGH_THRESHOLD = 0.1  # detections that begin above it make average precision too low
-ENOUGH = 100  # in an image: then a file was cut off by a number, not by a score
+HELP = "measure average precision of a weights file on a data set"
+EXAMPLE = "ssd-np eval blood_cells --data voc:BCCD --split test"
+FILES = ("eval.json", "precision_recall.png", "gallery.png")
 
 
-@dataclass(frozen=True)
-class Found:
-    """Detections beside truths, image by image; label k of both is `class_names[k - 1]`.
-
-    evaluate  scores above it are measured; None: as the file has them
-    show      scores of at least that much are drawn
-    """
-
-    class_names: Sequence[str]
-    detections: list[Detections]
-    truths: list[Truth]
-    evaluate: float | None
-    show: float
-    origin: str
+def options(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "weights", metavar="WEIGHTS", nargs="?", type=kinds.Input,
+        help="a file, or shapes or blood_cells",
+    )  # fmt: skip
+    source.add_argument(
+        "--detections", metavar="FILE", type=kinds.Input,
+        help="measure these, in COCO's results format, instead",
+    )  # fmt: skip
+    kinds.add_data(parser)
+    parser.add_argument(
+        "--split", type=kinds.split, default="test", help="to evaluate on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--metric",
+        choices=("voc07", "voc", "coco"),
+        default="voc",
+        help="VOC 2007's 11-point AP, VOC's area under the curve, or COCO's twelve numbers "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--iou",
+        type=kinds.iou,
+        default=0.5,
+        help="from which overlap on a detection is right, in VOC's metrics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--save-detections", metavar="FILE", type=kinds.output_file,
+        help="write them in COCO's results format",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=kinds.output_folder(*FILES),
+        help="for eval.json and pictures (default: eval, or eval-2, ...)",
+    )  # fmt: skip
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table; writes eval.json, precision_recall.png and gallery.png."""
+    from ssd_np.commands.datasets import describe_evaluation, evaluation_data
+    from ssd_np.commands.measure import detect, measure, read_detections, save_detections
+    from ssd_np.model.weights import load
+
     data = describe_evaluation(arguments.data, arguments.split)
+    out = Path(arguments.out or free_folder("eval"))
     if arguments.detections:
         dataset = evaluation_data(arguments.data, arguments.split, None)
         found = read_detections(arguments.detections, dataset)
@@ -61,85 +68,5 @@ def run(arguments: argparse.Namespace) -> int:
         found = detect(model, dataset)
     if arguments.save_detections:
         save_detections(arguments.save_detections, found, dataset)
-    measure(found, dataset, data, Path(arguments.out), arguments.metric, arguments.iou)
+    measure(found, dataset, data, out, arguments.metric, arguments.iou)
     return 0
-
-
-def evaluate_and_write(model: SSD, dataset: Dataset, data: str, out: Path) -> None:
-    """Measures `model` on `dataset`, called `data` in the report; writes the results to `out`."""
-    measure(detect(model, dataset), dataset, data, out)
-
-
-# --- detections ----------------------------------------------------------------------------------
-
-
-def detect(model: SSD, dataset: Dataset) -> Found:
-    """Runs the model over the data set, with the low threshold that a metric needs."""
-    rule = model.config.decoding
-    detections, truths = detect_dataset(model, dataset)
-    origin = f"suppression at IoU {rule.iou_threshold:g}, at most {rule.top_k} an image"
-    names = model.config.class_names
-    return Found(names, detections, truths, rule.score_threshold, rule.show_threshold, origin)
-
-
-def read_detections(path: str, dataset: Dataset) -> Found:
-    """Detections of a COCO results file for the images of the data set."""
-    truths = [dataset.truth(i) for i in range(len(dataset))]
-    names, sizes = dataset.class_names, [truth.size for truth in truths]
-    ids = image_ids(dataset), sizes, category_ids(dataset)
-    detections = from_coco_results(read_results(path), *ids, names, where=path)
-    return Found(names, detections, truths, None, DecodingConfig().show_threshold, f"from {path}")
-
-
-def save_detections(path: str, found: Found, dataset: Dataset) -> None:
-    """Writes a COCO results file; classes that the data set does not have are left out."""
-    number_of = dict(zip(dataset.class_names, category_ids(dataset), strict=True))
-    numbers = [number_of.get(name) for name in found.class_names]
-    sizes = [truth.size for truth in found.truths]
-    results = to_coco_results(found.detections, image_ids(dataset), sizes, numbers)
-    write_atomically(path, json.dumps(results) + "\n")
-    print(f"{len(results)} detections saved in {path}")
-
-
-# --- report --------------------------------------------------------------------------------------
-
-
-def measure(
-    found: Found, dataset: Dataset, data: str, out: Path, metric: str = "voc", iou: float = 0.5
-) -> None:
-    """Prints and writes the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
-    pair = found.detections, found.truths
-    curves = evaluate_voc(*pair, iou, VOC_METRICS.get(metric, "all-point"))
-    result = coco_result(*pair) if metric == "coco" else curves
-    print(f"{data}, {len(dataset)} images")
-    print(result.table())
-    lowest = min((float(d.scores.min()) for d in found.detections if len(d)), default=0.0)
-    start = lowest if found.evaluate is None else found.evaluate
-    rule = "lowest score" if found.evaluate is None else "evaluate: scores above"
-    print(f"detections: {rule} {start:g}, {found.origin}; pictures: show {found.show:g}")
-    full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
-    if start > HIGH_THRESHOLD and not full:
-        print(f"note: detections begin at {start:g}; average precision needs those down to 0.01")
-    report = {
-        "data": data,
-        "images": len(dataset),
-        "thresholds": {"evaluate": found.evaluate, "lowest": lowest, "show": found.show},
-        "detections": found.origin,
-        **result.to_json(),
-    }
-    write_atomically(out / "eval.json", json.dumps(report, indent=2) + "\n")
-    if any(c.truths for c in curves.classes):
-        precision_recall(curves, out / "precision_recall.png", found.show)
-    _draw_gallery(found, dataset, data, out)
-
-
-def _draw_gallery(found: Found, dataset: Dataset, data: str, out: Path) -> None:
-    """The first images, truth on the left, what is detected on the right."""
-    rows = []
-    for i in range(min(GALLERY_IMAGES, len(dataset))):
-        sample = dataset[i]
-        left = draw_truth(sample.image, found.truths[i], found.class_names)
-        right = draw_detections(sample.image, found.detections[i], found.show)
-        rows.append((sample.name, left, right))
-    header = f"{data}: scores of at least {found.show:g}"
-    gallery(rows, out / "gallery.png", header, pairs_across=2)

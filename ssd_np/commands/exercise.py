@@ -5,9 +5,32 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ssd_np.errors import OutputError, SsdError
-from ssd_np.exercises.blank import blank_file
-from ssd_np.exercises.catalog import EXERCISES, LESSONS, find
+from ssd_np.commands import options as kinds
+from ssd_np.errors import SsdError
+from ssd_np.files import Plan, check_outputs, write_atomically
+
+HELP = "write a part of the library oneself, graded by the library's own tests"
+EXAMPLE = "ssd-np exercise start match"
+LIST, CHECK = "ssd-np exercise list", "ssd-np exercise check match.py"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="the exercises, lesson by lesson", epilog=f"example: {LIST}")
+    start = actions.add_parser(
+        "start", help="make a file with the functions left blank", epilog=f"example: {EXAMPLE}"
+    )
+    start.add_argument(
+        "name", metavar="NAME", type=kinds.name, help="of an exercise, as `list` shows them"
+    )
+    start.add_argument(
+        "--out", metavar="FILE", type=kinds.output_file, help="to make (default: NAME.py)"
+    )
+    kinds.add_force(start)
+    check = actions.add_parser(
+        "check", help="run the tests on the functions in a file", epilog=f"example: {CHECK}"
+    )
+    check.add_argument("file", metavar="FILE", type=kinds.Input, help="made by `start`")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -15,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _list()
     if arguments.action == "start":
-        return _start(arguments.name, arguments.out)
+        return _start(arguments.name, arguments.out, arguments.force)
     try:
         from ssd_np.exercises.grading import check
     except ModuleNotFoundError as error:
@@ -26,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list() -> int:
+    from ssd_np.exercises.catalog import EXERCISES, LESSONS
+
     width = max(len(exercise.name) for exercise in EXERCISES)
     lesson = None
     for exercise in EXERCISES:
@@ -36,18 +61,14 @@ def _list() -> int:
     return 0
 
 
-def _start(name: str, out: str | None) -> int:
+def _start(name: str, out: str | None, force: bool) -> int:
+    from ssd_np.exercises.blank import blank_file
+    from ssd_np.exercises.catalog import find
+
     exercise = find(name)
     path = Path(out or f"{name}.py")
-    text = blank_file(exercise, str(path))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:  # a solution is never overwritten
-            file.write(text)
-    except FileExistsError as error:
-        raise OutputError("exists already", where=str(path), hint="--out names another") from error
-    except OSError as error:
-        raise OutputError(f"can not be written: {error}", where=str(path)) from error
+    check_outputs(Plan(files=[path]), force)  # nobody's solution is overwritten unasked
+    write_atomically(path, blank_file(exercise, str(path)))
     functions = " and ".join(exercise.functions)
     print(f"{path}: write {functions}, then run: ssd-np exercise check {path}")
     return 0

@@ -4,30 +4,57 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ssd_np.data.image import read_header, read_image
-from ssd_np.data.sources import open_source
-from ssd_np.data.stored import truth_of
-from ssd_np.data.voc import annotation_of
+from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
-from ssd_np.infer.explain import explain
-from ssd_np.infer.explain_text import to_json, to_text
-from ssd_np.infer.reports import Explanation
-from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import load
-from ssd_np.records import Truth
-from ssd_np.viz.explain import decode_figure, mined_figure
-from ssd_np.viz.matching import match_figure
+from ssd_np.files import remove_files
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ssd_np.infer.reports import Explanation
+    from ssd_np.model.ssd import SSD
+    from ssd_np.records import Truth
+
+HELP = "say why a detector finds what it finds in an image, and what it would learn from it"
+EXAMPLE = "ssd-np explain photo.jpg --weights blood_cells --truth photo.xml --out why"
 MOST_DECODED = 20  # detections that get a picture of their own
+DECODED = tuple(f"detection-{i}.png" for i in range(MOST_DECODED))
+PICTURES = ("matches.png", "mined.png", *DECODED)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", type=kinds.Images, help="image file")
+    kinds.add_weights(parser)
+    parser.add_argument(
+        "--truth",
+        metavar="XML",
+        type=kinds.Data,
+        help="its annotation, a Pascal VOC file or voc:FOLDER: adds matching and mining",
+    )
+    parser.add_argument(
+        "--min-score", type=kinds.share, help="of a detection (default: the config's, 0.5)"
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=kinds.output_folder(*PICTURES),
+        help="for pictures (default: none are drawn)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Text or JSON on stdout, pictures in the folder `--out` if there is one."""
+    from ssd_np.commands.knowledge import knowledge
+    from ssd_np.data.image import read_image
+    from ssd_np.infer.explain import explain
+    from ssd_np.infer.explain_text import to_json, to_text
+    from ssd_np.model.weights import load
+
     model, path = load(arguments.weights), Path(arguments.image)
     image = read_image(path)
     truth = None
@@ -36,10 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     explanation = explain(model, image, truth, arguments.min_score)
     pictures = []
     if arguments.out:
+        remove_files(arguments.out, PICTURES)
         pictures = draw(explanation, model, image, truth, Path(arguments.out))
     if arguments.json:
         report = {"image": str(path), "pictures": [str(p) for p in pictures]}
         print(json.dumps(report | to_json(explanation), indent=2))
+        print(knowledge(arguments.weights, model), file=sys.stderr)
         return 0
     print(to_text(explanation))
     for picture in pictures:
@@ -47,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = len(explanation.detections)
     if pictures and found > MOST_DECODED:
         print(f"pictures of the first {MOST_DECODED} of {found} detections; see --min-score")
+    print(knowledge(arguments.weights, model))
     return 0
 
 
@@ -57,6 +87,11 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
     Raises DataError for an annotation of another image and for a class that the model does not
     know.
     """
+    from ssd_np.data.image import read_header
+    from ssd_np.data.sources import open_source
+    from ssd_np.data.stored import truth_of
+    from ssd_np.data.voc import annotation_of
+
     annotated_size = False
     if spec.startswith(("voc:", "coco:")):
         source = open_source(spec, "all")
@@ -75,6 +110,9 @@ def draw(
     explanation: Explanation, model: SSD, image: np.ndarray, truth: Truth | None, out: Path
 ) -> list[Path]:
     """A picture for each part; the files written."""
+    from ssd_np.viz.explain import decode_figure, mined_figure
+    from ssd_np.viz.matching import match_figure
+
     pictures = []
     if truth is not None:
         rule = model.config.matching
@@ -90,6 +128,6 @@ def draw(
         mined_figure(image, explanation.mining, pictures[1])
     for i, found in enumerate(explanation.detections[:MOST_DECODED]):
         suppressed = [other for other in explanation.suppressed if other.by == i]
-        pictures.append(out / f"detection-{i}.png")
+        pictures.append(out / DECODED[i])
         decode_figure(image, found, suppressed, pictures[-1])
     return pictures

@@ -1,15 +1,31 @@
 """`ssd-np export`: weights for another program, and how to load them there."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
-from ssd_np.config import Config
-from ssd_np.model.weights import export_torchvision, load
+from ssd_np.commands import options as kinds
 
+if TYPE_CHECKING:
+    from ssd_np.config import Config
+
+HELP = "write weights of an SSD300 for another program, and say how to load them there"
+EXAMPLE = "ssd-np export --to torchvision ssd300.npz for_torchvision.npz"
 TORCHVISION_SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # SSD300's on COCO
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", required=True, choices=("torchvision",), help="whose names")
+    parser.add_argument("weights", metavar="WEIGHTS", type=kinds.Input, help="file to read")
+    parser.add_argument("out", metavar="OUT", type=kinds.output_file, help=".npz to write")
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints the Python lines that read it."""
+    from ssd_np.model.weights import export_torchvision, load
+
     model = load(arguments.weights)
     export_torchvision(arguments.out, model)
     print(f"weights: {arguments.out}\nuse in Python, with torch and torchvision:\n")

@@ -1,35 +1,62 @@
 """`ssd-np pretrain`: the base of a detector, trained to tell the objects of a data set apart."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
-from pathlib import Path
 
-from ssd_np.commands.datasets import describe_evaluation, evaluation_data, training_data
-from ssd_np.config import load_config
-from ssd_np.errors import OutputError
-from ssd_np.model.pretrained import base_names, save_base
-from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
+from ssd_np.commands import options as kinds
+
+HELP = "train the base of a detector to tell single objects apart"
+EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    kinds.add_data(parser)
+    parser.add_argument(
+        "--split", type=kinds.split, default="trainval", help="to train on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--eval-split", type=kinds.split, default="test",
+        help="to count right answers on, or none (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", type=kinds.Input, default="small",
+        help="whose base: preset or .json file (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=kinds.output_file, default="base.npz",
+        help="file to write (default: %(default)s)",
+    )  # fmt: skip
+    kinds.add_force(parser)
+    parser.add_argument("--seed", type=kinds.whole, help="of weights, order and augmentation")
+    parser.add_argument("--steps", type=kinds.positive, help="batches of 16 crops (default: 2000)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the base to an `.npz` file for `ssd-np train --base-weights`."""
-    out = Path(arguments.out)
-    if out.exists() and not arguments.force:
-        raise OutputError("exists", where=str(out), hint="choose another --out, or --force")
+    from ssd_np.commands.datasets import describe_evaluation, training_data, unseen_data
+    from ssd_np.config import load_config
+    from ssd_np.model.pretrained import base_names, save_base
+    from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
+
+    out = arguments.out
     detector = load_config(arguments.config)
     seed = PRETRAINING.seed if arguments.seed is None else arguments.seed
     dataset = training_data(arguments.data, arguments.split, seed)
-    unseen = evaluation_data(arguments.data, arguments.eval_split, dataset.class_names, seed)
+    unseen = unseen_data(
+        arguments.data, arguments.eval_split, "--eval-split", dataset.class_names, seed
+    )
     config = classifier_config(detector, tuple(dataset.class_names))
     training = dataclasses.replace(
         PRETRAINING, steps=arguments.steps or PRETRAINING.steps, seed=seed
     )
     print(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
     model, loss = pretrain(config, dataset, training)
-    share = accuracy(model, config, unseen)
-    data = describe_evaluation(arguments.data, arguments.eval_split)
     print(f"{training.steps} steps, average loss {loss:.3f}")
-    print(f"{share:.1%} of the objects named rightly ({data})")
+    if unseen is not None:
+        data = describe_evaluation(arguments.data, arguments.eval_split)
+        print(f"{accuracy(model, config, unseen):.1%} of the objects named rightly ({data})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}
     save_base(out, detector, arrays)
     print(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")

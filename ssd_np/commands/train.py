@@ -3,116 +3,210 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import math
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssd_np.commands.datasets import describe_evaluation, evaluation_data, training_data
-from ssd_np.commands.eval import evaluate_and_write
-from ssd_np.config import Config, config_to_json, load_config
-from ssd_np.data.stored import shared_images
-from ssd_np.errors import ConfigError, DataError, OutputError
-from ssd_np.files import write_atomically
-from ssd_np.model.pretrained import read_base, set_base
-from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import load
-from ssd_np.train.trainer import Trainer
+from ssd_np.commands import options as kinds
+from ssd_np.errors import ConfigError, DataError
+from ssd_np.files import free_folder, remove_files, write_atomically
 
+HELP = "train a detector, evaluate it on unseen images, draw what it sees"
+EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
+DEFAULTS = {"data": "shapes", "split": "trainval", "eval_split": "test"}
 # options that the config does not hold; a resumed run takes them from its run.json
-SETTINGS = ("data", "split", "val_split", "eval_split", "leave_out_difficult", "freeze_base")
+SETTINGS = (*DEFAULTS, "eval_data", "val_split", "leave_out_difficult", "freeze_base")
+WITH_RESUME = ("command", "module", "debug", "resume")  # all that may stand beside --resume
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """None has a default of its own: --resume must see what was given."""
+    _add_data(parser)
+    parser.add_argument(
+        "--config", type=kinds.Input,
+        help="preset or .json file (default: tiny for shapes, small for other data)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=kinds.output_folder(),
+        help="for the results (default: runs/CONFIG, or runs/CONFIG-2, ...)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", metavar="RUN", type=kinds.name,
+        help="go on with the training in this folder, as it was started: no other option",
+    )  # fmt: skip
+    kinds.add_force(parser)
+    parser.add_argument("--seed", type=kinds.whole, help="of weights, order and augmentation")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--base-weights",
+        metavar="FILE",
+        type=kinds.Input,
+        help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ...",
+    )
+    start.add_argument(
+        "--fine-tune",
+        metavar="WEIGHTS",
+        type=kinds.Input,
+        help="begin with this detector, its config and its box heads, and new class heads",
+    )
+    parser.add_argument(
+        "--freeze-base",
+        metavar="LAYER",
+        nargs="?",
+        const="",
+        type=kinds.layer,
+        help="do not train the base, or not up to this layer",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=kinds.positive, help="batches (default: the config's)")
+    length.add_argument(
+        "--epochs", type=kinds.positive, help="passes over the data instead of steps"
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    kinds.add_data(parser, default=None)
+    parser.add_argument("--split", type=kinds.split, help="to train on (default: trainval)")
+    parser.add_argument(
+        "--val-split", type=kinds.split, help="of --data, to choose best.npz by (default: none)"
+    )
+    parser.add_argument(
+        "--eval-data", type=kinds.data, metavar="DATA",
+        help="to evaluate on at the end (default: --data)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--eval-split", type=kinds.split, help="of --eval-data, or none (default: test)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse data with problems instead of leaving out"
+    )
+    parser.add_argument(
+        "--leave-out-difficult",
+        action="store_true",
+        help="do not train on objects that Pascal VOC marks as difficult",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
+    from ssd_np.commands.datasets import training_data
+    from ssd_np.config import config_to_json, load_config
+    from ssd_np.train import start
+    from ssd_np.train.trainer import FILES, Trainer
+
     if arguments.resume:
         _recall(arguments)
-    config = load_config(arguments.config or ("tiny" if arguments.data == "shapes" else "small"))
+    for key, value in DEFAULTS.items():
+        setattr(arguments, key, getattr(arguments, key) or value)
+    data = arguments.data
+    config = load_config(arguments.config or ("tiny" if data == "shapes" else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
-    data, strict = arguments.data, arguments.strict
     easy = arguments.leave_out_difficult
-    dataset = training_data(data, arguments.split, seed, strict, keep_difficult=not easy)
-    start = {}
+    dataset = training_data(data, arguments.split, seed, arguments.strict, keep_difficult=not easy)
+    tensors = {}
     if not arguments.resume:
-        config, start = _start(config, dataset.class_names, arguments)
-        config = _adapt(config, dataset, seed, arguments)
-    names = config.class_names
+        config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
+        inherited = arguments.fine_tune if not arguments.config else None
+        config = start.fitted(
+            config, dataset, seed, arguments.steps, arguments.epochs, inherited,
+            validated=arguments.val_split not in (None, "none"),
+        )  # fmt: skip
     # data that is missing should be missed before the training, not after it
-    unseen = evaluation_data(data, arguments.eval_split, names, seed, strict, "--eval-split")
-    validation = None
-    if arguments.val_split:
-        validation = evaluation_data(
-            data, arguments.val_split, names, seed + 1, strict, "--val-split"
-        )
-    shared = shared_images(dataset, unseen)
-    if shared:
-        what = f"{shared} of the {len(unseen)} images that it is evaluated on"
-        print(f"note: {what} are images that it learns from", file=sys.stderr)
-
-    out = Path(arguments.resume or _output_folder(arguments.out, config.name, arguments.force))
-    model = _network(config, seed, start, arguments)
+    validation, unseen = _other_data(arguments, dataset, config.class_names, seed)
+    file = _origin(arguments)[1]
+    model, new = start.network(config, seed, tensors, file, arguments.freeze_base)
+    if file:
+        print(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
+    out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     trainer = Trainer(model, dataset, config.training, out, validation)
     if arguments.resume:
         trainer.resume()
         print(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
-        (out / "last.npz").unlink(missing_ok=True)  # of a run that --force gives up
+        remove_files(out, (*FILES, "config.json", "run.json"))  # of a run that --force gives up
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
         write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
-        print(f"{len(dataset)} images, classes: {', '.join(names)}; results go to {out}")
+        print(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
+        print(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
+    _fit(trainer)
+    _evaluate(arguments, unseen, out)
+    return 0
+
+
+def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:
+    """How the training begins, and with which file."""
+    if arguments.fine_tune:
+        if arguments.config:
+            raise ConfigError("--fine-tune brings its own config", hint="leave --config out")
+        return "detector", arguments.fine_tune
+    if arguments.base_weights:
+        return "base", arguments.base_weights
+    if arguments.freeze_base is not None and not arguments.resume:
+        raise ConfigError(
+            "--freeze-base would freeze random weights",
+            hint="give a --base-weights file, or --fine-tune",
+        )
+    return "random", None
+
+
+def _other_data(arguments: argparse.Namespace, dataset, names: Sequence[str], seed: int) -> tuple:
+    """The data sets to validate and to evaluate on, each None where none is wished for."""
+    from ssd_np.commands.datasets import unseen_data
+    from ssd_np.data.stored import shared_images
+
+    data, strict = arguments.data, arguments.strict
+    unseen = unseen_data(
+        arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, strict
+    )
+    validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, strict)
+    for other, purpose in ((unseen, "evaluated on"), (validation, "chosen by")):
+        shared = 0 if other is None else shared_images(dataset, other)
+        if shared:
+            what = f"{shared} of the {len(other)} images that it is {purpose}"
+            print(f"note: {what} are images that it learns from", file=sys.stderr)
+    return validation, unseen
+
+
+def _fit(trainer) -> None:
+    """Trains; a stop says how to go on."""
     try:
         result = trainer.fit()
     except KeyboardInterrupt as stop:
-        print(
-            f"{str(stop) or 'stopped'}; go on with: ssd-np train --resume {shlex.quote(str(out))}",
-            file=sys.stderr,
-        )
+        how = f"ssd-np train --resume {shlex.quote(str(trainer.out_dir))}"
+        print(f"{str(stop) or 'stopped'}; go on with: {how}", file=sys.stderr)
         raise
     print(
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
         f"waited for data {result.waited:.1%} of the time"
     )
+
+
+def _evaluate(arguments: argparse.Namespace, unseen, out: Path) -> None:
+    """Measures best.npz on the unseen images, if there are any."""
+    from ssd_np.commands.datasets import describe_evaluation
+    from ssd_np.commands.measure import evaluate_and_write
+    from ssd_np.model.weights import load
+
     weights = out / "best.npz"
-    evaluate_and_write(load(weights), unseen, describe_evaluation(data, arguments.eval_split), out)
-    print(f"weights: {weights}\npictures: {out / 'gallery.png'}, {out / 'loss.png'}")
-    return 0
-
-
-def _start(config: Config, names: Sequence[str], arguments: argparse.Namespace) -> tuple:
-    """The config and the tensors that --base-weights or --fine-tune bring along."""
-    if arguments.fine_tune:
-        if arguments.config:
-            raise ConfigError("--fine-tune brings its own config", hint="leave --config out")
-        model = load(arguments.fine_tune, replace_heads=names)
-        return model.config, {name: p.value for name, p in model.parameters.items()}
-    if arguments.base_weights:
-        return read_base(arguments.base_weights, config)
-    if arguments.freeze_base is not None:
-        raise ConfigError(
-            "--freeze-base would freeze random weights",
-            hint="give a --base-weights file, or --fine-tune",
-        )
-    return config, {}
-
-
-def _network(config: Config, seed: int, start: dict, arguments: argparse.Namespace) -> SSD:
-    """The model to train, beginning with the tensors `start`, frozen as far as wished."""
-    model = SSD(config, seed)
-    if start:
-        where = arguments.base_weights or arguments.fine_tune
-        new = set_base(model, start, where)
-        print(f"begins with {where}" + (f"; not in it: {', '.join(new)}" if new else ""))
-    if arguments.freeze_base is not None:
-        model.freeze(arguments.freeze_base or config.base_end)
-    return model
+    if unseen is not None:
+        data = describe_evaluation(arguments.eval_data or arguments.data, arguments.eval_split)
+        evaluate_and_write(load(weights), unseen, data, out)
+    print(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
 
 
 def _recall(arguments: argparse.Namespace) -> None:
-    """Fills in what the run was started with, from the files it left."""
+    """Fills in what the run was started with, from the files it left; nothing else may be given."""
+    for name, value in vars(arguments).items():
+        if name not in WITH_RESUME and value is not None and value is not False:
+            raise ConfigError(
+                "a resumed training goes on as it was started",
+                where=f"--{name.replace('_', '-')}",
+                hint="leave it out; to train the weights further or otherwise, start a new run: "
+                "ssd-np train --fine-tune RUN/best.npz",
+            )
     run = Path(arguments.resume)
     try:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
@@ -124,26 +218,3 @@ def _recall(arguments: argparse.Namespace) -> None:
             hint="give the folder that `ssd-np train` wrote its results to",
         ) from error
     vars(arguments).update(recalled, config=run / "config.json", seed=None)
-
-
-def _adapt(config: Config, dataset, seed: int, arguments: argparse.Namespace) -> Config:
-    """The config with the data's classes and the command line's wishes."""
-    training = config.training
-    steps = arguments.steps or training.steps
-    if arguments.epochs:
-        steps = math.ceil(arguments.epochs * len(dataset) / training.batch_size)
-    training = dataclasses.replace(training, steps=steps, seed=seed)
-    return dataclasses.replace(config, class_names=tuple(dataset.class_names), training=training)
-
-
-def _output_folder(wish: str | None, name: str, force: bool) -> Path:
-    """The folder asked for, which must be new unless forced; else the first free runs/NAME-k."""
-    if wish is not None:
-        out = Path(wish)
-        if out.exists() and not force and (not out.is_dir() or any(out.iterdir())):
-            raise OutputError(
-                "is not empty", where=str(out), hint="choose another --out, or --force"
-            )
-        return out
-    candidates = (Path("runs", name if k == 1 else f"{name}-{k}") for k in range(1, 10_000))
-    return next(folder for folder in candidates if not folder.exists())

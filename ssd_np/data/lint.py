@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tqdm import tqdm
-
 from ssd_np.boxes.coords import clip
 from ssd_np.data.image import read_image
 from ssd_np.data.items import Item, Problem, Source
@@ -18,6 +16,7 @@ from ssd_np.data.labels import similar_names
 from ssd_np.data.report import Report
 from ssd_np.data.stored import box_faults, header_of, place
 from ssd_np.errors import DataError
+from ssd_np.progress import Progress
 
 
 def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
@@ -26,7 +25,7 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
     declared = source.class_names is not None
     if declared and class_names is not None:
         report.findings += unknown_classes(source, class_names)
-    bar = tqdm(total=len(source), desc="check", unit="image", disable=None, leave=False)
+    bar = Progress(len(source), "check", "image", leave=False)
     names: set[str] = set(source.class_names or ())
     with bar:
         for item in source.items():

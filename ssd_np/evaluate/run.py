@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from ssd_np.data.items import Dataset
 from ssd_np.data.labels import label_map, relabel
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
+from ssd_np.progress import progress
 from ssd_np.records import Detections, Truth
 
 
@@ -30,5 +30,4 @@ def detect_dataset(
             yield sample.image
 
     found = detector.detect_all(images())
-    bar = tqdm(found, total=len(dataset), desc="detect", unit="image", disable=None, leave=False)
-    return list(bar), truths
+    return list(progress(found, len(dataset), "detect", "image")), truths

@@ -40,6 +40,7 @@ from ssd_np.train.sgd import SGD
 from ssd_np.train.stop import stop_requests
 from ssd_np.viz.figures import loss_curve
 
+FILES = ("log.csv", "loss.png", "last.npz", "best.npz", "post_mortem.json")
 SMOOTHING = 0.98  # of the running average of the loss
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from ssd_np.bench import machine, networks, rivals
-from ssd_np.bench.report import benchmark
+from ssd_np.bench.report import benchmark, text
 from ssd_np.bench.steps import time_steps
 from ssd_np.cli import main
-from ssd_np.commands.bench import text
 from ssd_np.config import load_config
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.ssd import SSD
@@ -111,7 +110,7 @@ def test_the_steps_around_the_network():
 def test_text_and_json_of_the_command(report, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(
-        "ssd_np.commands.bench.benchmark",
+        "ssd_np.bench.report.benchmark",
         lambda names, rounds, whole: asked.append((names, rounds, whole)) or report,
     )
     assert main(["bench", "--quick", "--rounds", "2", "--json"]) == 0

@@ -185,7 +185,7 @@ def test_train_on_coco_and_evaluate_by_every_metric(capsys, tmp_path):
     code, text, err = run(capsys, *argv, "--out", out)
     assert code == 0 and "1 images, classes: dog" in text and "learns from" not in err
     assert "waited for data" in text and err.count("objects left out: 1") == 2  # train and test
-    options = ["--data", data, "--split", "test", "--out", tmp_path / "e"]
+    options = ["--data", data, "--split", "test", "--out", tmp_path / "e", "--force"]
     for metric, words in (
         ("voc07", "11-point AP, IoU >= 0.5; difficult ignored"),
         ("voc", "all-point AP, IoU >= 0.5; difficult ignored"),
@@ -215,7 +215,7 @@ def test_saved_detections_above_a_high_score_are_noticed(capsys, tmp_path):
     data, path = write_voc(tmp_path / "v", {"a": [GOOD]}), tmp_path / "d.json"
     one = {"image_id": "a", "category_id": 1, "bbox": [9, 9, 80, 70], "score": 0.6}
     path.write_text(json.dumps([one]))
-    argv = ["eval", "--detections", path, "--data", data, "--split", "trainval"]
+    argv = ["eval", "--detections", path, "--data", data, "--split", "trainval", "--force"]
     code, text, _ = run(capsys, *argv, "--out", tmp_path / "e")
     assert code == 0 and "note: detections begin at 0.6" in text
     assert json.loads((tmp_path / "e" / "eval.json").read_text())["mean_ap"] == 1.0

@@ -11,7 +11,17 @@ import ssd_np
 
 ROOT = Path(ssd_np.__file__).parent
 ROOMS = [
-    *("errors", "files", "records", "geometry", "config_json", "gradcheck", "nn", "kinds"),
+    *(
+        "errors",
+        "files",
+        "progress",
+        "records",
+        "geometry",
+        "config_json",
+        "gradcheck",
+        "nn",
+        "kinds",
+    ),
     *("config", "dialects", "boxes", "loss", "engine", "model", "data", "infer", "evaluate"),
     *("viz", "train", "explore", "bench", "exercises"),
     *("commands", "cli"),  # these two may import everything, each other too

@@ -128,7 +128,8 @@ def test_saved_detections_measure_the_same_and_equal_pycocotools(tmp_path, capsy
     data = ["--data", f"voc:{some_cells}", "--split", "val", "--metric", "coco"]
 
     def report(*source):
-        assert main(["eval", *map(str, source), *data, "--out", str(tmp_path / "e")]) == 0
+        options = [*data, "--force", "--out", str(tmp_path / "e")]
+        assert main(["eval", *map(str, source), *options]) == 0
         return json.loads((tmp_path / "e" / "eval.json").read_text())
 
     direct = report(weights, "--save-detections", saved)

@@ -211,7 +211,7 @@ def test_fine_tune_takes_over_all_but_the_class_heads(tmp_path, few_pictures, ca
     assert tuned.config.class_names == ShapesDataset.class_names
     old, new = (m.parameters["conv1_1.weight"].value for m in (source, tuned))
     np.testing.assert_array_equal(old, new)
-    assert main(["train", "--config", "tiny", *arguments]) == 1
+    assert main(["train", "--config", "tiny", *arguments, "--force"]) == 1
     assert "--fine-tune brings its own config" in capsys.readouterr().err
 
 

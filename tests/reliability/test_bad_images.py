@@ -127,7 +127,9 @@ def test_a_turned_picture_is_seen_upright_and_so_are_its_boxes(tmp_path):
 def test_a_name_that_no_file_can_have(tmp_path, capfd):
     save(tmp_path / "w.npz", SSD(narrow_config()))
     names = ["x" * 5000 + ".png", str(tmp_path / "nothing.png")]
-    code = main(["detect", *names, "--weights", str(tmp_path / "w.npz"), "--out", str(tmp_path)])
+    code = main(
+        ["detect", *names, "--weights", str(tmp_path / "w.npz"), "--out", str(tmp_path / "d")]
+    )
     errors = capfd.readouterr().err
     assert code == 1 and "2 of 2 images could not be read" in errors
     assert "unexpected" not in errors

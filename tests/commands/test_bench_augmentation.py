@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from ssd_np.bench.augmentation import StepTime, photograph, time_chain
 from ssd_np.cli import main
 from ssd_np.config import AugmentationConfig, Expand, load_config
-from ssd_np.data.timing import StepTime, photograph, time_chain
 
 
 def test_what_is_measured():

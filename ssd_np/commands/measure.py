@@ -1,0 +1,127 @@
+"""Average precision of a model, or of saved detections, on a data set: measured, written, drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd_np.commands.datasets import Dataset, category_ids, image_ids
+from ssd_np.commands.eval import FILES
+from ssd_np.config import DecodingConfig
+from ssd_np.evaluate.average_precision import evaluate_voc
+from ssd_np.evaluate.coco import coco_result
+from ssd_np.evaluate.coco_results import from_coco_results, read_results, to_coco_results
+from ssd_np.evaluate.run import detect_dataset
+from ssd_np.files import remove_files, write_atomically
+from ssd_np.model.ssd import SSD
+from ssd_np.records import Detections, Truth
+from ssd_np.viz.draw import draw_detections, draw_truth, gallery
+from ssd_np.viz.figures import precision_recall
+
+GALLERY_IMAGES = 8
+VOC_METRICS = {"voc07": "11-point", "voc": "all-point"}
+HIGH_THRESHOLD = 0.1  # detections that begin above it make average precision too low
+ENOUGH = 100  # in an image: then a file was cut off by a number, not by a score
+
+
+@dataclass(frozen=True)
+class Found:
+    """Detections beside truths, image by image; label k of both is `class_names[k - 1]`.
+
+    evaluate  scores above it are measured; None: as the file has them
+    show      scores of at least that much are drawn
+    """
+
+    class_names: Sequence[str]
+    detections: list[Detections]
+    truths: list[Truth]
+    evaluate: float | None
+    show: float
+    origin: str
+
+
+def evaluate_and_write(model: SSD, dataset: Dataset, data: str, out: Path) -> None:
+    """Measures `model` on `dataset`, called `data` in the report; writes the results to `out`."""
+    measure(detect(model, dataset), dataset, data, out)
+
+
+# --- detections ----------------------------------------------------------------------------------
+
+
+def detect(model: SSD, dataset: Dataset) -> Found:
+    """Runs the model over the data set, with the low threshold that a metric needs."""
+    rule = model.config.decoding
+    detections, truths = detect_dataset(model, dataset)
+    origin = f"suppression at IoU {rule.iou_threshold:g}, at most {rule.top_k} an image"
+    names = model.config.class_names
+    return Found(names, detections, truths, rule.score_threshold, rule.show_threshold, origin)
+
+
+def read_detections(path: str, dataset: Dataset) -> Found:
+    """Detections of a COCO results file for the images of the data set."""
+    truths = [dataset.truth(i) for i in range(len(dataset))]
+    names, sizes = dataset.class_names, [truth.size for truth in truths]
+    ids = image_ids(dataset), sizes, category_ids(dataset)
+    detections = from_coco_results(read_results(path), *ids, names, where=path)
+    return Found(names, detections, truths, None, DecodingConfig().show_threshold, f"from {path}")
+
+
+def save_detections(path: str, found: Found, dataset: Dataset) -> None:
+    """Writes a COCO results file; classes that the data set does not have are left out."""
+    number_of = dict(zip(dataset.class_names, category_ids(dataset), strict=True))
+    numbers = [number_of.get(name) for name in found.class_names]
+    sizes = [truth.size for truth in found.truths]
+    results = to_coco_results(found.detections, image_ids(dataset), sizes, numbers)
+    write_atomically(path, json.dumps(results) + "\n")
+    print(f"{len(results)} detections saved in {path}")
+
+
+# --- report --------------------------------------------------------------------------------------
+
+
+def measure(
+    found: Found, dataset: Dataset, data: str, out: Path, metric: str = "voc", iou: float = 0.5
+) -> None:
+    """Prints and writes the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
+    pair = found.detections, found.truths
+    curves = evaluate_voc(*pair, iou, VOC_METRICS.get(metric, "all-point"))
+    result = coco_result(*pair) if metric == "coco" else curves
+    print(f"{data}, {len(dataset)} images")
+    print(result.table())
+    lowest = min((float(d.scores.min()) for d in found.detections if len(d)), default=0.0)
+    start = lowest if found.evaluate is None else found.evaluate
+    rule = "lowest score" if found.evaluate is None else "evaluate: scores above"
+    print(f"detections: {rule} {start:g}, {found.origin}; pictures: show {found.show:g}")
+    full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
+    if start > HIGH_THRESHOLD and not full:
+        print(f"note: detections begin at {start:g}; average precision needs those down to 0.01")
+    report = {
+        "data": data,
+        "images": len(dataset),
+        "thresholds": {"evaluate": found.evaluate, "lowest": lowest, "show": found.show},
+        "detections": found.origin,
+        **result.to_json(),
+    }
+    report_file, curve_file, gallery_file = (out / name for name in FILES)
+    remove_files(out, FILES)
+    write_atomically(report_file, json.dumps(report, indent=2) + "\n")
+    drawn = [gallery_file]
+    if any(c.truths for c in curves.classes):
+        precision_recall(curves, curve_file, found.show)
+        drawn.insert(0, curve_file)
+    _draw_gallery(found, dataset, data, gallery_file)
+    print(f"report: {report_file}\npictures: {', '.join(map(str, drawn))}")
+
+
+def _draw_gallery(found: Found, dataset: Dataset, data: str, file: Path) -> None:
+    """The first images, truth on the left, what is detected on the right."""
+    rows = []
+    for i in range(min(GALLERY_IMAGES, len(dataset))):
+        sample = dataset[i]
+        left = draw_truth(sample.image, found.truths[i], found.class_names)
+        right = draw_detections(sample.image, found.detections[i], found.show)
+        rows.append((sample.name, left, right))
+    header = f"{data}: scores of at least {found.show:g}"
+    gallery(rows, file, header, pairs_across=2)

@@ -1,0 +1,77 @@
+"""How far something is: a bar on a terminal, elsewhere a line now and then.
+
+A bar redraws its line, which a file or a batch system's log can not show: there a line is written
+every 30 seconds, none if all is over before. Both go to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+EVERY = 30.0  # seconds between two lines
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """Counts what is done, for whoever watches. Use as a context manager, or `close`.
+
+    A terminal 80 columns wide shows the bar and a note of some 25 characters.
+    """
+
+    def __init__(self, total: int, what: str, unit: str, done: int = 0, leave: bool = True) -> None:
+        self.total, self.what, self.unit, self.done, self.begun = total, what, unit, done, done
+        self._started = self._told = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total, initial=done, desc=what, unit=unit, leave=leave, dynamic_ncols=True
+            )
+
+    def update(self, note: str = "") -> None:
+        """One more is done; `note` says how it went."""
+        self.done += 1
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update()
+        elif time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            self.say(self._line(note))
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _line(self, note: str) -> str:
+        seconds = self._told - self._started
+        left = seconds / (self.done - self.begun) * (self.total - self.done)
+        line = f"{self.what}: {self.unit} {self.done} of {self.total}"
+        line += f", {seconds:.0f} s, about {left:.0f} s to go"
+        return f"{line}, {note}" if note else line
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def progress(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:
+    """The items, one by one, while the bar that goes away at the end counts them."""
+    with Progress(total, what, unit, leave=False) as bar:
+        for item in items:
+            yield item
+            bar.update()

@@ -1,0 +1,76 @@
+"""How a training begins: its config, fitted to the data, and the weights it begins with."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssd_np.config import Config
+from ssd_np.errors import ConfigError
+from ssd_np.model.pretrained import read_base, set_base
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load
+
+MOST_INHERITED = 200  # epochs of a schedule that was made for other data
+VALIDATIONS = 10  # in a training whose config does not say how many
+
+
+def beginning(
+    config: Config, names: Sequence[str], origin: tuple[str, str | None]
+) -> tuple[Config, dict[str, np.ndarray]]:
+    """The config and the tensors that the origin (kind and file) brings along.
+
+    "random" brings nothing, "base" the mean and scale its base expects, "detector" its config.
+    """
+    kind, file = origin
+    if kind == "detector":
+        model = load(file, replace_heads=names)
+        return model.config, {name: p.value for name, p in model.parameters.items()}
+    return read_base(file, config) if kind == "base" else (config, {})
+
+
+def fitted(
+    config: Config,
+    dataset,
+    seed: int,
+    steps: int | None = None,
+    epochs: int | None = None,
+    inherited_from: str | None = None,
+    validated: bool = False,
+) -> Config:
+    """The config with the data's classes, the seed, and the length that is wished for.
+
+    Raises ConfigError where neither is given and a schedule inherited with weights would show each
+    image more than 200 times: it was made for more images than these.
+    """
+    training = config.training
+    wished = steps or (epochs and math.ceil(epochs * len(dataset) / training.batch_size))
+    passes = training.steps * training.batch_size / len(dataset)
+    if inherited_from and not wished and passes > MOST_INHERITED:
+        raise ConfigError(
+            f"its schedule of {training.steps:,} steps of {training.batch_size} is "
+            f"{passes:,.0f} epochs of these {len(dataset):,} images, more than {MOST_INHERITED}",
+            where=inherited_from,
+            hint="say how long: --steps or --epochs",
+        )
+    length = wished or training.steps
+    every = training.validate_every or (math.ceil(length / VALIDATIONS) if validated else 0)
+    training = dataclasses.replace(training, steps=length, seed=seed, validate_every=every)
+    return dataclasses.replace(config, class_names=tuple(dataset.class_names), training=training)
+
+
+def network(
+    config: Config, seed: int, tensors: dict[str, np.ndarray], where: str | None, frozen: str | None
+) -> tuple[SSD, list[str]]:
+    """The model to train, beginning with `tensors` from the file `where`; what that file lacks.
+
+    `frozen` is the last layer that does not train; "" freezes the base, None nothing.
+    """
+    model = SSD(config, seed)
+    new = set_base(model, tensors, where) if tensors else []
+    if frozen is not None:
+        model.freeze(frozen or config.base_end)
+    return model, new
