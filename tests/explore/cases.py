@@ -30,9 +30,10 @@ from ssd_np.boxes.iou import iou_matrix
 from ssd_np.boxes.matching import match, match_iou
 from ssd_np.boxes.nms import nms
 from ssd_np.boxes.targets import make_targets
-from ssd_np.config import config_to_json, load_config
+from ssd_np.config import load_config
 from ssd_np.data.image import preprocess, resize
 from ssd_np.evaluate.average_precision import evaluate_voc
+from ssd_np.explore.described import described
 from ssd_np.infer.detect import Detector
 from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.loss.multibox import multibox_loss
@@ -112,7 +113,7 @@ def box_cases():
             "default_boxes",
             f"the order of the boxes of {name}: map, row, column, shape; x runs along the columns",
             {"count": len(every), "rows": every[rows]},
-            config=json.loads(config_to_json(config)),
+            config=described(config),
             rows=rows,
         )
     for value in drawn(boxes()):
@@ -491,7 +492,7 @@ def picture_cases():
                 f"{method}: mean and std of the wrong channel, centres of pixels at whole numbers",
                 {"rows": seen[::31, ::17]},
                 image=pixels,
-                input=dataclasses.asdict(config.input),
+                input=described(config)["input"],
             )
 
 

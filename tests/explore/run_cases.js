@@ -54,14 +54,14 @@ const RUN = {
     const shape = [w.length, w[0].length, w[0][0].length, w[0][0][0].length];
     const input = block(x);
     const { out, cache } = conv2dForward(input, { shape, value: flat(w) }, { value: flat(b) },
-                                         { stride, pad, dilation });
+                                         { stride, pad: [[pad, pad], [pad, pad]], dilation });
     const { dx, dw, db } = conv2dBackward(flat(dout), cache);
     const kernel = rows(rows(rows(dw, shape[3]), shape[2]), shape[1]);
     return { out: cube(out), dx: cube({ ...input, data: dx }), dw: kernel, db: list(db) };
   },
   max_pool2d({ x, size, stride, pad, ceil, dout }) {
     const input = block(x);
-    const { out, cache } = maxPool2dForward(input, { size, stride, pad, ceil });
+    const { out, cache } = maxPool2dForward(input, { size, stride, pad: [[pad, pad], [pad, pad]], ceil });
     return { out: cube(out), dx: cube({ ...input, data: maxPool2dBackward(flat(dout), cache) }) };
   },
   l2norm({ x, scale, eps, form, dout }) {
@@ -73,7 +73,7 @@ const RUN = {
   resize: ({ image, height, width }) => cube({ height, width, channels: 3,
     data: resizeAntialias(whole(image), image.length, image[0].length, height, width) }),
   preprocess({ image, input }) {
-    const seen = cube({ height: input.size, width: input.size, channels: 3,
+    const seen = cube({ height: input.size[0], width: input.size[1], channels: 3,
       data: preprocess(whole(image), image.length, image[0].length, input) });
     return { rows: seen.filter((_, y) => y % 31 === 0).map(row => row.filter((_, x) => x % 17 === 0)) };
   },

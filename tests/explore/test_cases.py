@@ -12,10 +12,11 @@ from browser import CHROMIUM, Browser
 from cases import all_cases
 
 from ssd_np.boxes.targets import make_targets
-from ssd_np.config import config_to_json, load_config
+from ssd_np.config import load_config
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.explore.build import core_sources
+from ssd_np.explore.described import described
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.weights import load
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def core():
     """A browser that knows the page's functions and how to run cases on them."""
     browser = Browser()
-    tiny = config_to_json(load_config("tiny"))
+    tiny = json.dumps(described(load_config("tiny")))
     parts = [*core_sources(), (HERE / "run_cases.js").read_text("utf-8"), f"const TINY = {tiny};"]
     browser.run("\n".join(parts) + "; 0")
     yield browser

@@ -63,28 +63,16 @@ function iouMatrix(aCorner, bCorner) {
 
 // --- default boxes --------------------------------------------------------------------------------
 
-/** Widths and heights of a cell's boxes in pixels, in the order s, s', r, 1/r for each ratio r. */
-function boxShapes(featureMap, integerSizes = false) {
-  const whole = integerSizes ? Math.trunc : value => value;
-  const small = whole(featureMap.min_size), large = whole(featureMap.max_size);
-  const middle = Math.sqrt(small * large);
-  const shapes = [[small, small], [middle, middle]];
-  for (const ratio of featureMap.aspect_ratios) {
-    const long = small * Math.sqrt(ratio), short = small / Math.sqrt(ratio);
-    shapes.push([long, short], [short, long]);
-  }
-  return shapes;
-}
-
-/** (T * 8): cx cy w h and four variances; map by map, row by row, box by box. */
+/** (T * 8): cx cy w h and four variances; map by map, row by row, box by box of map.shapes. */
 function defaultBoxes(config) {
-  const out = [], side = config.input.size, cut = config.boxes.clip;
+  const out = [], [height, width] = config.input.size, cut = config.boxes.clip;
   const inside = value => Math.min(Math.max(value, 0), 1);
   for (const map of config.feature_maps) {
-    for (let row = 0; row < map.size; row++) {
-      for (let column = 0; column < map.size; column++) {
-        for (const [w, h] of boxShapes(map, config.boxes.integer_sizes)) {
-          let box = [(column + 0.5) * map.step, (row + 0.5) * map.step, w, h].map(v => v / side);
+    const [rows, columns] = map.size, [down, across] = map.step;
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        for (const [w, h] of map.shapes) {
+          let box = [(column + 0.5) * across / width, (row + 0.5) * down / height, w / width, h / height];
           if (cut === "all") box = box.map(inside);
           if (cut === "sizes") box = [box[0], box[1], Math.min(box[2], 1), Math.min(box[3], 1)];
           out.push(...box, ...config.boxes.variances);
@@ -104,21 +92,22 @@ function defaultCorners(defaults) {
   return centerToCorner(centers);
 }
 
+function boxesOfMap(map) {
+  return map.size[0] * map.size[1] * map.shapes.length;
+}
+
 /** Which map, cell and shape default box t is, with its boxes. */
 function placeOf(config, defaults, t) {
-  let first = 0, map = null, perCell = 0;
+  let first = 0, map = null;
   for (map of config.feature_maps) {
-    perCell = 2 + 2 * map.aspect_ratios.length;
-    if (t < first + map.size * map.size * perCell) break;
-    first += map.size * map.size * perCell;
+    if (t < first + boxesOfMap(map)) break;
+    first += boxesOfMap(map);
   }
-  const cell = Math.floor((t - first) / perCell);
-  const names = ["s", "s'"];
-  for (const ratio of map.aspect_ratios) names.push(`${ratio}`, `1/${ratio}`);
+  const perCell = map.shapes.length, columns = map.size[1], cell = Math.floor((t - first) / perCell);
   const center = [...defaults.slice(8 * t, 8 * t + 4)];
   return {
-    index: t, feature_map: map.name, row: Math.floor(cell / map.size), column: cell % map.size,
-    shape: names[(t - first) % perCell], center, corner: [...centerToCorner(center)],
+    index: t, feature_map: map.name, row: Math.floor(cell / columns), column: cell % columns,
+    shape: map.names[(t - first) % perCell], meaning: map.meanings[(t - first) % perCell], center, corner: [...centerToCorner(center)],
   };
 }
 

@@ -14,10 +14,10 @@ class Network {
     this.flipped = true;  // false: the mistake of conv2dBackward
   }
 
-  /** The picture as the network sees it, flat (side * side * 3) -> {logits (T * K), offsets (T * 4)}. */
+  /** The picture as the network sees it, flat (H * W * 3) -> {logits (T * K), offsets (T * 4)}. */
   forward(input) {
-    const side = this.config.input.size;
-    let x = { height: side, width: side, channels: 3, data: input };
+    const [height, width] = this.config.input.size;
+    let x = { height, width, channels: 3, data: input };
     this.steps = [];  // of the trunk, in order: what backward and the Network part read
     this.heads = [];
     const boxes = this.defaults.length / 8;
@@ -46,8 +46,8 @@ class Network {
 
   /** Scores and offsets of a map's boxes: in a cell first the K scores of each box, then the offsets. */
   _head(map, x, logits, offsets, first) {
-    const p = this.parameters, kernel = this.config.head_kernel;
-    const rule = { stride: 1, pad: Math.floor(kernel / 2), dilation: 1 };
+    const p = this.parameters, border = this.config.head_kernel >> 1;
+    const rule = { stride: 1, pad: [[border, border], [border, border]], dilation: 1 };
     const head = { map, first, x };
     if (map.l2norm_scale !== null) {
       const { eps, form } = this.config.l2norm;

@@ -7,16 +7,23 @@ function image(height, width, channels, like) {
   return { height, width, channels, data: new like.constructor(height * width * channels) };
 }
 
+/** Cells along an axis of the output; pad is [before, after]. ceil keeps a last, partial window. */
+function outputSize(size, kernel, stride, pad, dilation = 1, ceil = false) {
+  const span = size + pad[0] + pad[1] - dilation * (kernel - 1) - 1;
+  const out = (ceil ? Math.ceil(span / stride) : Math.floor(span / stride)) + 1;
+  return ceil && (out - 1) * stride >= size + pad[0] ? out - 1 : out;
+}
+
 /** Windows of x as rows: (Ho * Wo, k * k * C); what lies beyond the border is 0. */
 function im2col(x, kernel, rule, height, width) {
-  const { stride, pad, dilation } = rule, c = x.channels, inner = kernel * kernel * c;
+  const { stride, pad: [[above], [before]], dilation } = rule, c = x.channels, inner = kernel * kernel * c;
   const cols = new x.data.constructor(height * width * inner);
   for (let oy = 0, to = 0; oy < height; oy++) {
     for (let ox = 0; ox < width; ox++) {
       for (let i = 0; i < kernel; i++) {
-        const y = oy * stride - pad + i * dilation;
+        const y = oy * stride - above + i * dilation;
         for (let j = 0; j < kernel; j++, to += c) {
-          const left = ox * stride - pad + j * dilation;
+          const left = ox * stride - before + j * dilation;
           if (y < 0 || y >= x.height || left < 0 || left >= x.width) continue;
           const from = (y * x.width + left) * c;
           for (let k = 0; k < c; k++) cols[to + k] = x.data[from + k];
@@ -27,14 +34,13 @@ function im2col(x, kernel, rule, height, width) {
   return cols;
 }
 
-/** rule: {stride, pad, dilation}. -> {out, cache}; ReLU is a step of its own. */
+/** rule: {stride, pad [[top, bottom], [left, right]], dilation}. -> {out, cache}; no ReLU. */
 function conv2dForward(x, weight, bias, rule) {
   const kernel = weight.shape[0], channels = weight.shape[3];
-  const reach = rule.dilation * (kernel - 1) + 1;
-  const height = Math.floor((x.height + 2 * rule.pad - reach) / rule.stride) + 1;
-  const width = Math.floor((x.width + 2 * rule.pad - reach) / rule.stride) + 1;
+  const height = outputSize(x.height, kernel, rule.stride, rule.pad[0], rule.dilation);
+  const width = outputSize(x.width, kernel, rule.stride, rule.pad[1], rule.dilation);
   const out = image(height, width, channels, x.data), inner = kernel * kernel * x.channels;
-  const plain = kernel === 1 && rule.stride === 1 && rule.pad === 0;
+  const plain = kernel === 1 && rule.stride === 1 && height === x.height && width === x.width;
   const cols = plain ? x.data : im2col(x, kernel, rule, height, width);
   matmul(height * width, channels, inner, cols, inner, 1, weight.value, channels, 1, out.data);
   for (let i = 0; i < out.data.length; i += channels) {
@@ -63,16 +69,16 @@ function conv2dBackward(dout, cache, inputGradient = true, flipped = true) {
 
 /** The rows of windows back to pixels: every number is added to the pixel it was read from. */
 function col2im(dcols, x, kernel, rule, flipped = true) {
-  const { stride, pad, dilation } = rule, c = x.channels;
+  const { stride, pad: [[above], [before]], dilation } = rule, c = x.channels;
   const dx = new dcols.constructor(x.data.length);
-  const width = Math.floor((x.width + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1;
+  const width = outputSize(x.width, kernel, stride, rule.pad[1], dilation);
   const pixels = dcols.length / (kernel * kernel * c);
   for (let pixel = 0, from = 0; pixel < pixels; pixel++) {
     const oy = Math.floor(pixel / width), ox = pixel % width;
     for (let tap = 0; tap < kernel * kernel; tap++, from += c) {
       const to = flipped ? tap : kernel * kernel - 1 - tap;
-      const y = oy * stride - pad + Math.floor(to / kernel) * dilation;
-      const left = ox * stride - pad + (to % kernel) * dilation;
+      const y = oy * stride - above + Math.floor(to / kernel) * dilation;
+      const left = ox * stride - before + (to % kernel) * dilation;
       if (y < 0 || y >= x.height || left < 0 || left >= x.width) continue;
       const at = (y * x.width + left) * c;
       for (let k = 0; k < c; k++) dx[at + k] += dcols[from + k];
@@ -83,20 +89,13 @@ function col2im(dcols, x, kernel, rule, flipped = true) {
 
 // --- pooling and ReLU -----------------------------------------------------------------------------
 
-function poolOutputSize(size, window, stride, pad, ceil) {
-  const span = size + 2 * pad - window;
-  let out = (ceil ? Math.ceil(span / stride) : Math.floor(span / stride)) + 1;
-  if (ceil && (out - 1) * stride >= size + pad) out -= 1;
-  return out;
-}
-
 /** The largest of each window; `from` is where it lay, of equal ones the first in reading order. */
 function maxPool2dForward(x, { size, stride, pad, ceil }) {
-  const height = poolOutputSize(x.height, size, stride, pad, ceil);
-  const width = poolOutputSize(x.width, size, stride, pad, ceil);
+  const height = outputSize(x.height, size, stride, pad[0], 1, ceil);
+  const width = outputSize(x.width, size, stride, pad[1], 1, ceil);
   const out = image(height, width, x.channels, x.data), from = new Int32Array(out.data.length);
   for (let pixel = 0, to = 0; pixel < height * width; pixel++) {
-    const top = Math.floor(pixel / width) * stride - pad, left = (pixel % width) * stride - pad;
+    const top = Math.floor(pixel / width) * stride - pad[0][0], left = (pixel % width) * stride - pad[1][0];
     for (let k = 0; k < x.channels; k++, to++) {
       let best = -Infinity;
       for (let y = Math.max(top, 0); y < Math.min(top + size, x.height); y++) {

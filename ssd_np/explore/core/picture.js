@@ -69,10 +69,10 @@ function _neighbours(size, newSize) {
   });
 }
 
-/** Pixels (H * W * 3) -> (size * size * 3) Float32Array: resized, (value - mean) / std. */
+/** Pixels (H * W * 3) as the network sees them, Float32Array of input.size: resized, (value - mean) / std. */
 function preprocess(pixels, height, width, input) {
   const resize = input.resize === "half_pixel" ? resizeHalfPixel : resizeAntialias;
-  const seen = resize(pixels, height, width, input.size, input.size);
+  const seen = resize(pixels, height, width, ...input.size);
   const mean = input.mean.map(Math.fround), std = input.std.map(Math.fround);
   return Float32Array.from(seen, (value, i) => Math.fround(value - mean[i % 3]) / std[i % 3]);
 }
