@@ -18,10 +18,12 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 
 from ssd_np.boxes.iou import iou_matrix
+from ssd_np.config import Crop as CropConfig
 from ssd_np.config import load_config
-from ssd_np.data.geometric import crop, expand, into_window, mirror_x, out_of_window
-from ssd_np.data.pipeline import augment, undo_boxes
+from ssd_np.data.geometric import Crop, Expand, draw_patch, into_window, mirror_x, out_of_window
+from ssd_np.data.pipeline import augment
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.transform import undo_boxes
 from ssd_np.data.voc import VOCDataset
 from ssd_np.records import Sample, Truth
 from ssd_np.viz.augmentation import augmentation_figure, strip_figure
@@ -53,13 +55,12 @@ assert np.allclose(into_window(box, larger), [[0.55, 0.6, 0.7, 0.8]])
 assert np.allclose(out_of_window(into_window(box, larger), larger), box)  # and back
 
 # %%
-# The library's functions
-# -----------------------
-# ``crop`` draws a minimum IoU from 0.1, 0.3, 0.5, 0.7, 0.9 (or "anything", or "leave it whole")
-# and then tries patches until one overlaps an object by that much. An object stays if its
-# *centre* lies in the patch. ``expand`` puts the picture on a canvas up to four times as wide and
-# high, filled with the mean colour, which normalisation turns into 0: it makes small objects, of
-# which data sets have too few.
+# Expand and Crop
+# ---------------
+# Each is an object that draws a window, changes the image and the boxes, and undoes. ``Expand``
+# puts the picture on a canvas up to four times as wide and high, filled with the mean colour, which
+# normalisation turns into 0: it makes small objects, of which data sets have too few. ``Crop`` cuts
+# out a patch that overlaps an object by a minimum IoU. An object stays if its *centre* lies in it.
 
 photograph = plt.imread(get_sample_data("grace_hopper.jpg"))  # (600, 512, 3)
 face, hat = [0.31, 0.17, 0.68, 0.55], [0.28, 0.03, 0.72, 0.22]
@@ -68,17 +69,29 @@ item = (photograph, truth.boxes_corner, truth.labels)
 mean = (123.0, 117.0, 104.0)
 panels = [("original", photograph, truth.boxes_corner)]
 for seed in (1, 5):
-    out = expand(*item, np.random.default_rng(seed), 4, mean)
-    panels.append((f"expanded to {out[0].shape[1]} × {out[0].shape[0]}", *out[:2]))
+    image, boxes, *_ = Expand(mean, max_ratio=4)(*item, np.random.default_rng(seed))
+    panels.append((f"expanded to {image.shape[1]} × {image.shape[0]}", image, boxes))
 for least in (0.1, 0.5):
-    history = []
-    rng = np.random.default_rng(7)
-    out = crop(*item, rng, (least,), (0.3, 1), (0.5, 2), 50, history)
-    window = history[0][1]["window"]
+    crop = Crop(mean, CropConfig(min_ious=(least,)))
+    image, boxes, labels, step = crop(*item, np.random.default_rng(7))
+    window = step.drawn.corners
     assert iou_matrix(truth.boxes_corner, window[None]).max() >= least  # the promise is kept
-    panels.append((f"crop, IoU ≥ {least}: {len(out[1])} of 2", *out[:2]))
+    panels.append((f"crop, IoU ≥ {least}: {len(boxes)} of 2", image, boxes))
 strip_figure(panels, plt.figure())
 show()
+
+# %%
+# Which minimum? The rule has seven: 0.1, 0.3, 0.5, 0.7, 0.9, "anything" and "leave it whole". For
+# each of them patches are drawn until one passes, at most 50; then one of those *found* is picked.
+# With a small object most minima can not be met, and the pick is among the others. To draw the
+# minimum first, and leave the picture whole where it is not met, would leave most pictures whole.
+
+rule = CropConfig()
+small = np.array([[0.4, 0.4, 0.5, 0.5]])
+found = [draw_patch((512, 512), small, np.random.default_rng(i), rule)[1] for i in range(300)]
+whole = found.count(1.0) / len(found)
+print("minima that were picked:", sorted(set(found)), f"whole: {whole:.0%}")
+assert 0.3 < whole < 0.6
 
 # %%
 # The chain
@@ -116,7 +129,7 @@ for i in range(len(shapes)):
     home = undo_boxes(boxes, history)
     farthest = max(farthest, float(np.abs(home - original.truth.boxes_corner).max()))
     assert np.array_equal(labels, original.truth.labels)
-    steps += [name for name, _ in history]
+    steps += [step.name for step in history]
 print(f"{steps.count('expand')} expanded, {steps.count('horizontal_flip')} mirrored")
 print(f"largest distance of a box carried home: {farthest:.1e}")
 

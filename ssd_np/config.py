@@ -227,7 +227,7 @@ class Hue:
 
     def __post_init__(self) -> None:
         _require_probability(self.probability)
-        _require_range(self.low, self.high, -360, 360, "training as published uses -18 to 18")
+        _require_range(self.low, self.high, -360, 360, "-36 to 36 is usual, or -18 to 18")
 
 
 @dataclass(frozen=True)
@@ -244,16 +244,17 @@ class Expand:
 
 @dataclass(frozen=True)
 class Crop:
-    """Cuts out a patch that overlaps an object by at least a minimum IoU drawn from `min_ious`.
+    """Cuts out a patch that overlaps an object by at least a minimum IoU out of `min_ious`.
 
-    In `min_ious`, 1 stands for the whole image and 0 for no minimum.
-    `scale` is the range of each side of the patch as a share of the image's, `ratio` of its shape.
+    In `min_ious`, 1 stands for the whole image and 0 for no minimum. `tries` patches are drawn for
+    each minimum; see data/patches.py, also for `shape`: how `scale` and `ratio` make a patch.
     """
 
     probability: float = 1.0
     min_ious: tuple[float, ...] = (1.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
     scale: tuple[float, float] = (0.3, 1.0)
     ratio: tuple[float, float] = (0.5, 2.0)
+    shape: Literal["scale_and_ratio", "sides"] = "scale_and_ratio"
     tries: int = 50
 
     def __post_init__(self) -> None:
@@ -276,7 +277,7 @@ class AugmentationConfig:
     contrast: Contrast = field(default_factory=Contrast)
     saturation: Saturation = field(default_factory=Saturation)
     hue: Hue = field(default_factory=Hue)
-    lighting_noise: float = 0.5  # probability of a random order of the colour channels
+    lighting_noise: float = 0.5  # probability of another order of the colour channels
     expand: Expand = field(default_factory=Expand)
     crop: Crop = field(default_factory=Crop)
     horizontal_flip: float = 0.5  # probability

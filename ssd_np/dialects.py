@@ -2,8 +2,8 @@
 
 The paper leaves small things open, and every implementation settled them in its own way. A file of
 trained weights is only as good as the detector around it is like the one it was trained in: other
-default boxes or another mean cost accuracy and raise no error. So each such choice is a key of the
-config, and the one table below says who made which. `ssd-np config --dialects` prints it, and
+default boxes or another mean cost accuracy and raise no error. So each choice of the table below is
+a key of the config, and the table says who made which. `ssd-np config --dialects` prints it, and
 `in_dialect` turns a config into the one an implementation would have used.
 
 Caffe is the authors' own implementation (weiliu89/caffe, branch ssd) and what the presets follow.
@@ -11,6 +11,10 @@ The others: torchvision (ssd300_vgg16), amdegroot/ssd.pytorch, Socret360's
 object-detection-in-keras, pierluigiferrari/ssd_keras, lufficc/SSD, qfgaohao/pytorch-ssd,
 sgrvinod's tutorial, d2l.ai's TinySSD, NVIDIA's DeepLearningExamples. Who is not named at a choice
 does something else again, or was not looked up.
+
+No keys, and not as Caffe: hue turns on through red, where 8-bit hues stop at 0; a crop must show
+the centre of an object, and where there are no objects it may still crop; images are enlarged by
+one interpolation, not by one of five; values are rounded once, not after every change of light.
 """
 
 from __future__ import annotations
@@ -19,10 +23,11 @@ import dataclasses
 import functools
 import json
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any
 
-from ssd_np.config import Config, load_config, preset_names
+from ssd_np.config import Config, Hue, load_config, preset_names
 from ssd_np.errors import ConfigError
 
 
@@ -157,6 +162,49 @@ CHOICES = (
         ),
     ),
     Choice(
+        "augmentation.hue",
+        "turned by up to so many degrees; 18 of OpenCV's 8-bit hues are 36 degrees",
+        (
+            (Hue(low=-36.0, high=36.0), "caffe pierluigiferrari"),
+            (Hue(low=-18.0, high=18.0), "torchvision amdegroot lufficc qfgaohao"),
+            (Hue(low=-25.4, high=25.4), "sgrvinod"),
+        ),
+    ),
+    Choice(
+        "augmentation.lighting_noise",
+        "probability of another order of the colour channels; some draw the present order too, "
+        "which makes 1/2 of drawing 5/12 of changing",
+        (
+            (0.0, "caffe socret360 pierluigiferrari sgrvinod nvidia"),
+            (5 / 12, "torchvision amdegroot lufficc qfgaohao"),
+        ),
+    ),
+    Choice(
+        "augmentation.expand.probability",
+        "how often the image is put on a larger canvas",
+        (
+            (0.5, "caffe torchvision amdegroot pierluigiferrari lufficc qfgaohao sgrvinod"),
+            (1.0, "socret360"),
+            (0.0, "d2l nvidia"),
+        ),
+    ),
+    Choice(
+        "augmentation.crop.min_ious",
+        "minimum IoU of a crop with an object; 1: the whole image, 0: no minimum",
+        (
+            ((1.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.0), "caffe torchvision pierluigiferrari sgrvinod"),
+            ((1.0, 0.1, 0.3, 0.7, 0.9, 0.0), "amdegroot socret360 lufficc"),
+        ),
+    ),
+    Choice(
+        "augmentation.crop.shape",
+        "a crop's sides: from a scale and a ratio, or each drawn by itself",
+        (
+            ("scale_and_ratio", "caffe"),
+            ("sides", "torchvision amdegroot socret360 lufficc qfgaohao sgrvinod"),
+        ),
+    ),
+    Choice(
         "training.bias_multiplier",
         "learning rate of biases over that of weights",
         (
@@ -190,17 +238,16 @@ def implementations() -> list[str]:
     return sorted({who for c in CHOICES for _, names in c.values for who in names.split()})
 
 
-def with_value(config: Config, key: str, value: Any) -> Config:
+def with_value(config: Any, key: str, value: Any) -> Any:
     """The config with another value for a key such as "boxes.clip"."""
-    section, field = key.split(".")
-    changed = dataclasses.replace(getattr(config, section), **{field: value})
-    return dataclasses.replace(config, **{section: changed})
+    section, _, rest = key.partition(".")
+    inner = with_value(getattr(config, section), rest, value) if rest else value
+    return dataclasses.replace(config, **{section: inner})
 
 
 def value_at(config: Config, key: str) -> Any:
     """What a config has for a key such as "boxes.clip"."""
-    section, field = key.split(".")
-    return getattr(getattr(config, section), field)
+    return operator.attrgetter(key)(config)
 
 
 @functools.cache
@@ -234,6 +281,9 @@ def dialect_table() -> str:
 
 def shown(value: Any) -> str:
     """A value as JSON, numbers shortened."""
+    if dataclasses.is_dataclass(value):
+        pairs = dataclasses.asdict(value).items()
+        return ", ".join(f"{key} {shown(number)}" for key, number in pairs)
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{v:.7g}" for v in value) + "]"
     return f"{value:.7g}" if isinstance(value, float) else json.dumps(value)

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from ssd_np.config import AugmentationConfig, Config
-from ssd_np.data import geometric, photometric
 from ssd_np.data.image import normalise
-from ssd_np.data.pipeline import augment
+from ssd_np.data.pipeline import Chain
+from ssd_np.data.transform import Transform
 from ssd_np.data.view import look_resized, whole
 from ssd_np.geometry import Size, pair
 from ssd_np.records import Sample, Truth
@@ -75,8 +75,9 @@ class ChainTime:
 def time_chain(config: Config, repeats: int = 200, seed: int = 0) -> ChainTime:
     """Times the chain of `config` on `repeats` draws, and each of its transforms."""
     sample = photograph(np.random.default_rng(seed))
-    augment(sample, config, np.random.default_rng(seed))  # compiles
-    times = _times(lambda rng: augment(sample, config, rng), repeats, seed)
+    chain = Chain(config)
+    chain(sample, np.random.default_rng(seed))  # compiles
+    times = _times(lambda rng: chain(sample, rng), repeats, seed)
     steps = tuple(
         StepTime(name, probability, float(np.median(_times(call, max(repeats // 4, 3), seed))))
         for name, probability, call in _transforms(sample, config)
@@ -110,46 +111,36 @@ def _times(call: Callable[[np.random.Generator], object], repeats: int, seed: in
 
 def _transforms(sample: Sample, config: Config) -> list[tuple[str, float, Callable]]:
     """Name, probability and call of every transform of the chain, on what it meets there."""
-    chances, rule = config.augmentation, config.input
+    chain, rule = Chain(config), config.input
     boxes, labels = sample.truth.boxes_corner, sample.truth.labels
     image = sample.image.astype(np.float32)
     small = look_resized(sample.image, whole(image), rule.size, rule.mean, rule.resize)
-    crop = chances.crop
-    crop_rule = (crop.min_ious, crop.scale, crop.ratio, crop.tries)
 
-    def light(transform, settings):
-        return lambda rng: transform(image, boxes, labels, rng, settings.low, settings.high)
+    def alone(transform: Transform, picture: np.ndarray) -> Callable:
+        return lambda rng: transform(picture, boxes, labels, rng)
 
-    def view(rng):
-        seen, moved = whole(image), boxes
-        if rng.random() < chances.expand.probability:
-            seen, moved = geometric.zoom_out(seen, moved, rng, chances.expand.max_ratio)
-        if rng.random() < crop.probability:
-            seen, *_ = geometric.zoom_in(seen, moved, labels, rng, *crop_rule)
+    def view(rng: np.random.Generator) -> np.ndarray:
+        seen, moved, names = whole(image), boxes, labels
+        for chance, window in chain.windows:
+            if rng.random() < chance:
+                drawn = window.draw(rng, (seen[3] - seen[1], seen[2] - seen[0]), moved)
+                seen = window.view(seen, drawn)
+                moved, names = window.boxes(moved, names, drawn)
         return look_resized(sample.image, seen, rule.size, rule.mean, rule.resize)
 
-    lights = ("brightness", "contrast", "saturation", "hue")
+    lights = [*chain.lights, chain.contrast, chain.noise]
     return [
-        ("float and back", _any_light(chances), lambda _: _round_trip(sample.image)),
-        *(
-            (name, getattr(chances, name).probability,
-             light(getattr(photometric, name), getattr(chances, name)))
-            for name in lights
-        ),
-        ("lighting noise", chances.lighting_noise,
-         lambda rng: photometric.lighting_noise(image, boxes, labels, rng)),
+        ("float and back", _any_light(config.augmentation), lambda _: _round_trip(sample.image)),
+        *((light.name, chance, alone(light, image)) for chance, light in lights),
         ("expand, crop, resize", 1.0, view),
-        ("horizontal flip", chances.horizontal_flip,
-         lambda rng: geometric.horizontal_flip(small, boxes, labels, rng)),
-        ("vertical flip", chances.vertical_flip,
-         lambda rng: geometric.vertical_flip(small, boxes, labels, rng)),
+        *((flip.name, chance, alone(flip, small)) for chance, flip in chain.flips),
         ("normalise", 1.0, lambda _: normalise(small, rule)),
-    ]  # fmt: skip
+    ]
 
 
 def _any_light(chances: AugmentationConfig) -> float:
     """The probability that the image becomes float at all."""
-    none = 1.0
+    none = 1.0 - chances.lighting_noise
     for settings in (chances.brightness, chances.contrast, chances.saturation, chances.hue):
         none *= 1 - settings.probability
     return 1 - none

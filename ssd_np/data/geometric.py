@@ -1,48 +1,21 @@
 """Geometric augmentation: the same objects elsewhere, larger or smaller (SSD paper, 2.2 and 3.6).
 
-Every transform takes and returns `image, boxes_corner, labels`: an RGB image (H, W, 3) of any type,
-corner boxes (G, 4) in [0, 1], labels (G,). A transform always applies, drawing what it needs from
-`rng`; `pipeline.augment` decides whether. What was drawn is appended to `history`.
-
-Expanding and cropping are one thing seen from two sides: a *window* (xmin, ymin, xmax, ymax), in
-fractions of the old image, becomes the new image. A crop's window lies inside the image, an
-expansion's reaches beyond it. `zoom_out` and `zoom_in` are the two without the pixels: they only
-move a view (see `view.py`), so that a chain of both touches the pixels once.
+Boxes are corner boxes (G, 4) in [0, 1]. Expanding and cropping are one thing seen from two sides: a
+*window* (xmin, ymin, xmax, ymax), in fractions of the old picture, becomes the new one. A crop's
+window lies inside the picture, an expansion's reaches beyond it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 
-from ssd_np.boxes.iou import iou_matrix
-from ssd_np.data.photometric import History, Item
+from ssd_np.config import Crop as CropConfig
+from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
+from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
-
-
-def horizontal_flip(
-    image: np.ndarray,
-    boxes_corner: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    history: History | None = None,
-) -> Item:
-    """Left becomes right. Nothing is drawn."""
-    if history is not None:
-        history.append(("horizontal_flip", {}))
-    return image[:, ::-1].copy(), mirror_x(boxes_corner), labels
-
-
-def vertical_flip(
-    image: np.ndarray,
-    boxes_corner: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    history: History | None = None,
-) -> Item:
-    """Top becomes bottom. Nothing is drawn."""
-    if history is not None:
-        history.append(("vertical_flip", {}))
-    return image[::-1].copy(), mirror_y(boxes_corner), labels
 
 
 def mirror_x(boxes_corner: np.ndarray) -> np.ndarray:
@@ -58,137 +31,146 @@ def mirror_y(boxes_corner: np.ndarray) -> np.ndarray:
 
 
 def into_window(boxes_corner: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """(G, 4) fractions of the image -> (G, 4) fractions of the window (4,)."""
+    """(G, 4) fractions of the picture -> (G, 4) fractions of the window (4,)."""
     return (boxes_corner - np.tile(window[:2], 2)) / np.tile(window[2:] - window[:2], 2)
 
 
 def out_of_window(boxes_corner: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """The way back: (G, 4) fractions of the window (4,) -> (G, 4) fractions of the image."""
+    """The way back: (G, 4) fractions of the window (4,) -> (G, 4) fractions of the picture."""
     return boxes_corner * np.tile(window[2:] - window[:2], 2) + np.tile(window[:2], 2)
 
 
-def expand(
-    image: np.ndarray,
-    boxes_corner: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    max_ratio: float,
-    fill: tuple[float, float, float],
-    history: History | None = None,
-) -> Item:
-    """Zooms out: puts the image anywhere on a canvas 1 to max_ratio times its size (section 3.6).
-
-    `fill` is the colour of the canvas, RGB on the image's scale. Objects become small.
-    """
-    view, boxes = zoom_out(whole(image), boxes_corner, rng, max_ratio, history)
-    return look(image, view, fill), boxes, labels
-
-
-def zoom_out(
-    view: np.ndarray,
-    boxes_corner: np.ndarray,
-    rng: np.random.Generator,
-    max_ratio: float,
-    history: History | None = None,
+def keep_centred(
+    boxes_corner: np.ndarray, labels: np.ndarray, window: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`expand` without the pixels: view (4,), boxes (G, 4) -> the larger view, the boxes in it."""
-    width, height = view[2:] - view[:2]
+    """What a window (4,) keeps of boxes (G, 4) and labels (G,): objects whose centre is inside, cut
+    off at its border, in fractions of it."""
+    kept = centres_inside(window[None], boxes_corner)[0]  # (G,)
+    return np.clip(into_window(boxes_corner[kept], window), 0, 1), labels[kept]
+
+
+def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: float) -> np.ndarray:
+    """A canvas 1 to max_ratio times the `size` (height, width) of a picture, which lies anywhere on
+    it: the window (4,), in whole pixels as fractions (section 3.6)."""
+    height, width = size
     ratio = rng.uniform(1, max_ratio)
     canvas_h, canvas_w = int(height * ratio), int(width * ratio)
     top = int(rng.integers(canvas_h - height + 1))
     left = int(rng.integers(canvas_w - width + 1))
-    around = np.array([-left, -top, canvas_w - left, canvas_h - top])
-    window = around / (width, height, width, height)
-    if history is not None:
-        history.append(("expand", {"ratio": ratio, "window": window}))
-    return around + np.tile(view[:2], 2), into_window(boxes_corner, window)
+    corners = np.array([-left, -top, canvas_w - left, canvas_h - top])
+    return corners / (width, height, width, height)
 
 
-def crop(
-    image: np.ndarray,
-    boxes_corner: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    min_ious: tuple[float, ...],
-    scale: tuple[float, float],
-    ratio: tuple[float, float],
-    tries: int,
-    history: History | None = None,
-) -> Item:
-    """Zooms in: cuts out a patch that overlaps an object enough (section 2.2, "Data augmentation").
+def draw_patch(
+    size: tuple[int, int], boxes_corner: np.ndarray, rng: np.random.Generator, rule: CropConfig
+) -> tuple[np.ndarray, float]:
+    """The patch (4,) that a crop cuts out of a picture of `size` (height, width) with boxes (G, 4),
+    and the minimum IoU that it obeys; 1 stands for the whole picture.
 
-    A minimum IoU is drawn from `min_ious`, where 1 stands for the whole image and 0 for no minimum.
-    A patch passes if its shape width / height, in pixels, lies in `ratio`, and at least one object
-    has its centre inside, and the IoU of some object with the patch reaches the minimum; where
-    there are no objects the shape alone decides. If none of the `tries` patches passes, the image
-    stays whole. Objects whose centre is inside are kept, clipped to the patch; others are dropped.
+    For each minimum of the rule patches are drawn, and the first that passes is kept; of those kept
+    one is picked, all as likely. This is Caffe's rule. To pick a minimum first, and leave the
+    picture whole where no patch meets it, would leave half of all pictures whole: with many small
+    objects 0.7 and 0.9 are out of reach.
     """
-    view, boxes, labels = zoom_in(
-        whole(image), boxes_corner, labels, rng, min_ious, scale, ratio, tries, history
-    )
-    x0, y0, x1, y1 = view
-    return image[y0:y1, x0:x1].copy(), boxes, labels
-
-
-def zoom_in(
-    view: np.ndarray,
-    boxes_corner: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    min_ious: tuple[float, ...],
-    scale: tuple[float, float],
-    ratio: tuple[float, float],
-    tries: int,
-    history: History | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`crop` without the pixels: view (4,) -> the smaller view, its boxes (G, 4), labels (G,)."""
-    width, height = view[2:] - view[:2]
-    min_iou = min_ious[int(rng.integers(len(min_ious)))]
-    window = np.array([0.0, 0.0, 1.0, 1.0])
-    if min_iou < 1:
-        patches = draw_patches((height, width), rng, scale, ratio, tries)
+    whole, found = np.array([0.0, 0.0, 1.0, 1.0]), []
+    for min_iou in rule.min_ious:
+        if min_iou == 1:
+            found.append((whole, 1.0))
+            continue
+        patches = draw_patches(size, rng, rule)
         passed = np.flatnonzero(patches_pass(patches, boxes_corner, min_iou))
         if len(passed) > 0:
-            window = patches[passed[0]]
-    if history is not None:
-        history.append(("crop", {"min_iou": min_iou, "window": window}))
-    inside = np.rint(window * (width, height, width, height)).astype(int)
-    kept = centres_inside(window[None], boxes_corner)[0]  # (G,)
-    boxes = np.clip(into_window(boxes_corner[kept], window), 0, 1)
-    return inside + np.tile(view[:2], 2), boxes, labels[kept]
+            found.append((patches[passed[0]], min_iou))
+    if not found:
+        return whole, 1.0
+    return found[int(rng.integers(len(found)))]
 
 
-def draw_patches(
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    scale: tuple[float, float],
-    ratio: tuple[float, float],
-    tries: int,
-) -> np.ndarray:
-    """Draws all tries at once: (P, 4), those of an allowed shape; whole pixels, as fractions."""
-    height, width = size
-    h = np.maximum(1, np.rint(height * rng.uniform(*scale, tries)))
-    w = np.maximum(1, np.rint(width * rng.uniform(*scale, tries)))
-    top = np.floor(rng.random(tries) * (height - h + 1))
-    left = np.floor(rng.random(tries) * (width - w + 1))
-    patches = np.stack([left, top, left + w, top + h], axis=1) / (width, height, width, height)
-    return patches[(w / h >= ratio[0]) & (w / h <= ratio[1])]
+class HorizontalFlip(Transform):
+    """Left becomes right. Nothing is drawn."""
+
+    name = "horizontal_flip"
+
+    def image(self, image: np.ndarray, drawn: None) -> np.ndarray:
+        return image[:, ::-1].copy()
+
+    def boxes(self, boxes_corner, labels, drawn: None):
+        return mirror_x(boxes_corner), labels
+
+    def undo(self, boxes_corner: np.ndarray, drawn: None) -> np.ndarray:
+        return mirror_x(boxes_corner)
 
 
-def patches_pass(patches: np.ndarray, boxes_corner: np.ndarray, min_iou: float) -> np.ndarray:
-    """(P, 4), (G, 4) -> (P,) bool: which patches show enough of the objects.
+class VerticalFlip(Transform):
+    """Top becomes bottom. Nothing is drawn."""
 
-    At least one object has its centre inside, and the IoU of some object, the same or another, with
-    the patch is at least `min_iou`. Where there are no objects every patch passes.
+    name = "vertical_flip"
+
+    def image(self, image: np.ndarray, drawn: None) -> np.ndarray:
+        return image[::-1].copy()
+
+    def boxes(self, boxes_corner, labels, drawn: None):
+        return mirror_y(boxes_corner), labels
+
+    def undo(self, boxes_corner: np.ndarray, drawn: None) -> np.ndarray:
+        return mirror_y(boxes_corner)
+
+
+class Window(NamedTuple):
+    """What an expansion or a crop draws: corners (4,), and the minimum IoU that a crop obeys."""
+
+    corners: np.ndarray
+    min_iou: float = 0.0
+
+
+@dataclass(frozen=True)
+class Windowed(Transform):
+    """A part of the plane on which the picture lies becomes the picture.
+
+    fill  RGB on the picture's scale, where there is no picture
     """
-    if len(boxes_corner) == 0:
-        return np.ones(len(patches), bool)
-    overlap = iou_matrix(patches, boxes_corner).max(axis=1)  # (P,)
-    return (overlap >= min_iou) & centres_inside(patches, boxes_corner).any(axis=1)
+
+    fill: tuple[float, float, float]
+
+    def view(self, view: np.ndarray, drawn: Window) -> np.ndarray:
+        """A view (4,) of a picture -> what is seen through the window in it. A chain moves the
+        view, so that the pixels are touched once (see `view.py`)."""
+        size = np.tile(view[2:] - view[:2], 2)  # width, height, width, height
+        return np.rint(drawn.corners * size).astype(int) + np.tile(view[:2], 2)
+
+    def image(self, image: np.ndarray, drawn: Window) -> np.ndarray:
+        return look(image, self.view(whole(image), drawn), self.fill)
+
+    def boxes(self, boxes_corner, labels, drawn: Window):
+        return keep_centred(boxes_corner, labels, drawn.corners)
+
+    def undo(self, boxes_corner: np.ndarray, drawn: Window) -> np.ndarray:
+        return out_of_window(boxes_corner, drawn.corners)
 
 
-def centres_inside(patches: np.ndarray, boxes_corner: np.ndarray) -> np.ndarray:
-    """(P, 4), (G, 4) -> (P, G) bool: whether a box's centre is inside a patch, not on its edge."""
-    centre = (boxes_corner[:, :2] + boxes_corner[:, 2:]) / 2  # (G, 2)
-    low, high = patches[:, None, :2], patches[:, None, 2:]  # (P, 1, 2)
-    return ((centre > low) & (centre < high)).all(axis=-1)
+@dataclass(frozen=True)
+class Expand(Windowed):
+    """Zooms out: the picture on a canvas of one colour. Objects become small."""
+
+    max_ratio: float
+    name = "expand"
+
+    def draw(self, rng, size: tuple[int, int], boxes_corner: np.ndarray) -> Window:
+        return Window(draw_canvas(size, rng, self.max_ratio))
+
+    def boxes(self, boxes_corner, labels, drawn: Window):
+        return into_window(boxes_corner, drawn.corners), labels  # nothing is cut off
+
+
+@dataclass(frozen=True)
+class Crop(Windowed):
+    """Zooms in: a patch that overlaps an object enough (section 2.2, "Data augmentation")."""
+
+    rule: CropConfig
+    name = "crop"
+
+    def draw(self, rng, size: tuple[int, int], boxes_corner: np.ndarray) -> Window:
+        return Window(*draw_patch(size, boxes_corner, rng, self.rule))
+
+    def caption(self, drawn: Window) -> str:
+        return "crop" + (f", IoU ≥ {drawn.min_iou:g}" if 0 < drawn.min_iou < 1 else "")

@@ -10,85 +10,102 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssd_np.config import AugmentationConfig, Config
-from ssd_np.data import geometric, photometric
+from ssd_np.config import Config
+from ssd_np.data.geometric import Crop, Expand, HorizontalFlip, VerticalFlip
 from ssd_np.data.image import normalise
-from ssd_np.data.photometric import History
+from ssd_np.data.photometric import Light, LightingNoise, brightness, contrast
+from ssd_np.data.transform import Step
 from ssd_np.data.view import look_resized, whole
+from ssd_np.engine import Engine, select
 from ssd_np.records import Sample
 
+Example = tuple[np.ndarray, np.ndarray, np.ndarray, list[Step]]
 
-def augment(
-    sample: Sample, config: Config, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, History]:
+
+class Chain:
+    """The augmentation of a config, built once and called for every sample.
+
+    lights, windows, flips  pairs (probability, transform), in the order in which they are applied
+    """
+
+    def __init__(self, config: Config, ops: Engine | None = None) -> None:
+        ops, chances, rule = ops or select(), config.augmentation, config.input
+        formulas = (
+            ("brightness", chances.brightness, brightness, "brightness {:+.0f}"),
+            ("saturation", chances.saturation, ops.scale_saturation, "saturation × {:.2f}"),
+            ("hue", chances.hue, ops.turn_hue, "hue {:+.0f}°"),
+        )
+        self.input = rule
+        self.lights = [
+            (c.probability, Light(name, change, c.low, c.high, words))
+            for name, c, change, words in formulas
+        ]
+        c = chances.contrast
+        self.contrast = (
+            c.probability,
+            Light("contrast", contrast, c.low, c.high, "contrast × {:.2f}"),
+        )
+        self.noise = (chances.lighting_noise, LightingNoise())
+        self.windows = [
+            (chances.expand.probability, Expand(rule.mean, chances.expand.max_ratio)),
+            (chances.crop.probability, Crop(rule.mean, chances.crop)),
+        ]
+        self.flips = [
+            (chances.horizontal_flip, HorizontalFlip()),
+            (chances.vertical_flip, VerticalFlip()),
+        ]
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
+        """The training example of a sample; see `augment`."""
+        keep = ~sample.truth.crowd
+        boxes, labels = sample.truth.boxes_corner[keep], sample.truth.labels[keep]
+        image, history = self.distort(sample.image, rng)
+        view = whole(image)
+        for chance, window in self.windows:
+            if rng.random() < chance:
+                step = Step(window, window.draw(rng, (view[3] - view[1], view[2] - view[0]), boxes))
+                view = window.view(view, step.drawn)
+                boxes, labels = window.boxes(boxes, labels, step.drawn)
+                history.append(step)
+        image = look_resized(image, view, self.input.size, self.input.mean, self.input.resize)
+        for chance, flip in self.flips:
+            if rng.random() < chance:
+                image, boxes, labels, step = flip(image, boxes, labels, rng)
+                history.append(step)
+        return normalise(image, self.input), boxes, labels, history
+
+    def distort(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[Step]]:
+        """The light of the chain: (H, W, 3) uint8 -> uint8, rounded and clipped once, at the end.
+
+        Contrast comes before saturation and hue, or after them, with equal chances.
+        """
+        lights = list(self.lights)
+        contrast_first = rng.random() < 0.5
+        lights.insert(1 if contrast_first else 3, self.contrast)
+        history, out = [], image
+        for chance, light in [*lights, self.noise]:
+            if rng.random() < chance:
+                step = Step(light, light.draw(rng))
+                out = light.image(np.asarray(out, np.float32), step.drawn)
+                history.append(step)
+        if not history:
+            return image, history
+        return np.clip(np.rint(out, out=out), 0, 255, out=out).astype(np.uint8), history
+
+
+def augment(sample: Sample, config: Config, rng: np.random.Generator) -> Example:
     """One training example from a sample, by the probabilities of `config.augmentation`.
 
-    Returns the image (size, size, 3) float32 as `preprocess` makes it, boxes_corner (G, 4) float64
-    inside [0, 1] and of positive area, labels (G,), and what was done: a list of (name, drawn
-    values) that `undo_boxes` understands. Crowd objects are left out: they are for evaluation only.
-    With all probabilities 0 the image is that of `preprocess` and the boxes are the sample's.
+    Returns the image (height, width, 3) float32 as `preprocess` makes it, boxes_corner (G, 4)
+    float64 inside [0, 1] and of positive area, labels (G,), and what was done: a list of `Step`s,
+    which `undo_boxes` takes back. Crowd objects are left out: they are for evaluation only. With
+    all probabilities 0 the image is that of `preprocess` and the boxes are the sample's.
     """
-    chances = config.augmentation
-    keep = ~sample.truth.crowd
-    boxes, labels = sample.truth.boxes_corner[keep], sample.truth.labels[keep]
-    history: History = []
-    image, view = distort(sample.image, chances, rng, history), whole(sample.image)
-    if rng.random() < chances.expand.probability:
-        ratio = chances.expand.max_ratio
-        view, boxes = geometric.zoom_out(view, boxes, rng, ratio, history)
-    if rng.random() < chances.crop.probability:
-        c = chances.crop
-        view, boxes, labels = geometric.zoom_in(
-            view, boxes, labels, rng, c.min_ious, c.scale, c.ratio, c.tries, history
-        )
-    rule = config.input
-    item = (look_resized(image, view, rule.size, rule.mean, rule.resize), boxes, labels)
-    if rng.random() < chances.horizontal_flip:
-        item = geometric.horizontal_flip(*item, rng, history)
-    if rng.random() < chances.vertical_flip:
-        item = geometric.vertical_flip(*item, rng, history)
-    image, boxes, labels = item
-    return normalise(image, config.input), boxes, labels, history
+    return Chain(config)(sample, rng)
 
 
 def distort(
-    image: np.ndarray, chances: AugmentationConfig, rng: np.random.Generator, history: History
-) -> np.ndarray:
-    """The photometric chain: (H, W, 3) uint8 -> uint8, rounded and clipped once, at the end.
-
-    Contrast comes before saturation and hue, or after them, with equal chances.
-    """
-    chain = [
-        (chances.brightness, photometric.brightness),
-        (chances.saturation, photometric.saturation),
-        (chances.hue, photometric.hue),
-    ]
-    contrast_first = rng.random() < 0.5
-    chain.insert(1 if contrast_first else 3, (chances.contrast, photometric.contrast))
-    nothing = np.empty((0, 4)), np.empty(0, np.int64)  # light moves no boxes
-    out = image
-    for settings, transform in chain:
-        if rng.random() < settings.probability:
-            out = np.asarray(out, np.float32)
-            out, *_ = transform(out, *nothing, rng, settings.low, settings.high, history)
-    if rng.random() < chances.lighting_noise:
-        out, *_ = photometric.lighting_noise(out, *nothing, rng, history)
-    if out.dtype == np.uint8:
-        return out
-    return np.clip(np.rint(out, out=out), 0, 255, out=out).astype(np.uint8)
-
-
-def undo_boxes(boxes_corner: np.ndarray, history: History) -> np.ndarray:
-    """Boxes of an augmented image, (G, 4), in fractions of the original.
-
-    Takes the steps back, last first. What a crop cut off stays cut off.
-    """
-    boxes = np.asarray(boxes_corner)
-    for name, values in reversed(history):
-        if name == "horizontal_flip":
-            boxes = geometric.mirror_x(boxes)
-        elif name == "vertical_flip":
-            boxes = geometric.mirror_y(boxes)
-        elif name in ("expand", "crop"):
-            boxes = geometric.out_of_window(boxes, values["window"])
-    return boxes
+    image: np.ndarray, config: Config, rng: np.random.Generator
+) -> tuple[np.ndarray, list[Step]]:
+    """The photometric part alone: (H, W, 3) uint8 -> uint8, and what was done."""
+    return Chain(config).distort(image, rng)

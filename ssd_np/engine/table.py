@@ -41,6 +41,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "log_softmax_forward": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
     "sgd_update": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),
     "square_sum": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),
+    "scale_saturation": ("ssd_np.nn.hsv", "ssd_np.engine.hsv"),
+    "turn_hue": ("ssd_np.nn.hsv", "ssd_np.engine.hsv"),
 }
 NAMES = ("plain", "fast")  # the columns
 

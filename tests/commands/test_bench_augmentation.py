@@ -18,9 +18,9 @@ def test_what_is_measured():
     assert found.size == 256 and 0 < found.median <= found.slow
     chances = {step.name: step.probability for step in found.steps}
     assert chances == {
-        "float and back": 1 - 0.5**4, "brightness": 0.5, "contrast": 0.5, "saturation": 0.5,
-        "hue": 0.5, "lighting noise": 0.5, "expand, crop, resize": 1.0, "horizontal flip": 0.5,
-        "vertical flip": 0.0, "normalise": 1.0,
+        "float and back": 1 - 0.5**5, "brightness": 0.5, "contrast": 0.5, "saturation": 0.5,
+        "hue": 0.5, "lighting_noise": 0.5, "expand, crop, resize": 1.0, "horizontal_flip": 0.5,
+        "vertical_flip": 0.0, "normalise": 1.0,
     }  # fmt: skip
     assert all(step.milliseconds > 0 for step in found.steps)
     assert "640 x 480 to 256 x 256, one thread" in found.lines()[0]

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssd_np.data.geometric import crop, expand, zoom_in, zoom_out
+from ssd_np.config import Crop as CropConfig
+from ssd_np.data.geometric import Crop, Expand
 from ssd_np.data.image import resize
 from ssd_np.data.view import look, look_resized, whole
 
 FILL = (123.0, 117.0, 104.0)
-CROP = ((1.0, 0.1, 0.5, 0.0), (0.3, 1.0), (0.5, 2.0), 50)
+EXPAND, CROP = Expand(FILL, 4.0), Crop(FILL, CropConfig(min_ious=(1.0, 0.1, 0.5, 0.0)))
 
 
 def noise(height, width, seed=0):
@@ -49,29 +50,27 @@ def test_any_view_is_what_the_canvas_gives(
 
 @pytest.mark.parametrize("seed", range(40))
 def test_expand_and_crop_composed_are_expand_then_crop(seed):
+    """The view moved twice shows what two pictures, one after the other, show."""
     image, labels = noise(60, 80, seed), np.arange(1, 4)
     boxes = np.array([[0.1, 0.1, 0.4, 0.5], [0.5, 0.3, 0.95, 0.9], [0.2, 0.7, 0.3, 0.8]])
-    rng, one, two = np.random.default_rng(seed), [], []
-    item = expand(image, boxes, labels, rng, 4.0, FILL, one)
-    patch, patch_boxes, patch_labels = crop(*item, rng, *CROP, one)
-
     rng = np.random.default_rng(seed)
-    view, seen_boxes = zoom_out(whole(image), boxes, rng, 4.0, two)
-    view, seen_boxes, seen_labels = zoom_in(view, seen_boxes, labels, rng, *CROP, two)
+    *item, expanded = EXPAND(image, boxes, labels, rng)
+    patch, patch_boxes, patch_labels, cropped = CROP(*item, rng)
+
+    view = EXPAND.view(whole(image), expanded.drawn)
+    view = CROP.view(view, cropped.drawn)
     assert np.array_equal(look(image, view, FILL), patch)
+    seen_boxes, seen_labels = EXPAND.boxes(boxes, labels, expanded.drawn)
+    seen_boxes, seen_labels = CROP.boxes(seen_boxes, seen_labels, cropped.drawn)
     assert np.array_equal(seen_boxes, patch_boxes) and np.array_equal(seen_labels, patch_labels)
-    for (name, drawn), (other, again) in zip(one, two, strict=True):
-        assert name == other and all(np.array_equal(drawn[key], again[key]) for key in drawn)
 
 
 def test_views_are_counted_from_the_image_whatever_came_before():
-    """The same draws from a view elsewhere: the same result elsewhere, the same boxes in it."""
-    boxes, labels, shift = np.array([[0.2, 0.2, 0.7, 0.9]]), np.array([1]), np.array([7, -5, 7, -5])
+    """The same window in a view elsewhere shows the same, elsewhere."""
+    boxes, shift = np.array([[0.2, 0.2, 0.7, 0.9]]), np.array([7, -5, 7, -5])
     view = np.array([0, 0, 80, 60])
     for seed in range(10):
-        here, there = (np.random.default_rng(seed) for _ in range(2))
-        a, b = zoom_out(view, boxes, here, 4.0), zoom_out(view + shift, boxes, there, 4.0)
-        assert np.array_equal(a[0] + shift, b[0]) and np.array_equal(a[1], b[1])
-        a = zoom_in(view, boxes, labels, here, *CROP)
-        b = zoom_in(view + shift, boxes, labels, there, *CROP)
-        assert np.array_equal(a[0] + shift, b[0]) and np.array_equal(a[1], b[1])
+        for transform in (EXPAND, CROP):
+            drawn = transform.draw(np.random.default_rng(seed), (60, 80), boxes)
+            here, there = transform.view(view, drawn), transform.view(view + shift, drawn)
+            assert np.array_equal(here + shift, there)

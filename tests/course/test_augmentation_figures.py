@@ -15,7 +15,8 @@ from ssd_np.viz.augmentation import augmentation_figure, replay, strip_figure
 
 CONFIG = load_config("ssd300_voc")
 CONFIG = dataclasses.replace(
-    CONFIG, augmentation=dataclasses.replace(CONFIG.augmentation, vertical_flip=0.5)
+    CONFIG,
+    augmentation=dataclasses.replace(CONFIG.augmentation, vertical_flip=0.5, lighting_noise=0.5),
 )
 SAMPLE = ShapesDataset(seed=4, count=10)[7]
 
@@ -23,7 +24,7 @@ SAMPLE = ShapesDataset(seed=4, count=10)[7]
 @pytest.mark.parametrize("seed", range(30))
 def test_replay_ends_where_augment_ends(seed):
     image, boxes, _, history = augment(SAMPLE, CONFIG, np.random.default_rng(seed))
-    panels = replay(SAMPLE, history, CONFIG.input.mean)
+    panels = replay(SAMPLE, history)
     assert len(panels) == 1 + len(history)
     _, last, last_boxes = panels[-1]
     np.testing.assert_allclose(last_boxes, boxes, atol=1e-12)
@@ -35,7 +36,7 @@ def test_all_steps_are_covered():
     """The seeds above contain every step there is."""
     seen = set()
     for seed in range(30):
-        seen |= {name for name, _ in augment(SAMPLE, CONFIG, np.random.default_rng(seed))[3]}
+        seen |= {step.name for step in augment(SAMPLE, CONFIG, np.random.default_rng(seed))[3]}
     assert seen == {
         "brightness", "contrast", "saturation", "hue", "lighting_noise", "expand", "crop",
         "horizontal_flip", "vertical_flip",
@@ -44,7 +45,7 @@ def test_all_steps_are_covered():
 
 def test_crowds_are_left_out():
     truth = Truth(np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]), [1, 1], crowd=[False, True])
-    panels = replay(dataclasses.replace(SAMPLE, truth=truth), [], CONFIG.input.mean)
+    panels = replay(dataclasses.replace(SAMPLE, truth=truth), [])
     assert panels[0][2].tolist() == [[0, 0, 0.5, 0.5]]
 
 

@@ -7,13 +7,14 @@ To cover a new row of the table, add a case to a file `cases_*.py`; a row withou
 """
 
 import cases_boxes
+import cases_data
 import cases_nn
 import numpy as np
 import pytest
 
 from ssd_np.engine import TABLE, select
 
-CASES = {case.__name__: case for case in [*cases_nn.CASES, *cases_boxes.CASES]}
+CASES = {case.__name__: case for case in [*cases_nn.CASES, *cases_boxes.CASES, *cases_data.CASES]}
 SEEDS = range(20)
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}  # of the largest number of a result
 

@@ -7,7 +7,7 @@ import pytest
 
 from ssd_np.boxes.default_boxes import default_boxes, default_boxes_for_map, derive_sizes
 from ssd_np.boxes.targets import make_targets
-from ssd_np.config import AugmentationConfig, ConvLayer, load_config
+from ssd_np.config import AugmentationConfig, ConvLayer, Hue, load_config
 from ssd_np.errors import ConfigError
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.ssd import SSD
@@ -143,7 +143,9 @@ def test_training_as_published(config):
     voc = config.name.endswith("voc")
     assert (*drops, t.steps) == ((80_000, 100_000, 120_000) if voc else (280_000, 360_000, 400_000))
     assert t.bias_multiplier == 2 and t.gamma == 0.1 and t.schedule == "step"
-    assert config.augmentation == AugmentationConfig()
+    # Caffe's 18 are half degrees; its channels keep their order (random_order_prob: 0.0)
+    caffe = AugmentationConfig(hue=Hue(low=-36.0, high=36.0), lighting_noise=0.0)
+    assert config.augmentation == caffe
     assert config.input.mean == (123, 117, 104) and config.input.std == (1, 1, 1)
 
 

@@ -5,13 +5,15 @@ import colorsys
 import numpy as np
 import pytest
 
-from ssd_np.data import photometric
 from ssd_np.data.photometric import (
-    scale_saturation,
-    scale_saturation_plain,
-    turn_hue,
-    turn_hue_plain,
+    Light,
+    LightingNoise,
+    brightness,
+    contrast,
+    draw_order,
+    lighting_noise,
 )
+from ssd_np.nn.hsv import scale_saturation, turn_hue
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson10]
 
@@ -55,35 +57,38 @@ def test_hue_by_hand():
     np.testing.assert_allclose(turn_hue(PIXEL, -60), [[[200, 40, 120]]])  # across 0 degrees
 
 
-@pytest.mark.parametrize("turn", [turn_hue, turn_hue_plain])
 @pytest.mark.parametrize("degrees", [0, 18, -18, 60, -90, 180, 359, -360, 1000])
-def test_hue_agrees_with_colorsys(image, turn, degrees):
+def test_hue_agrees_with_colorsys(image, degrees):
     expected = through_colorsys(image, lambda h, s, v: ((h + degrees / 360) % 1, s, v))
-    np.testing.assert_allclose(turn(image, degrees), expected, atol=1e-4)
-    single = turn(image.astype(np.float32), degrees)
+    np.testing.assert_allclose(turn_hue(image, degrees), expected, atol=1e-4)
+    single = turn_hue(image.astype(np.float32), degrees)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("scale", [scale_saturation, scale_saturation_plain])
 @pytest.mark.parametrize("factor", [0, 0.5, 1, 1.5, 10])
-def test_saturation_agrees_with_colorsys(image, scale, factor):
+def test_saturation_agrees_with_colorsys(image, factor):
     expected = through_colorsys(image, lambda h, s, v: (h, min(1, s * factor), v))
-    np.testing.assert_allclose(scale(image, factor), expected, atol=1e-4)
-    single = scale(image.astype(np.float32), factor)
+    np.testing.assert_allclose(scale_saturation(image, factor), expected, atol=1e-4)
+    single = scale_saturation(image.astype(np.float32), factor)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("strength", [0.5, 1.0, 1.4])
-def test_kernels_agree_with_their_plain_twins_outside_0_to_255(strength):
-    image = np.random.default_rng(1).uniform(-80, 400, (20, 20, 3))
-    image[0, 0], image[0, 1] = -5, [-9, -20, -9]
+def test_values_outside_0_to_255():
+    """By hand, as earlier steps may leave them: V - x grows by the factor while S is at most 1; a
+    pixel with S > 1 is not saturated further, and one without light has no colour to change."""
+    image = np.array([[[-5.0, -5, -5], [100, 50, -50], [300, 150, 0], [400, 300, 200]]])
     np.testing.assert_allclose(
-        scale_saturation(image, strength), scale_saturation_plain(image, strength), atol=1e-9
+        scale_saturation(image, 1.5),
+        [[[-5, -5, -5], [100, 50, -50], [300, 150, 0], [400, 250, 100]]],
     )
     np.testing.assert_allclose(
-        turn_hue(image, 40 * strength), turn_hue_plain(image, 40 * strength), atol=1e-9
+        scale_saturation(image, 0.5),
+        [[[-5, -5, -5], [100, 75, 25], [300, 225, 150], [400, 350, 300]]],
+    )
+    np.testing.assert_allclose(
+        turn_hue(image, 120), [[[-5, -5, -5], [-50, 100, 50], [0, 300, 150], [200, 400, 300]]]
     )
 
 
@@ -95,80 +100,82 @@ def test_no_strength_changes_nothing_even_outside_0_to_255():
 
 
 def test_brightness_and_contrast(image):
-    history = []
-    rng = np.random.default_rng(3)
-    brighter, *_ = photometric.brightness(image, BOXES, LABELS, rng, -32, 32, history)
-    flatter, *_ = photometric.contrast(image, BOXES, LABELS, rng, 0.5, 1.5, history)
-    (first, drawn), (second, factors) = history
-    assert (first, second) == ("brightness", "contrast")
-    assert -32 <= drawn["delta"] <= 32 and 0.5 <= factors["factor"] <= 1.5
-    np.testing.assert_allclose(brighter, image + drawn["delta"])
-    np.testing.assert_allclose(flatter, image * factors["factor"])
-    assert brighter.max() > 255 or brighter.min() < 0  # clipping is the pipeline's task
+    np.testing.assert_allclose(brightness(image, 31.5), image + 31.5)
+    np.testing.assert_allclose(contrast(image, 0.75), image * 0.75)
+    assert brightness(image, 31.5).max() > 255  # clipping is the pipeline's task
 
 
 def test_one_number_for_the_whole_image_and_no_bounds():
     """[-10, 100.25, 250] + 20 and * 1.5: nothing is clipped or rounded, black stays black."""
     image = np.array([[[-10, 100.25, 250], [0, 0, 0]]], np.float32)
-    rng = np.random.default_rng(0)
-    out, *_ = photometric.brightness(image, BOXES, LABELS, rng, 20, 20)
-    np.testing.assert_array_equal(out, [[[10, 120.25, 270], [20, 20, 20]]])
-    out, *_ = photometric.brightness(image, BOXES, LABELS, rng, -20, -20)
-    np.testing.assert_array_equal(out, [[[-30, 80.25, 230], [-20, -20, -20]]])
-    out, *_ = photometric.contrast(image, BOXES, LABELS, rng, 1.5, 1.5)
-    np.testing.assert_array_equal(out, [[[-15, 150.375, 375], [0, 0, 0]]])
+    before = image.copy()
+    for out, expected in (
+        (brightness(image, 20.0), [[[10, 120.25, 270], [20, 20, 20]]]),
+        (brightness(image, -20.0), [[[-30, 80.25, 230], [-20, -20, -20]]]),
+        (contrast(image, 1.5), [[[-15, 150.375, 375], [0, 0, 0]]]),
+        (contrast(image, 0.5), [[[-5, 50.125, 125], [0, 0, 0]]]),
+    ):
+        np.testing.assert_array_equal(out, expected)
+        assert out.dtype == np.float32 and not np.shares_memory(out, image)
+        assert np.array_equal(image, before)
 
 
-@pytest.mark.parametrize(
-    "transform, key, low, high",
-    [(photometric.brightness, "delta", -32, 32), (photometric.contrast, "factor", 0.5, 1.5)],
-)
-def test_strengths_fill_their_range(transform, key, low, high):
-    rng, history = np.random.default_rng(5), []
-    for _ in range(200):
-        transform(PIXEL, BOXES, LABELS, rng, low, high, history)
-    drawn = np.array([values[key] for _, values in history])
+def test_lighting_noise_by_hand(image):
+    """New channel k is old channel order[k]."""
+    pixel = np.array([[[10, 20, 30]]])
+    assert lighting_noise(pixel, [2, 0, 1]).tolist() == [[[30, 10, 20]]]
+    assert lighting_noise(pixel, [1, 2, 0]).tolist() == [[[20, 30, 10]]]
+    for dtype in (np.float32, np.float64, np.uint8):
+        picture = image.astype(dtype)
+        before = picture.copy()
+        out = lighting_noise(picture, [0, 2, 1])
+        assert np.array_equal(out, before[..., [0, 2, 1]]) and out.dtype == dtype
+        assert np.array_equal(picture, before) and not np.shares_memory(out, picture)
+
+
+def test_an_order_is_another_one_and_all_five_are_as_likely():
+    rng = np.random.default_rng(4)
+    drawn = [tuple(draw_order(rng)) for _ in range(500)]
+    assert (0, 1, 2) not in drawn
+    assert all(sorted(order) == [0, 1, 2] for order in drawn)
+    counts = [drawn.count(order) for order in set(drawn)]
+    assert len(counts) == 5 and all(abs(count - 100) < 36 for count in counts)  # 4 deviations
+
+
+TRANSFORMS = [
+    Light("brightness", brightness, -32, 32, "brightness {:+.0f}"),
+    Light("contrast", contrast, 0.5, 1.5, "contrast × {:.2f}"),
+    Light("saturation", scale_saturation, 0.5, 1.5, "saturation × {:.2f}"),
+    Light("hue", turn_hue, -18, 18, "hue {:+.0f}°"),
+    LightingNoise(),
+]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS[:2], ids=lambda t: t.name)
+def test_strengths_fill_their_range(transform):
+    rng = np.random.default_rng(5)
+    drawn = np.array([transform.draw(rng, (1, 1), BOXES) for _ in range(200)])
+    low, high = transform.low, transform.high
     assert low <= drawn.min() < low + 0.05 * (high - low)
     assert high - 0.05 * (high - low) < drawn.max() <= high
 
 
-def test_lighting_noise_draws_all_six_orders(image):
-    seen = set()
-    rng = np.random.default_rng(4)
-    for _ in range(60):
-        history = []
-        out, *_ = photometric.lighting_noise(image, BOXES, LABELS, rng, history)
-        order = history[0][1]["order"]
-        assert np.array_equal(out, image[..., order])
-        seen.add(tuple(order))
-    assert len(seen) == 6
-
-
-@pytest.mark.parametrize(
-    "transform, ranges",
-    [
-        (photometric.brightness, (-32, 32)),
-        (photometric.contrast, (0.5, 1.5)),
-        (photometric.saturation, (0.5, 1.5)),
-        (photometric.hue, (-18, 18)),
-        (photometric.lighting_noise, ()),
-    ],
-)
-def test_every_transform_is_seeded_keeps_boxes_and_inputs(image, transform, ranges):
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda t: t.name)
+def test_every_transform_is_seeded_keeps_boxes_and_inputs(image, transform):
     image = image.astype(np.float32)
     before = image.copy()
     results = []
     for seed in (5, 5, 6):
-        history = []
-        out, boxes, labels = transform(
-            image, BOXES, LABELS, np.random.default_rng(seed), *ranges, history
-        )
+        out, boxes, labels, step = transform(image, BOXES, LABELS, np.random.default_rng(seed))
         assert boxes is BOXES and labels is LABELS
         assert out.dtype == np.float32 and out.shape == image.shape
         assert not np.shares_memory(out, image) and np.array_equal(image, before)
-        assert len(history) == 1 and history[0][0] == transform.__name__
+        assert step.transform is transform and step.name == transform.name
+        assert np.array_equal(transform.image(image, step.drawn), out)  # it can be repeated
+        assert transform.undo(BOXES, step.drawn) is BOXES
         results.append(out)
-    alone, *_ = transform(image, BOXES, LABELS, np.random.default_rng(5), *ranges)
-    assert np.array_equal(results[0], alone)  # without a history too
     assert np.array_equal(results[0], results[1])
     assert not np.array_equal(results[0], results[2])
+    assert [t.caption(2.0) for t in TRANSFORMS[:4]] == [
+        "brightness +2", "contrast × 2.00", "saturation × 2.00", "hue +2°",
+    ]  # fmt: skip

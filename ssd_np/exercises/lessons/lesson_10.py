@@ -10,21 +10,15 @@ EXERCISES = (
         ("brightness", "contrast"),
         "test_photometric.py",
         (
-            "image, history = np.array([[[0.0, 100, 250]]]), []",
-            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
-            "rng = np.random.default_rng(0)",
-            "brightness(image, boxes, labels, rng, 20, 20, history)",
-            "contrast(image, boxes, labels, rng, 1.5, 1.5, history)[0]",
-            "history",
+            "image = np.array([[[0.0, 100, 250]]])",
+            "brightness(image, 20)",
+            "contrast(image, 1.5)",
         ),
-        results=("image", "boxes_corner", "labels"),
-        hint="Draw with `rng.uniform(low, high)`. The history, if there is one, gets a pair: the\n"
-        "function's name and a dict of what was drawn, {'delta': ...} or {'factor': ...}.",
     ),
     Exercise(
         "saturation",
         10,
-        "ssd_np.data.photometric",
+        "ssd_np.nn.hsv",
         ("scale_saturation",),
         "test_photometric.py",
         (
@@ -36,7 +30,7 @@ EXERCISES = (
     Exercise(
         "hue",
         10,
-        "ssd_np.data.photometric",
+        "ssd_np.nn.hsv",
         ("turn_hue",),
         "test_photometric.py",
         (
@@ -53,16 +47,14 @@ EXERCISES = (
         "lighting_noise",
         10,
         "ssd_np.data.photometric",
-        ("lighting_noise",),
+        ("lighting_noise", "draw_order"),
         "test_photometric.py",
         (
-            "image, history = np.array([[[10, 20, 30], [40, 50, 60]]]), []",
-            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
-            "lighting_noise(image, boxes, labels, np.random.default_rng(0), history)[0]",
-            "history",
+            "image = np.array([[[10, 20, 30], [40, 50, 60]]])",
+            "lighting_noise(image, [2, 0, 1])",
+            "draw_order(np.random.default_rng(0))",
         ),
-        results=("image", "boxes_corner", "labels"),
-        hint="Draw with `rng.permutation(3)`. The history, if there is one, gets the pair\n"
-        "('lighting_noise', {'order': order}), a list: new channel k is old channel order[k].",
+        hint="Draw the number of an order with `rng.integers(5)`, or draw until it is another one\n"
+        "than [0, 1, 2].",
     ),
 )

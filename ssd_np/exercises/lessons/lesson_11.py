@@ -7,47 +7,33 @@ EXERCISES = (
         "flips",
         11,
         "ssd_np.data.geometric",
-        ("horizontal_flip", "vertical_flip"),
+        ("mirror_x", "mirror_y"),
         "test_geometric.py",
         (
-            "image = np.array([[0, 1], [2, 3]])[..., None].repeat(3, axis=2)",
-            "boxes, labels = np.array([[0.1, 0.2, 0.4, 0.6]]), np.array([1])",
-            "rng = np.random.default_rng(0)",
-            "flipped, moved, _ = horizontal_flip(image, boxes, labels, rng)",
-            "flipped[..., 0]",
-            "moved",
-            "vertical_flip(image, boxes, labels, rng)[1]",
+            "boxes = np.array([[0.1, 0.2, 0.4, 0.6]])",
+            "mirror_x(boxes)",
+            "mirror_y(boxes)",
         ),
-        results=("image", "boxes_corner", "labels"),
-        hint="The history, if there is one, gets the pair ('horizontal_flip', {}) or\n"
-        "('vertical_flip', {}).",
     ),
     Exercise(
         "expand",
         11,
         "ssd_np.data.geometric",
-        ("expand",),
+        ("draw_canvas", "into_window"),
         "test_geometric.py",
         (
-            "image, history = np.full((2, 2, 3), 255, np.uint8), []",
-            "boxes, labels = np.array([[0, 0, 1, 0.5]]), np.array([1])",
-            "rng = np.random.default_rng(0)",
-            "canvas, moved, _ = expand(image, boxes, labels, rng, 4.0, (9, 9, 9), history)",
-            "canvas[..., 0]",
-            "moved",
-            "history[0][1]['window']",
+            "window = draw_canvas((2, 2), np.random.default_rng(0), 4.0)",
+            "window  # in fractions of the picture, which lies at 0 to 1",
+            "into_window(np.array([[0, 0, 1, 0.5]]), window)",
         ),
-        results=("image", "boxes_corner", "labels"),
         hint="Draw, in this order, ratio = rng.uniform(1, max_ratio), for a canvas of\n"
         "int(height * ratio) rows and int(width * ratio) columns, then top and left with\n"
-        "rng.integers(places that there are). The history, if there is one, gets the pair\n"
-        "('expand', {'ratio': ratio, 'window': window}): the canvas in fractions of the image, a\n"
-        "(4,) array. In an image of whole numbers the colour is rounded.",
+        "rng.integers(places that there are).",
     ),
     Exercise(
         "crop_rule",
         11,
-        "ssd_np.data.geometric",
+        "ssd_np.data.patches",
         ("patches_pass", "centres_inside"),
         "test_geometric.py",
         (
@@ -63,24 +49,20 @@ EXERCISES = (
         "crop",
         11,
         "ssd_np.data.geometric",
-        ("crop",),
+        ("draw_patch", "keep_centred"),
         "test_geometric.py",
         (
-            "image, history = np.arange(48).reshape(4, 4, 3), []",
             "boxes, labels = np.array([[0, 0, 0.75, 0.75], [0.75, 0.75, 1, 1]]), np.array([1, 2])",
-            "rng, rule = np.random.default_rng(4), ((0.5,), (0.5, 1.0), (0.5, 2.0), 50)",
-            "patch, moved, kept = crop(image, boxes, labels, rng, *rule, history)",
-            "history[0][1]['window'] * 4  # in pixels",
-            "patch.shape",
-            "moved",
-            "kept",
+            "rule = CropConfig(min_ious=(1.0, 0.5))",
+            "window, min_iou = draw_patch((4, 4), boxes, np.random.default_rng(1), rule)",
+            "window * 4  # in pixels",
+            "min_iou",
+            "keep_centred(boxes, labels, window)",
         ),
-        given=("draw_patches", "into_window", "iou_matrix"),
-        results=("image", "boxes_corner", "labels"),
-        hint="Draw, in this order, `min_ious[int(rng.integers(len(min_ious)))]` and, unless it is\n"
-        "1, `draw_patches((height, width), rng, scale, ratio, tries)`: (P, 4) fractions, whole\n"
-        "pixels but for rounding, those of the `tries` patches whose shape is allowed. The first\n"
-        "that passes is taken. A centre on the edge of a patch is outside. The history, if there\n"
-        "is one, gets the pair ('crop', {'min_iou': ..., 'window': the patch or [0, 0, 1, 1]}).",
+        given=("CropConfig", "centres_inside", "draw_patches", "into_window", "patches_pass"),
+        results=("boxes_corner", "labels"),
+        hint="`rule.min_ious` are the minima. `draw_patches(size, rng, rule)` draws those of one:\n"
+        "(P, 4), whole pixels as fractions. `patches_pass(patches, boxes, min_iou)`\n"
+        "says which pass. Pick with `rng.integers`. A centre on the border is outside.",
     ),
 )

@@ -3,19 +3,11 @@
 SOLUTIONS = {
     "brightness_and_contrast": (
         """
-def brightness(image, boxes_corner, labels, rng, low, high, history=None):
-    delta = low + (high - low) * rng.random()
-    out = image + np.array(delta, image.dtype)
-    if history is not None:
-        history += [("brightness", dict(delta=delta))]
-    return out, boxes_corner, labels
+def brightness(image, delta):
+    return image + np.array(delta, image.dtype)
 
-def contrast(image, boxes_corner, labels, rng, low, high, history=None):
-    factor = low + (high - low) * rng.random()
-    out = image * np.array(factor, image.dtype)
-    if history is not None:
-        history += [("contrast", dict(factor=factor))]
-    return out, boxes_corner, labels
+def contrast(image, factor):
+    return image * np.array(factor, image.dtype)
 """,
         {
             "brightness clipped at once": (
@@ -32,7 +24,7 @@ def contrast(image, boxes_corner, labels, rng, low, high, history=None):
             ),
             "another number for each pixel": (
                 "image + np.array(delta, image.dtype)",
-                "image + rng.uniform(low, high, image.shape).astype(image.dtype)",
+                "image + np.random.uniform(-delta, delta, image.shape).astype(image.dtype)",
             ),
             "contrast around the mean": (
                 "image * np.array(factor, image.dtype)",
@@ -42,33 +34,22 @@ def contrast(image, boxes_corner, labels, rng, low, high, history=None):
                 "image * np.array(factor, image.dtype)",
                 "128 + (image - 128) * np.array(factor, image.dtype)",
             ),
-            "into the input": (
-                "out = image + np.array(delta, image.dtype)",
-                "image += np.array(delta, image.dtype)\n    out = image",
+            "brightness into the input": (
+                "    return image + np.array(delta, image.dtype)",
+                "    image += np.array(delta, image.dtype)\n    return image",
+            ),
+            "contrast into the input": (
+                "    return image * np.array(factor, image.dtype)",
+                "    image *= np.array(factor, image.dtype)\n    return image",
             ),
             "from float32 to float64": (
                 "image * np.array(factor, image.dtype)",
                 "image * np.array([factor])",
             ),
-            "only brighter, never darker": (
-                "delta = low + (high - low) * rng.random()",
-                "delta = max(low, 0) + (high - max(low, 0)) * rng.random()",
-            ),
-            "what was drawn is not told": (
-                'history += [("contrast", dict(factor=factor))]',
-                "pass",
-            ),
-            "a history that is not there": (
-                '    if history is not None:\n        history += [("brightness"',
-                '    if True:\n        history += [("brightness"',
-            ),
-            "another draw for the history": (
-                "dict(delta=delta)",
-                "dict(delta=rng.uniform(low, high))",
-            ),
-            "drawn from NumPy's own generator": (
-                "factor = low + (high - low) * rng.random()",
-                "factor = low + (high - low) * np.random.rand()",
+            "only brighter, never darker": ("np.array(delta,", "np.array(abs(delta),"),
+            "the factor added, the number multiplied": (
+                "image + np.array(delta, image.dtype)",
+                "image * np.array(1 + delta / 255, image.dtype)",
             ),
         },
     ),
@@ -190,69 +171,60 @@ def turn_hue(image, degrees):
     ),
     "lighting_noise": (
         """
-def lighting_noise(image, boxes_corner, labels, rng, history=None):
-    order = [int(k) for k in rng.permutation(3)]
-    out = np.stack([image[:, :, k] for k in order], axis=2)
-    if history is not None:
-        history += [("lighting_noise", dict(order=order))]
-    return out, boxes_corner, labels
+def lighting_noise(image, order):
+    return np.stack([image[:, :, k] for k in order], axis=2)
+
+def draw_order(rng):
+    order = [0, 1, 2]
+    while order == [0, 1, 2]:
+        order = [int(k) for k in rng.permutation(3)]
+    return order
 """,
         {
-            "the inverse order is told": (
-                "dict(order=order)",
-                "dict(order=np.argsort(order).tolist())",
-            ),
+            "the inverse order": ("for k in order]", "for k in np.argsort(order)]"),
             "channels only pushed round": (
                 "[int(k) for k in rng.permutation(3)]",
                 "np.roll([0, 1, 2], rng.integers(3)).tolist()",
             ),
-            "always another order": (
-                "[int(k) for k in rng.permutation(3)]",
-                "[[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][rng.integers(5)]",
+            "the present order among them": (
+                "    while order == [0, 1, 2]:\n        order =",
+                "    if True:\n        order =",
             ),
             "a channel twice": ("rng.permutation(3)", "rng.integers(3, size=3)"),
-            "each pixel its own order": (
-                "out = np.stack([image[:, :, k] for k in order], axis=2)",
-                "out = rng.permuted(image, axis=2)",
+            "only two channels exchanged": (
+                "[int(k) for k in rng.permutation(3)]",
+                "[[0, 2, 1], [1, 0, 2], [2, 1, 0]][rng.integers(3)]",
             ),
             "rows for channels": (
-                "out = np.stack([image[:, :, k] for k in order], axis=2)",
-                "out = image[[*order, *range(3, len(image))]]",
+                "np.stack([image[:, :, k] for k in order], axis=2)",
+                "image[[*order, *range(3, len(image))]]",
             ),
             "into the input": (
-                "    if history is not",
-                "    image[...] = out\n    if history is not",
+                "    return np.stack([image[:, :, k] for k in order], axis=2)",
+                "    image[...] = np.stack([image[:, :, k] for k in order], axis=2)\n"
+                "    return image",
             ),
             "always red and blue": ("[int(k) for k in rng.permutation(3)]", "[2, 1, 0]"),
             "noise added": (
-                "    if history is not",
-                "    out = out + rng.normal(0, 5, out.shape).astype(out.dtype)\n"
-                "    if history is not",
+                "np.stack([image[:, :, k] for k in order], axis=2)",
+                "np.stack([image[:, :, k] + k for k in order], axis=2).astype(image.dtype)",
             ),
-            "what was drawn is not told": (
-                'history += [("lighting_noise", dict(order=order))]',
-                "pass",
-            ),
-            "a history that is not there": ("if history is not None:", "if True:"),
+            "drawn from NumPy's own generator": ("rng.permutation(3)", "np.random.permutation(3)"),
         },
     ),
     "flips": (
         """
-def horizontal_flip(image, boxes_corner, labels, rng, history=None):
-    if history is not None:
-        history += [("horizontal_flip", {})]
+def mirror_x(boxes_corner):
     boxes = boxes_corner.copy()
     boxes[:, 0] = 1 - boxes_corner[:, 2]
     boxes[:, 2] = 1 - boxes_corner[:, 0]
-    return np.fliplr(image).copy(), boxes, labels
+    return boxes
 
-def vertical_flip(image, boxes_corner, labels, rng, history=None):
-    if history is not None:
-        history += [("vertical_flip", {})]
+def mirror_y(boxes_corner):
     boxes = boxes_corner.copy()
     boxes[:, 1] = 1 - boxes_corner[:, 3]
     boxes[:, 3] = 1 - boxes_corner[:, 1]
-    return np.flipud(image).copy(), boxes, labels
+    return boxes
 """,
         {
             "xmin and xmax not exchanged": (
@@ -271,75 +243,65 @@ def vertical_flip(image, boxes_corner, labels, rng, history=None):
                 "    boxes[:, 3] = 1 - boxes_corner[:, 1]\n",
                 "",
             ),
-            "the image stays": ("np.fliplr(image).copy()", "image.copy()"),
-            "rows and columns of the image swapped": ("np.fliplr(image)", "np.flipud(image)"),
-            "rows and columns of the boxes swapped": (
+            "rows and columns swapped": (
                 "boxes[:, 0] = 1 - boxes_corner[:, 2]\n    boxes[:, 2] = 1 - boxes_corner[:, 0]",
                 "boxes[:, 1] = 1 - boxes_corner[:, 3]\n    boxes[:, 3] = 1 - boxes_corner[:, 1]",
             ),
-            "turned by half": ("np.flipud(image)", "np.flip(image, (0, 1))"),
-            "the colours mirrored": ("np.flipud(image)", "image[..., ::-1]"),
-            "in pixels": (
-                "boxes[:, 0] = 1 - boxes_corner[:, 2]\n    boxes[:, 2] = 1 - boxes_corner[:, 0]",
-                "boxes[:, 0] = image.shape[1] - 1 - boxes_corner[:, 2]\n"
-                "    boxes[:, 2] = image.shape[1] - 1 - boxes_corner[:, 0]",
+            "turned by half": (
+                "    boxes[:, 3] = 1 - boxes_corner[:, 1]\n",
+                "    boxes[:, 3] = 1 - boxes_corner[:, 1]\n"
+                "    boxes[:, [0, 2]] = 1 - boxes_corner[:, [2, 0]]\n",
             ),
             "the minus sign alone": ("1 - boxes_corner[:, 2]", "-boxes_corner[:, 2]"),
-            "a view of the input": ("np.fliplr(image).copy()", "np.fliplr(image)"),
+            "put back where it was": (
+                "boxes[:, 1] = 1 - boxes_corner[:, 3]\n    boxes[:, 3] = 1 - boxes_corner[:, 1]",
+                "boxes[:, [1, 3]] = 1 - (1 - boxes_corner[:, [1, 3]])",
+            ),
             "into the input": (
                 "boxes = boxes_corner.copy()\n    boxes[:, 0] = 1 - boxes_corner[:, 2]\n"
                 "    boxes[:, 2] = 1 - boxes_corner[:, 0]",
                 "boxes = boxes_corner\n    boxes[:, [0, 2]] = 1 - boxes_corner[:, [2, 0]]",
             ),
-            "flipped by chance": (
-                "    boxes = boxes_corner.copy()\n    boxes[:, 0]",
-                "    if rng.random() < 0.5:\n"
-                "        return image.copy(), boxes_corner.copy(), labels\n"
-                "    boxes = boxes_corner.copy()\n    boxes[:, 0]",
-            ),
-            "what was done is not told": ('history += [("vertical_flip", {})]', "pass"),
         },
     ),
     "expand": (
         """
-def expand(image, boxes_corner, labels, rng, max_ratio, fill, history=None):
-    height, width = image.shape[:2]
+def draw_canvas(size, rng, max_ratio):
+    height, width = size
     ratio = 1 + (max_ratio - 1) * rng.random()
     rows, columns = int(height * ratio), int(width * ratio)
     top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
-    colour = np.round(fill) if image.dtype.kind in "ui" else np.array(fill)
-    canvas = np.tile(colour.astype(image.dtype), (rows, columns, 1))
-    canvas[top : top + height, left : left + width] = image
-    moved = boxes_corner * (width, height, width, height)
-    moved = (moved + (left, top, left, top)) / (columns, rows, columns, rows)
-    if history is not None:
-        x, y = left / width, top / height
-        window = np.array([-x, -y, columns / width - x, rows / height - y])
-        history += [("expand", dict(ratio=ratio, window=window))]
-    return canvas, moved, labels
+    x, y = left / width, top / height
+    return np.array([-x, -y, columns / width - x, rows / height - y])
+
+def into_window(boxes_corner, window):
+    x0, y0, x1, y1 = window
+    width, height = x1 - x0, y1 - y0
+    moved = boxes_corner - np.array([x0, y0, x0, y0])
+    return moved / np.array([width, height, width, height])
 """,
         {
             "the boxes stay": (
-                "return canvas, moved, labels",
-                "return canvas, boxes_corner, labels",
+                "return moved / np.array([width, height, width, height])",
+                "return boxes_corner.copy()",
             ),
-            "boxes smaller but not moved": ("moved + (left, top, left, top)", "moved"),
-            "boxes moved but not smaller": (
-                "(columns, rows, columns, rows)",
-                "(width, height, width, height)",
+            "boxes smaller but not moved": (" - np.array([x0, y0, x0, y0])", ""),
+            "boxes moved but not smaller": (" / np.array([width, height, width, height])", ""),
+            "x and y swapped": ("np.array([x0, y0, x0, y0])", "np.array([y0, x0, y0, x0])"),
+            "width and height swapped": (
+                "np.array([width, height, width, height])",
+                "np.array([height, width, height, width])",
             ),
-            "x and y swapped": ("(left, top, left, top)", "(top, left, top, left)"),
-            "boxes in pixels": (" / (columns, rows, columns, rows)", ""),
-            "only the near corner moved": ("(left, top, left, top)", "(left, top, 0, 0)"),
-            "a black canvas": (
-                "np.tile(colour.astype(image.dtype)",
-                "np.tile(0 * colour.astype(image.dtype)",
+            "only the near corner moved": (
+                "np.array([x0, y0, x0, y0])",
+                "np.array([x0, y0, 0, 0])",
             ),
-            "a grey canvas of the mean": (
-                "colour = np.round(fill) if",
-                "colour = np.full(3, np.mean(fill)) if",
+            "moved the other way": ("boxes_corner - np", "boxes_corner + np"),
+            "clipped": ("return moved /", "return moved.clip(0, 1) /"),
+            "into the input": (
+                "moved = boxes_corner - np.array",
+                "moved = boxes_corner\n    moved -= np.array",
             ),
-            "the colour cut off, not rounded": ("np.round(fill)", "np.array(fill)"),
             "always in the middle": (
                 "rng.integers(rows - height + 1), rng.integers(columns - width + 1)",
                 "(rows - height) // 2, (columns - width) // 2",
@@ -350,7 +312,7 @@ def expand(image, boxes_corner, labels, rng, max_ratio, fill, history=None):
             ),
             "never at the right and lower edge": (
                 "rng.integers(rows - height + 1), rng.integers(columns - width + 1)",
-                "rng.integers(rows - height), rng.integers(columns - width)",
+                "rng.integers(max(1, rows - height)), rng.integers(max(1, columns - width))",
             ),
             "always the largest": ("1 + (max_ratio - 1) * rng.random()", "max_ratio"),
             "the ratio of the areas": (
@@ -362,21 +324,19 @@ def expand(image, boxes_corner, labels, rng, max_ratio, fill, history=None):
                 "int(width * (1 + (max_ratio - 1) * rng.random()))",
             ),
             "a square canvas": ("int(height * ratio), int(width", "int(width * ratio), int(width"),
-            "the image stretched to fill the canvas": (
-                "    canvas[top : top + height, left : left + width] = image\n",
-                "    y = np.arange(rows) * height // rows\n"
-                "    canvas[:] = image[y][:, np.arange(columns) * width // columns]\n",
+            "broken pixels": (
+                "top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)",
+                "top, left = rng.uniform(0, rows - height), rng.uniform(0, columns - width)",
             ),
             "the window in pixels": (
-                "x, y = left / width, top / height",
-                "x, y = left, top",
+                "return np.array([-x, -y, columns / width - x, rows / height - y])",
+                "return np.array([-left, -top, columns - left, rows - top])",
             ),
             "the window in fractions of the canvas": (
-                "window = np.array([-x, -y, columns / width - x, rows / height - y])",
-                "window = np.array([left, top, left + width, top + height])"
+                "return np.array([-x, -y, columns / width - x, rows / height - y])",
+                "return np.array([left, top, left + width, top + height])"
                 " / (columns, rows, columns, rows)",
             ),
-            "a history that is not there": ("if history is not None:", "if True:"),
         },
     ),
     "crop_rule": (
@@ -447,44 +407,62 @@ def patches_pass(patches, boxes_corner, min_iou):
     ),
     "crop": (
         """
-def crop(image, boxes_corner, labels, rng, min_ious, scale, ratio, tries, history=None):
-    height, width = image.shape[:2]
+def draw_patch(size, boxes_corner, rng, rule):
+    whole = np.array([0.0, 0.0, 1.0, 1.0])
+    candidates = []
+    for minimum in rule.min_ious:
+        if minimum == 1:
+            candidates.append((whole, 1.0))
+        else:
+            patches = draw_patches(size, rng, rule)
+            for patch, good in zip(patches, patches_pass(patches, boxes_corner, minimum)):
+                if good:
+                    candidates.append((patch, minimum))
+                    break
+    if len(candidates) == 0:
+        return whole, 1.0
+    return candidates[rng.integers(len(candidates))]
+
+def keep_centred(boxes_corner, labels, window):
     centre = (boxes_corner[:, :2] + boxes_corner[:, 2:]) / 2
-    minimum = min_ious[int(rng.integers(len(min_ious)))]
-    window = np.array([0.0, 0.0, 1.0, 1.0])
-    patches = draw_patches((height, width), rng, scale, ratio, tries) if minimum < 1 else []
-    for patch in patches:
-        inside = ((centre > patch[:2]) & (centre < patch[2:])).all(axis=1)
-        enough = iou_matrix(patch[None], boxes_corner)[0] >= minimum
-        if len(boxes_corner) == 0 or (inside.any() and enough.any()):
-            window = patch
-            break
     keep = ((centre > window[:2]) & (centre < window[2:])).all(axis=1)
     x0, y0, x1, y1 = window
     size = np.array([x1 - x0, y1 - y0] * 2)
     boxes = (boxes_corner[keep] - [x0, y0, x0, y0]) / size
     boxes = boxes.clip(0, 1)
-    left, right = round(x0 * width), round(x1 * width)
-    top, bottom = round(y0 * height), round(y1 * height)
-    if history is not None:
-        history += [("crop", dict(min_iou=minimum, window=window))]
-    return image[top:bottom, left:right].copy(), boxes, labels[keep]
+    return boxes, labels[keep]
 """,
         {
-            "never rejects": ("(inside.any() and enough.any())", "True"),
-            "the minimum forgotten": ("(inside.any() and enough.any())", "inside.any()"),
-            "the centre rule forgotten": ("(inside.any() and enough.any())", "enough.any()"),
-            "the last patch stays if none passes": (
-                "        if len(boxes_corner)",
-                "        window = patch\n        if len(boxes_corner)",
+            "never rejects": ("                if good:", "                if True:"),
+            "a minimum first, whole if it is not met": (
+                "    return candidates[rng.integers(len(candidates))]",
+                "    minimum = rule.min_ious[rng.integers(len(rule.min_ious))]\n"
+                "    return dict((m, (p, m)) for p, m in candidates).get(minimum, (whole, 1.0))",
             ),
-            "every centre must be inside": ("(inside.any() and", "(inside.all() and"),
-            "every object must overlap enough": ("enough.any()", "enough.all()"),
-            "1 a minimum like others": (" if minimum < 1 else []", ""),
-            "no crop without objects": ("len(boxes_corner) == 0 or (", "("),
+            "the last patch stays if none passes": (
+                "                    break\n",
+                "                    break\n"
+                "            else:\n"
+                "                candidates.append((patches[-1], minimum))\n",
+            ),
+            "every patch that passes is a candidate": ("                    break\n", ""),
+            "never the whole picture": ("candidates.append((whole, 1.0))", "pass"),
+            "1 a minimum like others": ("if minimum == 1:", "if minimum > 1:"),
+            "the first that can be met": (
+                "candidates[rng.integers(len(candidates))]",
+                "candidates[0]",
+            ),
             "always the strictest minimum": (
-                "min_ious[int(rng.integers(len(min_ious)))]",
-                "max(min_ious)",
+                "candidates[rng.integers(len(candidates))]",
+                "max(candidates, key=lambda c: c[1])",
+            ),
+            "the whole picture is told as no minimum": (
+                "candidates.append((whole, 1.0))",
+                "candidates.append((whole, 0.0))",
+            ),
+            "no crop without objects": (
+                "    candidates = []\n",
+                "    candidates = []\n    if len(boxes_corner) == 0:\n        return whole, 1.0\n",
             ),
             "the centre rule replaced by the whole-box rule": (
                 "keep = ((centre > window[:2]) & (centre < window[2:])).all(axis=1)",
@@ -499,6 +477,10 @@ def crop(image, boxes_corner, labels, rng, min_ious, scale, ratio, tries, histor
             "all objects kept": (
                 "keep = ((centre > window[:2]) & (centre < window[2:])).all(axis=1)",
                 "keep = np.ones(len(centre), bool)",
+            ),
+            "the edge counts": (
+                "(centre > window[:2]) & (centre < window[2:])",
+                "(centre >= window[:2]) & (centre <= window[2:])",
             ),
             "labels of dropped objects stay": ("labels[keep]", "labels"),
             "boxes not clipped": ("    boxes = boxes.clip(0, 1)\n", ""),
@@ -519,22 +501,6 @@ def crop(image, boxes_corner, labels, rng, min_ious, scale, ratio, tries, histor
                 "    boxes = (boxes_corner[keep].clip(0, 1) - [x0, y0, x0, y0]) / size\n",
             ),
             "height and width swapped": ("[x1 - x0, y1 - y0] * 2", "[y1 - y0, x1 - x0] * 2"),
-            "x and y swapped in the pixels": (
-                "image[top:bottom, left:right]",
-                "image[left:right, top:bottom]",
-            ),
-            "pixels cut off, not rounded": (
-                "left, right = round(x0 * width), round(x1 * width)\n"
-                "    top, bottom = round(y0 * height), round(y1 * height)",
-                "left, right = int(x0 * width), int(x1 * width)\n"
-                "    top, bottom = int(y0 * height), int(y1 * height)",
-            ),
-            "the whole image, new boxes": ("image[top:bottom, left:right].copy()", "image.copy()"),
-            "a view of the input": (
-                "image[top:bottom, left:right].copy()",
-                "image[top:bottom, left:right]",
-            ),
-            "a history that is not there": ("if history is not None:", "if True:"),
         },
     ),
 }
