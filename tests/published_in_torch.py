@@ -7,13 +7,9 @@ in torchvision, so that a state dict has torchvision's names. `divisor` makes na
 import dataclasses
 import re
 
-import numpy as np
 import pytest
 
 from ssd_np.config import Config, ConvLayer
-from ssd_np.model.published import from_published, torchvision_names
-from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import set_parameters
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
@@ -119,15 +115,6 @@ def narrow(config: Config, divisor: int) -> Config:
     return dataclasses.replace(config, layers=layers)
 
 
-def numpy_twin(net: TorchSSD, config: Config, dtype=np.float64) -> SSD:
-    """Our SSD of `config` with the weights of `net` (SSD300 only)."""
-    model = SSD(config, dtype=dtype)
-    arrays = {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
-    arrays = from_published(arrays, torchvision_names(), model, "torch")
-    set_parameters(model, arrays, "torch")
-    return model
-
-
 def amdegroot_name(name: str) -> str:
     """torchvision's name of a tensor -> amdegroot's, by the positions in his lists."""
     if name == "backbone.scale_weight":
@@ -143,89 +130,3 @@ def amdegroot_name(name: str) -> str:
     if name.startswith("backbone.extra"):
         return f"extras.{2 * (numbers[0] - 1) + numbers[1] // 2}.{part}"
     return f"{'conf' if 'classification' in name else 'loc'}.{numbers[0]}.{part}"
-
-
-# --- torchvision's rules around the network ------------------------------------------------------
-
-SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # SSD300 on COCO
-RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
-STEPS = (8, 16, 32, 64, 100, 300)
-GRIDS = (38, 19, 10, 5, 3, 1)
-COCO_MEAN = (0.48235, 0.45882, 0.40784)  # of images in [0, 1], which are then multiplied by 255
-
-
-def torchvision_boxes() -> torch.Tensor:
-    """(8732, 4) center boxes in fractions of the image, with width and height limited to 1."""
-    maps = []
-    for k, (grid, step) in enumerate(zip(GRIDS, STEPS, strict=True)):
-        s, larger = SCALES[k], (SCALES[k] * SCALES[k + 1]) ** 0.5
-        pairs = [(s, s), (larger, larger)]
-        for ratio in RATIOS[k]:
-            pairs += [(s * ratio**0.5, s / ratio**0.5), (s / ratio**0.5, s * ratio**0.5)]
-        sizes = torch.tensor(pairs, dtype=torch.float64).clamp(0, 1)  # (A, 2)
-        shifts = (torch.arange(grid, dtype=torch.float64) + 0.5) / (300 / step)
-        y, x = torch.meshgrid(shifts, shifts, indexing="ij")
-        centers = torch.stack([x, y], -1).reshape(-1, 1, 2).expand(-1, len(pairs), 2)
-        cells = sizes.expand(grid * grid, -1, 2)
-        maps.append(torch.cat([centers, cells], -1).reshape(-1, 4))
-    return torch.cat(maps)
-
-
-def corners(center: torch.Tensor) -> torch.Tensor:
-    return torch.cat([center[..., :2] - center[..., 2:] / 2, center[..., :2] + center[..., 2:] / 2],
-                     -1)  # fmt: skip
-
-
-def torchvision_decode(offsets: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """Offsets (T, 4) with weights 10, 10, 5, 5 and the limit on exp -> center boxes (T, 4)."""
-    center = offsets[:, :2] / 10 * boxes[:, 2:] + boxes[:, :2]
-    exponent = (offsets[:, 2:] / 5).clamp(max=float(np.log(1000 / 16)))
-    return torch.cat([center, exponent.exp() * boxes[:, 2:]], -1)
-
-
-def torch_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    low, high = torch.maximum(a[:, None, :2], b[:, :2]), torch.minimum(a[:, None, 2:], b[:, 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    area = [(x[:, 2:] - x[:, :2]).prod(-1) for x in (a, b)]
-    return shared / (area[0][:, None] + area[1] - shared)
-
-
-def torchvision_match(gt_corner: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """(T,): the best object from IoU 0.5 on, else -1; and for each object its best box."""
-    iou = torch_iou(gt_corner, corners(boxes))  # (G, T)
-    best, matched = iou.max(0)
-    matched[best < 0.5] = -1
-    matched[iou.max(1)[1]] = torch.arange(len(gt_corner))
-    return matched
-
-
-def torch_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
-    order, kept = scores.argsort(descending=True, stable=True), []
-    while len(order):
-        kept.append(order[0])
-        order = order[1:][~(torch_iou(boxes[order[:1]], boxes[order[1:]])[0] > threshold)]
-    return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
-
-
-def torchvision_preprocess(image: np.ndarray, mean=COCO_MEAN) -> torch.Tensor:
-    """(H, W, 3) uint8 -> (1, 3, 300, 300): normalised, then resized without antialiasing.
-
-    In float64: torch's float32 puts the neighbours' shares 0.005 grey levels off.
-    """
-    x = torch.tensor(image, dtype=torch.float64).permute(2, 0, 1)[None] / 255
-    x = (x - torch.tensor(mean, dtype=torch.float64).view(3, 1, 1)) * 255
-    return functional.interpolate(x, (300, 300), mode="bilinear", align_corners=False)
-
-
-def torchvision_detections(logits: torch.Tensor, offsets: torch.Tensor) -> tuple:
-    """One image's outputs -> corner boxes (D, 4) in fractions, scores (D,), labels (D,)."""
-    boxes = corners(torchvision_decode(offsets, torchvision_boxes().to(offsets))).clamp(0, 1)
-    scores, found = logits.softmax(-1), []
-    for label in range(1, logits.shape[1]):
-        above = (scores[:, label] > 0.01).nonzero()[:, 0]
-        best = above[scores[above, label].argsort(descending=True, stable=True)[:400]]
-        kept = best[torch_nms(boxes[best], scores[best, label], 0.45)]
-        found.append((boxes[kept], scores[kept, label], torch.full((len(kept),), label)))
-    boxes, scores, labels = (torch.cat(column) for column in zip(*found, strict=True))
-    order = scores.argsort(descending=True, stable=True)[:200]
-    return boxes[order], scores[order], labels[order]

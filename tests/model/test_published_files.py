@@ -1,12 +1,10 @@
 """Published SSD300 files in and out: names, layouts, dialects, and detections as PyTorch's."""
 
 import dataclasses
-import json
 import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ssd_np.cli import main
 from ssd_np.config import config_to_json, load_config
@@ -18,13 +16,10 @@ from ssd_np.model.weights import export_torchvision, load, load_torch, save
 
 pytest.importorskip("torch")  # the network's oracle is built from it
 from published_in_torch import (
-    COCO_MEAN,
     amdegroot_name,
     narrow,
     random_torch_ssd,
     torch,
-    torchvision_detections,
-    torchvision_preprocess,
 )
 
 VOC = narrow(load_config("ssd300_voc"), 16)
@@ -50,11 +45,6 @@ def write(tmp_path, tensors, name="changed.pth"):
 # --- names ---------------------------------------------------------------------------------------
 
 
-def test_names_are_those_of_a_network_built_as_torchvision_does(coco_net):
-    assert set(torchvision_names().values()) == set(coco_net.state_dict())
-    assert torchvision_names().keys() == SSD(COCO).parameters.keys()
-
-
 def test_amdegroots_names_follow_from_torchvisions():
     both = zip(torchvision_names().items(), amdegroot_names().items(), strict=True)
     for (ours, theirs), (same, name) in both:
@@ -78,7 +68,9 @@ def test_a_torchvision_file_brings_its_weights_and_its_dialect(coco_net, coco_fi
     assert config.decoding.clip == "before_nms"
     assert config.decoding.max_exponent == pytest.approx(4.1351666)
     assert (config.l2norm.form, config.l2norm.eps) == ("max", 1e-12)
-    assert config.input.mean == tuple(255 * m for m in COCO_MEAN) and config.input.std == (1, 1, 1)
+    assert config.input.mean == tuple(
+        255 * m for m in (0.48235, 0.45882, 0.40784)
+    ) and config.input.std == (1, 1, 1)
     assert config.input.resize == "half_pixel"
     assert config.num_classes == 90
     assert config.class_names[0] == "person" and config.class_names[11] == "N/A"
@@ -229,39 +221,6 @@ def test_replace_heads_wants_a_list_of_names(tmp_path, names):
 
 
 # --- the whole way, on the command line ----------------------------------------------------------
-
-
-def test_detect_after_import_finds_what_pytorch_finds(tmp_path, capsys):
-    """SSD300 with 91 classes at full width: .pth -> import -> detect, against torch alone."""
-    net = random_torch_ssd(classes=91)
-    with torch.no_grad():  # scores far apart, so that rounding changes neither order nor choice
-        for head in (net.head.classification_head, net.head.regression_head):
-            for i, conv in enumerate(head.module_list):
-                conv.weight *= 2 if i == 0 else 2 / 60  # all maps but the first are not normalised
-        for conv in net.head.classification_head.module_list:
-            conv.bias.view(-1, 91)[:, 0] += 16  # mostly background
-    torch.save(net.state_dict(), tmp_path / "ssd.pth")
-    rng = np.random.default_rng(0)
-    photo = np.asarray(Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))
-                       .resize((400, 320), Image.Resampling.BICUBIC))  # fmt: skip
-    Image.fromarray(photo).save(tmp_path / "photo.png")
-
-    weights, out = tmp_path / "imported.npz", tmp_path / "seen"
-    assert main(["import", str(tmp_path / "ssd.pth"), str(weights)]) == 0
-    assert "35,641,826 parameters, 90 classes: person" in capsys.readouterr().out
-    arguments = ["--weights", str(weights), "--min-score", "0.01", "--json", "--out", str(out)]
-    assert main(["detect", str(tmp_path / "photo.png"), *arguments]) == 0
-    ours = json.loads(capsys.readouterr().out)[0]["detections"]
-
-    with torch.no_grad():
-        logits, offsets = net(torchvision_preprocess(photo).float())
-        boxes, scores, labels = torchvision_detections(logits[0], offsets[0])
-    assert 40 < len(ours) == len(scores) < 200
-    names = load_config("ssd300_coco").class_names
-    assert [d["class"] for d in ours] == [names[label - 1] for label in labels]
-    np.testing.assert_allclose([d["score"] for d in ours], scores, rtol=0, atol=1e-3)
-    pixels = boxes.numpy() * (400, 320, 400, 320)
-    np.testing.assert_allclose([d["box_pixels"] for d in ours], pixels, rtol=0, atol=0.1)
 
 
 def test_import_export_import_on_the_command_line(coco_file, tmp_path, capsys):
