@@ -6,10 +6,10 @@ const DetectPart = {
   intro: "Every default box answers with scores and four offsets. Those that score enough are <b>decoded</b>; of boxes of one class that overlap too much, the best scored drops the others: <b>suppression</b>.",
 
   controls() {
-    this.score = slider({ id: "score", name: "Score above", min: 0.01, max: 0.99, step: 0.01, value: state.score,
+    this.score = slider({ id: "score", name: "Score above", min: 0.01, max: 0.99, step: 0.01, value: state.score, about: "surer boxes only",
       onInput: value => update({ score: value }) });
-    this.iou = slider({ id: "iou", name: "Drop what overlaps by more than", min: 0, max: 1, step: 0.01, value: state.iou,
-      about: "the IoU of suppression, within a class", onInput: value => update({ iou: value }) });
+    this.iou = slider({ id: "iou", name: "Suppress above IoU", min: 0, max: 1, step: 0.01, value: state.iou,
+      about: "of two boxes of a class that overlap more, the better scored stays", onInput: value => update({ iou: value }) });
     this.raw = toggle({ id: "raw", name: "show all raw boxes", about: "every default box, decoded, the surer the stronger", checked: state.raw,
       onChange: raw => update({ raw }) });
     return [this.score, this.iou, this.raw];
@@ -22,9 +22,10 @@ const DetectPart = {
   },
 
   kindOfBox(t) {
-    const { detections: kept, dropped } = detections();
-    if (kept.some(d => d.t === t)) return { color: "found", alpha: 1 };
-    if (dropped.some(d => d.t === t)) return { color: "dropped", alpha: 1 };
+    const all = detections(), { kept, dropped } = keep("rows", [all], () => ({
+      kept: new Set(all.detections.map(d => d.t)), dropped: new Set(all.dropped.map(d => d.t)) }));
+    if (kept.has(t)) return { color: "found", alpha: 1 };
+    if (dropped.has(t)) return { color: "dropped", alpha: 1 };
     const sure = 1 - scores()[t * K];
     return sure > 0.02 ? { color: "found", alpha: 0.1 + 0.5 * sure } : { color: "faint", alpha: 1 };
   },
@@ -95,7 +96,7 @@ function rightCard() {
   const canvas = h("canvas", { id: "curve2", role: "img", "aria-label": "Precision by recall of this picture" });
   const low = detections(0.01, state.iou, "low"), judgedLow = judge(low.detections, gtCorner(), gtLabels()).verdicts.map(verdict => verdict.right);
   const { recall, precision } = precisionRecall(judgedLow, objects);
-  requestAnimationFrame(() => drawPrecision(canvas, recall, precision, verdicts.length ? [right / objects, right / verdicts.length] : null));
+  drawPrecision(canvas, recall, precision, verdicts.length ? [right / objects, right / verdicts.length] : null);
   const missed = truths().map((t, i) => (found.has(i) ? null : `${i} ${NAMES[t.label - 1]}`)).filter(Boolean);
   return card("Right or wrong",
     formula(`precision = ${frac("right", "detections")} = ${frac(right, verdicts.length)} = <b>${verdicts.length ? num(right / verdicts.length) : "–"}</b> &nbsp; recall = ${frac("found", "objects")} = ${frac(right, objects)} = <b>${num(right / objects)}</b>`),
@@ -104,9 +105,8 @@ function rightCard() {
 }
 
 function drawPrecision(canvas, recall, precision, point) {
-  if (!canvas.parentElement) return;
-  const frame = { left: 44, right: 14, top: 12, bottom: 34, height: 200 }, low = frame.height - frame.bottom;
-  const width = Math.min(Math.max(canvas.parentElement.clientWidth, 220), 460), context = sharp(canvas, width, frame.height);
+  const frame = { left: 44, right: 14, top: 26, bottom: 34, height: 210 }, low = frame.height - frame.bottom;
+  const width = Math.min(panel.clientWidth - 40, 460), context = sharp(canvas, width, frame.height);
   const x = value => frame.left + value * (width - frame.left - frame.right), y = value => low - value * (low - frame.top);
   axes(context, width, frame, 1, "precision", "recall");
   context.strokeStyle = colour("found");

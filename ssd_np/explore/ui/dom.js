@@ -65,10 +65,9 @@ function slider({ id, name, about, min, max, step, value, show = v => num(v, 2),
   return row;
 }
 
-function toggle({ id, name, about, checked, onChange, color = null }) {
+function toggle({ id, name, about, checked, onChange }) {
   const input = h("input", { id, type: "checkbox", checked, onchange: () => onChange(input.checked) });
   const row = h("label", { class: "toggle", for: id }, input,
-    color ? h("i", { class: `swatch ${color}` }) : null,
     h("span", {}, name, about ? h("small", { html: about }) : null));
   row.set = v => { input.checked = v; };
   return row;

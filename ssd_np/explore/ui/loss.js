@@ -52,16 +52,16 @@ const LossPart = {
   choose({ t }) { update({ box: t }); },
 
   draw(context, g) {
-    const { mined } = loss(), ranks = mining().mined;
-    for (let t = 0; t < BOXES; t++) if (["one", "two"].includes(kindOf(t))) drawBox(context, cornerOf(t), kindOf(t), { g, alpha: 0.8 });
-    for (let t = 0; t < BOXES; t++) if (mined[t]) drawBox(context, cornerOf(t), "mined", { g, alpha: 0.55 });
+    const ranks = mining().mined;
+    for (let t = 0; t < BOXES; t++) if (["one", "two"].includes(kindOf(t))) drawBox(context, cornerOf(t), kindOf(t), { g, alpha: 0.45 });
+    for (const item of ranks.slice(8)) drawDot(context, item.place.center, "mined", g);  // as boxes, nothing would be seen
     for (const item of ranks.slice(0, 8).reverse()) drawBox(context, item.place.corner, "mined", { g, label: `${item.rank}` });
     if (state.box !== null) drawBox(context, cornerOf(state.box), "chosen", { g });
   },
 
   legend() {
     const { positives, minedCount } = loss(), background = targets().labels.reduce((n, label) => n + (label === 0), 0);
-    return [["truth", plural(truths().length, "object")], ["one", "positives by rule one"], ["two", `by rule two (${positives} in all)`], ["mined", `${minedCount} mined, numbered by rank`],
+    return [["truth", plural(truths().length, "object")], ["one", "positives by rule one"], ["two", `by rule two (${positives} in all)`], ["mined", `${minedCount} mined: the first 8 as boxes, of the others the centres`],
             ["faint", `${times(background - minedCount)} background boxes that count for nothing`]];
   },
 
@@ -72,7 +72,7 @@ const LossPart = {
   },
 };
 
-const CURVE = { left: 44, right: 12, top: 12, bottom: 34, height: 220 };
+const CURVE = { left: 44, right: 12, top: 26, bottom: 34, height: 230 };
 
 /** Background losses by rank on a logarithmic axis, with the line that mining drew. */
 function drawCurve(canvas) {
@@ -133,7 +133,7 @@ function axes(context, width, frame, high, up, along) {
   }
   context.fillText(along, width - frame.right, low + 29);
   context.textAlign = "left";
-  context.fillText(up, 2, low + 29);
+  context.fillText(up, 2, frame.top - 12);
 }
 
 function lossCard() {

@@ -30,7 +30,8 @@ const MatchPart = {
   draw(context, g) {
     const kinds = { neutral: [], two: [], one: [] };
     for (let t = 0; t < BOXES; t++) kinds[kindOf(t)]?.push(t);
-    for (const [kind, rows] of Object.entries(kinds)) for (const t of rows) drawBox(context, cornerOf(t), kind, { g });
+    const { matched } = matching(), mine = t => matched[t] < 0 || matched[t] === state.object;
+    for (const [kind, rows] of Object.entries(kinds)) for (const t of rows) drawBox(context, cornerOf(t), kind, { g, alpha: mine(t) ? 1 : 0.28 });
     if (state.box !== null) drawBox(context, cornerOf(state.box), "chosen", { g });
   },
 
@@ -107,10 +108,10 @@ function objectsCard() {
 
 /** IoU with the numbers in it, and what follows. */
 function matchBoxCard(t) {
-  const place = placeOf(CONFIG, DEFAULTS, t), { iou, matched, best } = matching();
+  const place = placeOf(CONFIG, DEFAULTS, t), { iou, matched } = matching();
   let whose = matched[t] >= 0 ? matched[t] : 0;
   if (matched[t] < 0) for (let i = 1; i < truths().length; i++) if (iou[i * BOXES + t] > iou[whose * BOXES + t]) whose = i;
-  const head = h("p", {}, h("i", { class: `swatch ${kindOf(t)}` }), ` ${placeWords(place)}, centred at ${num(place.center[0])}, ${num(place.center[1])}, ${num(place.center[2])} wide and ${num(place.center[3])} high (shares of the picture)`);
+  const head = h("p", {}, h("i", { class: `swatch ${kindOf(t)}` }), ` ${placeWords(place)}: ${place.meaning}. `, h("small", {}, `In shares of the picture: centre ${num(place.center[0])}, ${num(place.center[1])}, width ${num(place.center[2])}, height ${num(place.center[3])}.`));
   if (!truths().length) return card("This default box", head, note("Without an object it is background."));
   const a = truths()[whose].corner, b = place.corner;
   const w = Math.max(Math.min(a[2], b[2]) - Math.max(a[0], b[0]), 0), hgt = Math.max(Math.min(a[3], b[3]) - Math.max(a[1], b[1]), 0);
@@ -124,6 +125,5 @@ function matchBoxCard(t) {
   return card("This default box", head,
     formula(`IoU with object ${whose} = ${frac("shared area", "area of the object + area of the box − shared area")}`,
       `= ${frac(num(shared, 4), `${tint("truth", num(areas[0], 4))} + ${tint(kindOf(t), num(areas[1], 4))} − ${num(shared, 4)}`)} = <b>${num(overlap, 4)}</b>`),
-    note(verdict),
-    best[t] >= 0 && best[t] !== whose ? null : null);
+    note(verdict));
 }

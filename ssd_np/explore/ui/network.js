@@ -15,9 +15,9 @@ const NetworkPart = {
     const maps = shownMaps();
     fill(this.strip, DATA.layers.map(layer => {
       const thumb = h("canvas", { "aria-hidden": "true" });
-      if (maps && maps[layer.name]) requestAnimationFrame(() => paintMap(thumb, maps[layer.name], strongest(maps[layer.name]), 44));
+      if (maps && maps[layer.name]) paintMap(thumb, maps[layer.name], keep(`strongest ${layer.name}`, [maps], () => strongest(maps[layer.name])), 44);
       return h("button", { type: "button", role: "option", "aria-selected": layer.name === layerName(), "data-key": `layer ${layer.name}`, class: "layer",
-        onclick: () => update({ layer: layer.name, channel: 0, y: null, x: null, input: 0 }) }, thumb, h("b", {}, layer.name), h("small", {}, layer.output.join("×")));
+        onclick: () => update({ layer: layer.name, channel: 0, y: null, x: null, input: null }) }, thumb, h("b", {}, layer.name), h("small", {}, layer.output.join("×")));
     }));
     const chosen = this.strip.querySelector("[aria-selected=true]");
     if (chosen && this.lastLayer !== layerName()) {
@@ -77,7 +77,7 @@ function shownMaps() {
 /** The value that is looked at: the one chosen, or the strongest. */
 function chosenValue(map) {
   if (state.y !== null && state.x !== null) return [Math.min(state.y, map.height - 1), Math.min(state.x, map.width - 1)];
-  const channel = Math.min(state.channel, (map.shown || map).length ?? map.channels - 1);
+  const channel = Math.min(state.channel, map.channels - 1);
   let best = 0;
   for (let i = 0; i < map.height * map.width; i++) {
     if (map.data[i * map.channels + channel] > map.data[best * map.channels + channel]) best = i;
@@ -123,7 +123,7 @@ function channelSheet(map, channel) {
     const canvas = h("canvas", { "aria-hidden": "true" });
     paintMap(canvas, map, k, 40);
     sheet.append(h("button", { type: "button", class: "mini", "aria-pressed": k === channel, "aria-label": `map ${map.shown ? map.shown[k] : k}`, "data-key": `channel ${k}`,
-      onclick: () => update({ channel: k, y: null, x: null }) }, canvas));
+      onclick: () => update({ channel: k, y: null, x: null, input: null }) }, canvas));
   }
   return sheet;
 }
@@ -144,7 +144,7 @@ function bigMap(map, channel) {
     update({ y: Math.min(Math.max(y + move[0], 0), map.height - 1), x: Math.min(Math.max(x + move[1], 0), map.width - 1) });
   });
   return [h("div", { class: "bigmap" }, canvas, ring),
-    note(`Row ${y}, column ${x}: <b>${num(map.data[(y * map.width + x) * map.channels + channel], 4)}</b>. Dark is high${map.data.some(value => value < 0) ? ", purple below 0" : ""}; click another value.`)];
+    note(`Row ${y}, column ${x}: <b>${num(map.data[(y * map.width + x) * map.channels + channel], 4)}</b>. The stronger the tone, the larger${map.data.some(value => value < 0) ? "; purple is below 0" : ""}. Click another value.`)];
 }
 
 // --- one value ------------------------------------------------------------------------------------
@@ -173,12 +173,11 @@ function sumCard(layer, maps, channel) {
   };
   const index = (i, j, c) => ((i * kernel + j) * inputs + c) * outputs + channel;
   for (let c = 0; c < inputs; c++) for (let i = 0; i < kernel; i++) for (let j = 0; j < kernel; j++) share[c] += (at(i, j, c) ?? 0) * weight.value[index(i, j, c)];
-  const sum = share.reduce((a, b) => a + b, 0), c = Math.min(state.input, inputs - 1), total = sum + bias;
+  const sum = share.reduce((a, b) => a + b, 0), order = bestFirst(share.map(Math.abs)).slice(0, 10), c = Math.min(state.input ?? order[0], inputs - 1), total = sum + bias;
   const table = (name, cell, chosen) => h("div", { class: "taps" }, h("small", {}, name), h("table", {}, Array.from({ length: kernel }, (_, i) => h("tr", {}, Array.from({ length: kernel }, (_, j) => cell(i, j))))));
   const most = Math.max(...Array.from({ length: kernel * kernel }, (_, k) => Math.abs(weight.value[index(Math.floor(k / kernel), k % kernel, c)])), 1e-6);
   const tap = NetworkPart.tap && NetworkPart.tap[0] < kernel && NetworkPart.tap[1] < kernel ? NetworkPart.tap : [kernel >> 1, kernel >> 1];
   const shade = (number, top) => `background:color-mix(in srgb, var(--${number < 0 ? "less" : "ink"}) ${Math.round(45 * Math.min(Math.abs(number) / top, 1))}%, transparent)`;
-  const order = bestFirst(share.map(Math.abs)).slice(0, 10);
   return card("The sum behind it",
     formula(`${v("out")} = ${v("bias")} + Σ patch · kernel &nbsp; over ${kernel} × ${kernel} × ${inputs} = ${times(kernel * kernel * inputs)} products`,
       `= ${num(bias, 4)} + ${num(sum, 4)} = ${num(total, 4)}${rule.kind === "head" ? "" : ` &nbsp;→ ReLU: max(0, ${num(total, 4)})`} = <b>${num(value, 4)}</b>`),
@@ -190,7 +189,7 @@ function sumCard(layer, maps, channel) {
       table("products", (i, j) => h("td", {}, num((at(i, j, c) ?? 0) * weight.value[index(i, j, c)], 2)))),
     editSliders(`${layer.name}.weight`, index(...tap, c), weight.value[index(...tap, c)], `${layer.name}.bias`, channel, bias),
     h("h4", {}, "Which input maps add most"),
-    h("div", { class: "rows" }, order.map(k => h("button", { type: "button", class: `row${k === c ? " chosen" : ""}`, "data-key": `input ${k}`, onclick: () => update({ input: k }) },
+    h("div", { class: "rows" }, order.map(k => h("button", { type: "button", class: `row plain${k === c ? " chosen" : ""}`, "data-key": `input ${k}`, onclick: () => update({ input: k }) },
       h("span", { class: "name" }, inputs > 3 ? `map ${k}` : ["red", "green", "blue"][k]), h("span", { class: "bar" }, h("i", { class: share[k] < 0 ? "less" : "more", style: `width:${Math.round(100 * Math.abs(share[k]) / Math.max(Math.abs(share[order[0]]), 1e-9))}%` })), h("span", { class: "words" }, num(share[k], 4))))));
 }
 

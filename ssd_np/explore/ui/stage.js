@@ -8,7 +8,7 @@ const over = { cell: null, box: null };  // under the pointer
 
 /** How fractions of the picture become pixels of the stage. */
 function geometry() {
-  const { width, height } = picture(), wide = stage.parentElement.clientWidth;
+  const { width, height } = picture(), wide = stage.parentElement.clientWidth || panel.clientWidth;
   const most = Math.max(260, Math.min(window.innerHeight * 0.72, 1100));
   const scale = Math.min(wide / (width * (1 + 2 * EDGE)), most / (height * (1 + 2 * EDGE)));
   const w = width * scale, hgt = height * scale;
@@ -41,7 +41,7 @@ const STYLES = {  // the page's one language of colours; each kind has a line of
 };
 
 /** A box in the colour and line of its kind, with a rim that keeps it visible on any ground. */
-function drawBox(context, corner, kind, { alpha = 1, label = null, g = geometry() } = {}) {
+function drawBox(context, corner, kind, { alpha = 1, label = null, below = false, g = geometry() } = {}) {
   const { width, dash } = STYLES[kind], place = toPixels(corner, g);
   context.save();
   context.globalAlpha = alpha;
@@ -49,6 +49,7 @@ function drawBox(context, corner, kind, { alpha = 1, label = null, g = geometry(
   if (kind !== "raw" && kind !== "cell") {
     context.strokeStyle = colour("rim");
     context.lineWidth = width + 2;
+    context.setLineDash(dash);
     context.strokeRect(...place);
   }
   context.setLineDash(dash);
@@ -56,7 +57,17 @@ function drawBox(context, corner, kind, { alpha = 1, label = null, g = geometry(
   context.lineWidth = width;
   context.strokeRect(...place);
   context.restore();
-  if (label) drawLabel(context, label, place[0], place[1], kind, g);
+  if (label) drawLabel(context, label, place[0], place[1] + (below ? place[3] + 18 : 0), kind, g);
+}
+
+function drawDot(context, [x, y], kind, g) {
+  context.beginPath();
+  context.arc(g.left + x * g.w, g.top + y * g.h, 4, 0, 7);
+  context.fillStyle = colour(kind);
+  context.fill();
+  context.lineWidth = 1.5;
+  context.strokeStyle = colour("rim");
+  context.stroke();
 }
 
 function drawLabel(context, text, x, y, kind, g) {

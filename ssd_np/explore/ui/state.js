@@ -14,7 +14,7 @@ const START = {
   neutral: CONFIG.matching.neutral_threshold, ratio: CONFIG.loss.ratio,
   minimum: CONFIG.loss.minimum_negatives, score: CONFIG.decoding.show_threshold,
   iou: CONFIG.decoding.iou_threshold, object: 0, box: null, found: null, raw: false, map: 0, cell: null,
-  layer: null, channel: 0, y: null, x: null, input: 0, edits: [],
+  layer: null, channel: 0, y: null, x: null, input: null, edits: [],
   mining: true, greedy: true, corners: true, flipped: true, from: "nothing", rate: 0.01, steps: 0,
   tour: null,
 };
@@ -116,8 +116,8 @@ function update(changes) {
 // --- the address ----------------------------------------------------------------------------------
 
 const NUMBERS = ["picture", "threshold", "ratio", "minimum", "score", "iou", "object", "map", "channel",
-                 "input", "rate", "steps"];
-const MAYBE = ["neutral", "box", "y", "x", "tour"];  // numbers or nothing
+                 "rate", "steps"];
+const MAYBE = ["neutral", "box", "y", "x", "input", "tour"];  // numbers or nothing
 const FLAGS = ["mining", "greedy", "corners", "flipped", "raw"];
 const WORDS = ["part", "layer", "from"];
 

@@ -20,7 +20,7 @@ const TrainPart = {
       h("option", { value: "nothing" }, "from nothing: random weights"), h("option", { value: "weights" }, "from the page's weights"));
     this.rate = slider({ id: "rate", name: "Learning rate", min: -4, max: -1, step: 0.1, value: Math.log10(state.rate), show: value => short((10 ** value).toPrecision(2)), onInput: value => update({ rate: +(10 ** value).toPrecision(2) }) });
     this.curve = h("canvas", { id: "losses", role: "img", "aria-label": "The loss, step by step" });
-    const breaks = (id, key, name, about) => toggle({ id, name, about, checked: !state[key], color: "broken", onChange: value => { if (live.training) resetTraining(); update({ [key]: !value }); } });
+    const breaks = (id, key, name, about) => toggle({ id, name, about, checked: !state[key], onChange: value => { if (live.training) resetTraining(); update({ [key]: !value }); } });
     this.switches = {
       mining: breaks("nomining", "mining", "no mining", "all background boxes are trained on"),
       greedy: breaks("lastwins", "greedy", "last-wins matching", "objects take their best box one after the other"),
@@ -30,9 +30,9 @@ const TrainPart = {
     this.checkButton = button("check the gradients by numbers", startCheck, { id: "check" });
     this.checks = h("div", { id: "checks" });
     return [
-      h("div", { class: "line" }, this.go, this.one, this.again), h("div", { class: "line" }, this.from), this.rate,
+      h("div", { class: "line wide" }, this.go, this.one, this.from, this.again), this.rate,
       h("figure", {}, this.curve, h("figcaption", { id: "progress", role: "status" })),
-      card("Break it", h("div", { class: "toggles" }, Object.values(this.switches))),
+      card("Break it", h("div", { class: "toggles breaks" }, Object.values(this.switches))),
       card("Is backward right?", note(`Every weight moves the loss a little. Pushed up and down by ${v("e")}, how much does it? That is what backward should have said:`),
         formula(`${frac(`∂${v("L")}`, `∂${v("w")}`)} ≈ ${frac(`${v("L")}(${v("w")} + ${v("e")}) − ${v("L")}(${v("w")} − ${v("e")})`, `2 ${v("e")}`)}`), this.checkButton, this.checks),
     ];
@@ -54,13 +54,13 @@ const TrainPart = {
     const task = taskOf();
     for (let t = 0; t < BOXES; t++) if (task.labels[t] > 0) drawBox(context, cornerOf(t), task.best[t] >= 0 ? "one" : "two", { g, alpha: 0.5 });
     const mined = live.training?.mined;
-    if (mined) for (let t = 0; t < BOXES; t++) if (mined[t]) drawBox(context, cornerOf(t), "mined", { g, alpha: state.mining ? 0.5 : 0.08 });
-    for (const d of [...detections().detections].reverse()) drawBox(context, d.corner, "found", { g, label: `${NAMES[d.label - 1]} ${num(d.score, 2)}` });
+    if (mined) for (let t = 0; t < BOXES; t++) if (mined[t]) drawDot(context, DEFAULTS.subarray(8 * t, 8 * t + 2), "mined", g);
+    for (const d of [...detections().detections].reverse()) drawBox(context, d.corner, "found", { g, below: true, label: `${NAMES[d.label - 1]} ${num(d.score, 2)}` });
   },
 
   legend() {
     const mined = live.training?.mined?.reduce((a, b) => a + b, 0);
-    return [["truth", plural(truths().length, "object")], ["one", "boxes that stand for them"], ...(mined ? [["mined", `${times(mined)} mined at this step`]] : []), ["found", plural(detections().detections.length, "detection")]];
+    return [["truth", plural(truths().length, "object")], ["one", "boxes that stand for them"], ...(mined ? [["mined", `${times(mined)} mined at this step (centres)`]] : []), ["found", plural(detections().detections.length, "detection")]];
   },
 
   kindOfBox(t) {
@@ -154,7 +154,7 @@ function progressWords() {
 }
 
 function drawLosses(canvas) {
-  const frame = { left: 44, right: 14, top: 12, bottom: 34, height: 200 }, low = frame.height - frame.bottom;
+  const frame = { left: 44, right: 14, top: 26, bottom: 34, height: 210 }, low = frame.height - frame.bottom;
   const width = Math.max(canvas.parentElement.clientWidth, 240), context = sharp(canvas, width, frame.height);
   const rows = (live.training?.losses || []).map(row => ({ ...row, total: Number.isFinite(row.total) ? row.total : 0 }));
   const high = Math.max(1, ...rows.map(row => row.total)), count = Math.max(rows.length - 1, 30);
