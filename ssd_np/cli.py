@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "export",
     "exercise": "exercise",
     "explain": "explain",
+    "explore": "explore",
     "bench": "bench",
 }  # name -> module of `commands/`
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     score = arguments.min_score
     score = model.config.decoding.show_threshold if score is None else score
     detector = Detector(model, score)
-    paths = _list_images(arguments.images)
+    paths = list_images(arguments.images)
     out, taken, reports, failed = Path(arguments.out or free_folder("detections")), set(), [], 0
     with Progress(len(paths), "detect", "image", leave=False) as bar:
         for path in paths:
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _list_images(arguments: list[str]) -> list[Path]:
+def list_images(arguments: list[str]) -> list[Path]:
     """Files as named; of a folder, all files with the ending of an image format."""
     from PIL import Image
 

@@ -16,7 +16,8 @@ SIDE = 40  # cells of a map in the page; larger maps are averaged over blocks
 def stored_maps(model: SSD, seen: np.ndarray) -> dict:
     """{layer: map} of one preprocessed image (S, S, 3).
 
-    A map is {height, width, shown, most, data}: `shown` are the channels that are there, `data`
+    A map is {block, height, width, shown, most, data}: a value is the mean of `block` x `block`
+    cells, `shown` are the channels that are there, `data`
     their values as int8 in base64, 127 for the largest size `most`.
     """
     return {name: _stored(out) for name, out in layer_outputs(model, seen).items()}
@@ -49,6 +50,7 @@ def _stored(out: np.ndarray) -> dict:
     most = float(np.abs(small).max()) or 1.0
     data = np.rint(small / most * 127).astype(np.int8)
     return {
+        "block": block,
         "height": height,
         "width": width,
         "shown": shown.tolist(),

@@ -239,14 +239,20 @@ function nms(boxesCorner, scores, iouThreshold = 0.45, topK = null) {
 function suppress(boxesCorner, scores, iouThreshold = 0.45, topK = null) {
   const kept = [], dropped = [];
   for (const index of bestFirst(scores, topK)) {
-    const box = boxesCorner.slice(4 * index, 4 * index + 4);
-    const by = kept.find(k => _overlap(boxesCorner, k, box) > iouThreshold);
+    const by = kept.find(k => _overlap(boxesCorner, k, index) > iouThreshold);
     if (by === undefined) kept.push(index);
-    else dropped.push({ index, by, iou: _overlap(boxesCorner, by, box) });
+    else dropped.push({ index, by, iou: _overlap(boxesCorner, by, index) });
   }
   return { kept, dropped };
 }
 
-function _overlap(boxes, i, box) {
-  return iouMatrix(boxes.slice(4 * i, 4 * i + 4), box)[0];
+/** IoU of box i and box j of one list. */
+function _overlap(boxes, i, j) {
+  i *= 4;
+  j *= 4;
+  const width = Math.min(boxes[i + 2], boxes[j + 2]) - Math.max(boxes[i], boxes[j]);
+  const height = Math.min(boxes[i + 3], boxes[j + 3]) - Math.max(boxes[i + 1], boxes[j + 1]);
+  if (width <= 0 || height <= 0) return 0;
+  const areas = (boxes[i + 2] - boxes[i]) * (boxes[i + 3] - boxes[i + 1]) + (boxes[j + 2] - boxes[j]) * (boxes[j + 3] - boxes[j + 1]);
+  return width * height / (areas - width * height);
 }

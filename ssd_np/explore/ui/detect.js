@@ -1,6 +1,8 @@
 // Part 3: from raw boxes to detections.
 "use strict";
 
+const MOST_DRAWN = 400;  // dropped boxes that are drawn, the best scored; more would be a carpet
+
 const DetectPart = {
   id: "detect", title: "Decoding and suppression", objects: false, question: "How do detections come of the network's answers?",
   intro: "Every default box answers with scores and four offsets. Those that score enough are <b>decoded</b>; of boxes of one class that overlap too much, the best scored drops the others: <b>suppression</b>.",
@@ -43,7 +45,7 @@ const DetectPart = {
     if (state.raw) for (let t = 0; t < BOXES; t++) drawBox(context, at(t), "raw", { g, alpha: Math.min(0.12 + (1 - all[t * K]), 1) });
     for (const { corner } of truths()) drawBox(context, corner, "truth", { g, alpha: 0.35 });
     const mine = state.found && (d => d.by === state.found[0] && d.label === state.found[1]);
-    for (const d of dropped) drawBox(context, at(d.t), "dropped", { g, alpha: !mine || mine(d) ? 1 : 0.25 });
+    for (const d of dropped.slice(0, MOST_DRAWN)) drawBox(context, at(d.t), "dropped", { g, alpha: !mine || mine(d) ? 1 : 0.25 });
     for (const d of [...kept].reverse()) drawBox(context, d.corner, "found", { g, alpha: !mine || d.t === state.found[0] ? 1 : 0.4, label: `${NAMES[d.label - 1]} ${num(d.score, 2)}` });
     if (state.found && kept.some(d => d.t === state.found[0])) drawBox(context, cornerOf(state.found[0]), "one", { g });
   },
@@ -69,7 +71,7 @@ function foundCard() {
   });
   const candidates = kept.length + dropped.length;
   return card("Detections", h("p", { class: "flow" }, `${times(BOXES)} boxes × ${K - 1} classes → `, h("b", {}, times(candidates)), ` above ${num(state.score, 2)} → `, h("b", {}, times(kept.length)), " kept"),
-    rows.length ? h("div", { class: "rows" }, rows) : note("Nothing scores above the threshold. Move the slider <b>Score above</b> to the left: low scores show what the network nearly said."),
+    rows.length ? h("div", { class: "rows long" }, rows) : note("Nothing scores above the threshold. Move the slider <b>Score above</b> to the left: low scores show what the network nearly said."),
     kept.length > 20 ? note(`and ${kept.length - 20} more`) : null);
 }
 
@@ -84,7 +86,7 @@ function detailCard() {
     formula(`${v("c")} = ${v("d")}<sub>c</sub> + ${v("t")} · variance · ${v("d")}<sub>size</sub>, &nbsp; size = ${v("d")}<sub>size</sub> · exp(${v("t")} · variance)`),
     h("pre", { class: "numbers" }, decodingLines(default_, o, CONFIG.decoding.max_exponent).join("\n").replace(/-/g, "−").replace(/ \* /g, " · ")),
     h("h4", {}, lost.length ? `It dropped ${plural(lost.length, "box", "boxes")} of its class` : "It dropped no other box"),
-    h("div", { class: "rows" }, lost.slice(0, 8).map(d => h("div", { class: "row", onpointerenter: () => { over.box = d.t; drawOverlay(); }, onpointerleave: () => { over.box = null; drawOverlay(); } },
+    h("div", { class: "rows long" }, lost.slice(0, 8).map(d => h("div", { class: "row", onpointerenter: () => { over.box = d.t; drawOverlay(); }, onpointerleave: () => { over.box = null; drawOverlay(); } },
       h("i", { class: "swatch dropped" }), h("span", { class: "name" }, placeWords(placeOf(CONFIG, DEFAULTS, d.t))),
       h("span", { class: "bar" }, h("i", { class: "dropped", style: `width:${100 * d.iou}%` })), h("span", { class: "words" }, `IoU ${num(d.iou)} > ${num(state.iou, 2)}, score ${num(d.score)}`)))),
     lost.length > 8 ? note(`and ${lost.length - 8} more`) : null);

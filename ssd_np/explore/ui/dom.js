@@ -100,7 +100,14 @@ function sharp(canvas, width, height) {
   return context;
 }
 
-/** A colour of the page's one language (page.css) as it is now, dark or light. */
+let _colours = {};
+
+/** A colour of the page's one language (page.css) as it is now, dark or light; asked once a drawing. */
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  _colours[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  return _colours[name];
+}
+
+function forgetColours() {
+  _colours = {};
 }

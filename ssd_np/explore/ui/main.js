@@ -183,6 +183,7 @@ function render() {
 }
 
 function _render() {
+  forgetColours();
   const part = partOf(state.part);
   if (_mounted !== part.id) mount(part);
   drawPicture();

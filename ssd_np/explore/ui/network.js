@@ -30,7 +30,9 @@ const NetworkPart = {
   draw(context, g) {
     const field = fieldOf(layerName()), map = shownMaps()?.[layerName()];
     if (!field || !map) return;
-    const place = toPixels(fieldBox(field, ...chosenValue(map)), g);
+    // a stored map may be smaller than the layer: each of its values is the mean of a block
+    const block = map.block || 1, [row, column] = chosenValue(map).map(i => i * block + (block - 1) / 2);
+    const place = toPixels(fieldBox({ ...field, size: field.size + (block - 1) * field.stride }, row, column), g);
     context.fillStyle = colour("field");
     context.fillRect(...place);
     context.lineWidth = 2;

@@ -347,7 +347,8 @@ function drawGrids() {
                () => update({ map: index, cell: null }), { "aria-pressed": false }));
     }));
   }
-  const wide = Math.max(60, Math.min(180, (holder.clientWidth - 24) / CONFIG.feature_maps.length));
+  const maps = CONFIG.feature_maps.length, wide = Math.max(44, Math.min(180, (holder.clientWidth - 12 * (maps - 1) - 2) / maps));
+  holder.classList.toggle("small", wide < 110);
   let first = 0;
   CONFIG.feature_maps.forEach((map, index) => {
     const [rows, columns] = map.size, canvas = document.getElementById(`grid${index}`), high = wide * rows / columns;
