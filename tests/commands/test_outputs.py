@@ -43,6 +43,8 @@ WALK = {
     "exercise check": ["match.py"],
     "explain": [PICTURE, "--weights", WEIGHTS, "--truth", "in/pictures/photo.xml",
                 "--out", "OUT"],
+    "explore": [PICTURE, "--weights", WEIGHTS, "--truth", "in/pictures/photo.xml",
+                "--out", "OUT.html"],
     "bench": ["--quick"],
 }  # fmt: skip
 FREE = ("bench", "exercise check", "exercise list", "config")  # nothing to write, nothing to run

@@ -6,6 +6,15 @@ function short(value) {
   return `${parseFloat(Number(value).toPrecision(6))}`;
 }
 
+/** A number with so many digits behind the point; a tie goes to the even digit, as in Python. */
+function fixed(value, digits) {
+  const text = value.toFixed(digits), exact = value.toFixed(Math.min(digits + 40, 100));
+  const tie = /^50*$/.test(exact.slice(text.length + (digits ? 0 : 1)));
+  if (!tie || "02468".includes(text[text.length - 1])) return text;
+  const step = 10 ** -digits;
+  return (value - Math.sign(value) * step / 2).toFixed(digits);
+}
+
 /** For each object its default boxes, best first, and the runner-up; then the neutral boxes. */
 function explainMatching(config, defaults, gtCorner, gtLabels, threshold, neutralThreshold) {
   const corners = defaultCorners(defaults), boxes = corners.length / 4, truths = gtLabels.length;
@@ -44,7 +53,7 @@ function _whyNot(other, best, t, at, threshold, neutralThreshold) {
     return `neutral, since below ${short(threshold)} but from ${short(neutralThreshold)} on`;
   }
   if (other < 0) return `background, since below ${short(threshold)}`;
-  const overlap = at(other, t).toFixed(3);
+  const overlap = fixed(at(other, t), 3);
   if (best === other) return `it is the best box of object ${other} (IoU ${overlap})`;
   return `it overlaps object ${other} more (IoU ${overlap})`;
 }
@@ -77,7 +86,7 @@ function explainMining(config, defaults, logits, labels, iou, rule) {
 /** The steps from a default box and its offsets to a box, as lines with the numbers in them. */
 function decodingLines(default_, offsets, maxExponent) {
   const box = decode(Float64Array.from(offsets), Float64Array.from(default_), maxExponent);
-  const n = value => value.toFixed(4);
+  const n = value => fixed(value, 4);
   const lines = ["cx", "cy"].map((side, i) =>
     `${side} = ${n(default_[i])} + ${n(offsets[i])} * ${short(default_[4 + i])} * ${n(default_[2 + i])} = ${n(box[i])}`);
   for (const [i, side] of [[2, "w"], [3, "h"]]) {

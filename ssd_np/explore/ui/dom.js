@@ -31,7 +31,7 @@ function escape_(text) {
 /** A number for people: fixed digits, a true minus. */
 function num(value, digits = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
-  return value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+  return fixed(value, digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
 }
 
 function times(value) {
