@@ -4,30 +4,31 @@ The names below are imported when first used (PEP 562), so that `import ssd_np` 
 Numba nor matplotlib.
 """
 
-import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from ssd_np.contents import contents
 
-_HOME = {
-    "Config": "ssd_np.config",
-    "load_config": "ssd_np.config",
-    "Truth": "ssd_np.records",
-    "Sample": "ssd_np.records",
-    "Detections": "ssd_np.records",
-    "SsdError": "ssd_np.errors",
-    "SSD": "ssd_np.model.ssd",
-    "load": "ssd_np.model.weights",
-    "save": "ssd_np.model.weights",
-    "Detector": "ssd_np.infer.detect",
-    "ShapesDataset": "ssd_np.data.shapes",
-    "VOCDataset": "ssd_np.data.voc",
-    "Trainer": "ssd_np.train.trainer",
-    "evaluate_voc": "ssd_np.evaluate.average_precision",
-}
+__version__ = "0.2.0"
 
-__all__ = [*_HOME, "__version__"]
+if TYPE_CHECKING:
+    from ssd_np.config import Config as Config
+    from ssd_np.config import load_config as load_config
+    from ssd_np.data.shapes import ShapesDataset as ShapesDataset
+    from ssd_np.data.voc import VOCDataset as VOCDataset
+    from ssd_np.errors import SsdError as SsdError
+    from ssd_np.evaluate.average_precision import evaluate_voc as evaluate_voc
+    from ssd_np.infer.detect import Detector as Detector
+    from ssd_np.model.ssd import SSD as SSD
+    from ssd_np.model.weights import load as load
+    from ssd_np.model.weights import save as save
+    from ssd_np.records import Detections as Detections
+    from ssd_np.records import Sample as Sample
+    from ssd_np.records import Truth as Truth
+    from ssd_np.train.trainer import Trainer as Trainer
+else:
+    __getattr__, __dir__ = contents(__name__, __file__)
 
 
 def _have_a_compile_cache() -> None:
@@ -59,13 +60,3 @@ def _can_be_written(folder: str | None) -> bool:
 
 
 _have_a_compile_cache()
-
-
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module 'ssd_np' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Blanks made from the library's own source, and their grading."""

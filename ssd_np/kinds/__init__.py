@@ -1,0 +1,14 @@
+"""The layers of a config, one file a kind, which says everything about it."""
+
+from typing import TYPE_CHECKING
+
+from ssd_np.contents import contents
+
+if TYPE_CHECKING:
+    from ssd_np.kinds.conv import ConvLayer as ConvLayer
+    from ssd_np.kinds.kind import LayerKind as LayerKind
+    from ssd_np.kinds.kind import Window as Window
+    from ssd_np.kinds.kind import require_pad as require_pad
+    from ssd_np.kinds.pool import PoolLayer as PoolLayer
+else:
+    __getattr__, __dir__ = contents(__name__, __file__)

@@ -1,0 +1,27 @@
+"""Training: optimiser, schedule, the loop, checkpoints, pretraining."""
+
+from typing import TYPE_CHECKING
+
+from ssd_np.contents import contents
+
+if TYPE_CHECKING:
+    from ssd_np.train.checkpoint import Progress as Progress
+    from ssd_np.train.checkpoint import load_checkpoint as load_checkpoint
+    from ssd_np.train.checkpoint import save_checkpoint as save_checkpoint
+    from ssd_np.train.log import read_log as read_log
+    from ssd_np.train.postmortem import first_broken as first_broken
+    from ssd_np.train.postmortem import report as report
+    from ssd_np.train.pretrain import Classifier as Classifier
+    from ssd_np.train.pretrain import Crops as Crops
+    from ssd_np.train.pretrain import accuracy as accuracy
+    from ssd_np.train.pretrain import classifier_config as classifier_config
+    from ssd_np.train.schedule import learning_rate as learning_rate
+    from ssd_np.train.sgd import SGD as SGD
+    from ssd_np.train.start import beginning as beginning
+    from ssd_np.train.start import fitted as fitted
+    from ssd_np.train.start import network as network
+    from ssd_np.train.stop import stop_requests as stop_requests
+    from ssd_np.train.trainer import Trainer as Trainer
+    from ssd_np.train.trainer import TrainResult as TrainResult
+else:
+    __getattr__, __dir__ = contents(__name__, __file__)

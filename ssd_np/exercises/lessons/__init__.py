@@ -1,0 +1,1 @@
+"""The catalogue of exercises, a file a lesson."""
