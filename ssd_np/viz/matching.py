@@ -95,7 +95,7 @@ def _overview(axes: Axes, image: np.ndarray, objects: np.ndarray, shown: int) ->
         axes.text(*middle, str(g), fontsize=9, ha="center", va="center", bbox=rim)
     rest = "" if shown == len(objects) else f" of the first {shown}"
     axes.set_title(
-        f"{len(objects)} objects{rest}, and below the default boxes of each", fontsize=11
+        f"{len(objects)} objects, and below the default boxes of each{rest}", fontsize=11
     )
 
 
