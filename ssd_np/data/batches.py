@@ -7,20 +7,20 @@ drawn from `default_rng([seed, e, len(dataset)])`; item i of it is augmented wit
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
 from ssd_np.data.pipeline import augment as augment_sample
+from ssd_np.engine import select
 from ssd_np.errors import DataError
 from ssd_np.records import Sample
 
@@ -36,23 +36,22 @@ class Dataset(Protocol):
 @dataclass(frozen=True)
 class Batch:
     """images (N, size, size, 3) float32; truths, of each image (boxes_corner (G, 4), labels (G,));
-    names (N,); the global step, from 0; the epoch of its first image; what `prepare` made of it."""
+    names (N,); the global step, from 0; the epoch of its first image."""
 
     images: np.ndarray
     truths: list[tuple[np.ndarray, np.ndarray]]
     names: list[str]
     step: int
     epoch: int
-    prepared: Any = None
 
 
 class Batches:
     """Iterates over batches for ever, beginning at `start_step`, `ahead` of them in the making.
 
     An epoch's last, incomplete batch is dropped; a data set smaller than one batch runs on into its
-    next epoch instead. With `augment=False` images are only preprocessed. `prepare(batch)` is run
-    in the loading thread, and its result is found in `batch.prepared`: a place for matching. An
-    error in a thread is raised where the batch is asked for. Use as a context manager, or `close`.
+    next epoch instead. With `augment=False` images are only preprocessed. An error in a thread is
+    raised where the batch is asked for. Use as a context manager, or `close`. `threads=0` makes
+    batches where they are asked for; so does the plain engine, for a debugger to step into.
 
     steps_per_epoch  batches in an epoch
     seconds_waited   time the consumer spent waiting for batches
@@ -66,21 +65,29 @@ class Batches:
         seed: int,
         start_step: int = 0,
         augment: bool = True,
-        threads: int = 2,
+        threads: int | None = None,
         ahead: int = 4,
-        prepare: Callable[[Batch], Any] | None = None,
     ) -> None:
         if len(dataset) == 0:
             raise DataError("the data set has no images", hint="training needs at least one")
         self.dataset, self.config, self.batch_size, self.seed = dataset, config, batch_size, seed
-        self.augment, self.prepare, self.ahead = augment, prepare, ahead
+        self.augment, self.ahead = augment, ahead
         self.start_step = start_step
         self.steps_per_epoch = max(1, len(dataset) // batch_size)
         self.seconds_waited = 0.0
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd_np-batches")
+        if threads is None:
+            threads = 0 if select().name == "plain" else 2
+        self._pool = None
+        if threads:
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd_np-batches")
 
     def __iter__(self) -> Iterator[Batch]:
         steps = itertools.count(self.start_step)
+        while self._pool is None:
+            begin = time.perf_counter()
+            batch = self.make(next(steps))
+            self.seconds_waited += time.perf_counter() - begin
+            yield batch
         coming = deque(self._pool.submit(self.make, next(steps)) for _ in range(self.ahead))
         while True:
             begin = time.perf_counter()
@@ -94,10 +101,7 @@ class Batches:
         items = [self._item(epoch, index) for epoch, index in self.places(step)]
         images, truths, names = zip(*items, strict=True)
         epoch = self.places(step)[0][0]
-        batch = Batch(np.stack(images), list(truths), list(names), step, epoch)
-        if self.prepare is None:
-            return batch
-        return dataclasses.replace(batch, prepared=self.prepare(batch))
+        return Batch(np.stack(images), list(truths), list(names), step, epoch)
 
     def places(self, step: int) -> list[tuple[int, int]]:
         """(epoch, index in the data set) of each image of a step's batch."""
@@ -126,7 +130,8 @@ class Batches:
 
     def close(self) -> None:
         """Stops the threads; batches that were not yet asked for are given up."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Batches:
         return self

@@ -26,7 +26,7 @@ def iou_matrix(a_corner: np.ndarray, b_corner: np.ndarray) -> np.ndarray:
     """(A, 4), (B, 4) -> (A, B), without the (A, B, 2) arrays in between."""
     a, b = check_two_lists(a_corner, b_corner)
     out = np.empty((len(a), len(b)), a.dtype)
-    _iou_kernel(a, b, out)
+    _iou_kernel(np.ascontiguousarray(a), np.ascontiguousarray(b), out)
     return out
 
 
@@ -37,8 +37,8 @@ def match(
     neutral_threshold: float | None = None,
 ) -> np.ndarray:
     """(G, 4), (T, 4) -> (T,) int64."""
-    gt_corner = check_fractions(gt_corner, "gt_corner").astype(np.float64)
-    default_corner = check_grid(default_corner, "default_corner").astype(np.float64)
+    gt_corner = check_fractions(gt_corner, "gt_corner").astype(np.float64, copy=False)
+    default_corner = check_grid(default_corner, "default_corner").astype(np.float64, copy=False)
     return match_iou(iou_matrix(gt_corner, default_corner), threshold, neutral_threshold)
 
 

@@ -17,7 +17,10 @@ from ssd_np.errors import WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import OPTIMISER, config_of, set_parameters
+from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.sgd import SGD
+
+LAST = "last.npz"
 
 
 @dataclass
@@ -77,3 +80,20 @@ def _read_progress(values: Any, where: str) -> Progress:
     if not sound or not all(score is None or isinstance(score, float) for score in scores):
         raise WeightsError(f"its progress is {values!r}", where=where, hint=f"expected {fields}")
     return Progress(**values)
+
+
+class Checkpoint(Callback):
+    """Keeps last.npz: written before the first step, so that a stop before the next write is no
+    loss, then every `checkpoint_every` steps and at the end."""
+
+    def begin(self, trainer) -> None:
+        if trainer.progress.step == 0:
+            trainer.save()
+
+    def after_step(self, trainer, step: Step) -> None:
+        done = trainer.progress.step
+        if done % trainer.config.checkpoint_every == 0 or done == trainer.config.steps:
+            trainer.save()
+
+    def save(self, trainer) -> None:
+        save_checkpoint(trainer.out_dir / LAST, trainer.model, trainer.optimiser, trainer.progress)

@@ -1,11 +1,17 @@
-"""The log of a training: a line for each step."""
+"""The log of a training, a line for each step, and the curve of its losses."""
+
+from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 from ssd_np.errors import DataError
+from ssd_np.files import write_atomically
+from ssd_np.train.callbacks import Callback, Step
+from ssd_np.viz.figures import loss_curve
 
 COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
            "gradient_norm", "images_per_second")  # fmt: skip
@@ -27,3 +33,39 @@ def read_log(path: Path, steps: int) -> list[tuple]:
     if not np.array_equal(numbers[:, 0], np.arange(steps)):
         raise DataError("does not count its steps 0, 1, 2, ...", where=str(path))
     return rows
+
+
+class Log(Callback):
+    """Keeps log.csv; on resume, lines after the checkpoint are taken back.
+
+    rows  a tuple of text for each step, in the order of COLUMNS
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[tuple] = []
+
+    def resume(self, trainer) -> None:
+        self.rows = read_log(trainer.out_dir / "log.csv", trainer.progress.step)
+
+    def after_step(self, trainer, step: Step) -> None:
+        loss, speed = step.loss, len(step.batch.images) / step.seconds
+        numbers = (loss.total, loss.location, loss.confidence, loss.num_positive)
+        numbers = (*numbers, step.rate, step.norm, speed)
+        self.rows.append((step.number, *(f"{number:.6g}" for number in numbers)))
+
+    def save(self, trainer) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
+        write_atomically(trainer.out_dir / "log.csv", text.getvalue())
+
+
+class LossCurve(Callback):
+    """Draws loss.png of the log's lines whenever a checkpoint is written."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def save(self, trainer) -> None:
+        if self.log.rows:
+            columns = zip(COLUMNS, np.array(self.log.rows, np.float64).T, strict=True)
+            loss_curve(dict(columns), trainer.out_dir / "loss.png")

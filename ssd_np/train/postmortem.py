@@ -7,13 +7,19 @@ finite is the cause; all later ones only carry it on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from ssd_np.data.batches import Batch
+from ssd_np.errors import NotFinite
+from ssd_np.files import write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import FreshMemory
+from ssd_np.train.callbacks import Callback, Step
+from ssd_np.train.log import Log
+
+LOSSES = 20  # the last so many are told
 
 
 def first_broken(
@@ -54,20 +60,18 @@ def _in_order(
             yield f"gradient of {name}", parameter.grad
 
 
-def report(
-    model: SSD,
-    batch: Batch,
-    outputs: dict[str, np.ndarray],
-    step: int,
-    learning_rate: float,
-    last_losses: list[float],
-) -> dict:
+def report(model: SSD, step: Step, last_losses: list[float]) -> dict:
     """What a reader needs to find out why, as JSON-able values."""
+    batch = step.batch
+    outputs = {"logits": step.logits, "offsets": step.offsets}
+    if step.loss is not None:
+        outputs["gradient of the logits"] = step.loss.dlogits
+        outputs["gradient of the offsets"] = step.loss.doffsets
     broken = first_broken(model, batch.images, outputs)
     name, known = broken if broken else ("none found", {})
     return {
-        "step": step,
-        "learning_rate": learning_rate,
+        "step": step.number,
+        "learning_rate": step.rate,
         "first_broken_tensor": name,
         **known,
         "last_losses": last_losses,
@@ -76,3 +80,23 @@ def report(
             for file, (boxes, labels) in zip(batch.names, batch.truths, strict=True)
         ],
     }
+
+
+class PostMortem(Callback):
+    """Writes post_mortem.json and keeps the last good weights, those before the step."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def failed(self, trainer, step: Step, error: NotFinite) -> None:
+        path = trainer.out_dir / "post_mortem.json"
+        losses = [float(row[1]) for row in self.log.rows[-LOSSES:]]
+        found = report(trainer.model, step, losses)
+        write_atomically(path, json.dumps(found, indent=2) + "\n")
+        if not found["first_broken_tensor"].startswith("parameter"):
+            trainer.save()
+        raise NotFinite(
+            f"{error.what}; first broken: {found['first_broken_tensor']}",
+            where=f"step {step.number}, images {step.batch.names}",
+            hint=f"lower the learning rate or warm up longer; more in {path}",
+        ) from error

@@ -3,28 +3,34 @@
 In the middle of a step half of the weights are new: what was saved then could not be gone on with.
 """
 
-import contextlib
+from __future__ import annotations
+
 import signal
 import threading
-from collections.abc import Iterator
+
+from ssd_np.train.callbacks import Callback, Step
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """Inside, the first SIGINT or SIGTERM sets the event; a second one raises KeyboardInterrupt."""
-    asked = threading.Event()
+class StopRequests(Callback):
+    """After the first SIGINT or SIGTERM the step in hand is finished and saved, then
+    KeyboardInterrupt ends the training; a second one raises it at once."""
 
-    def ask(_number: int, _frame: object) -> None:
-        if asked.is_set():
+    def begin(self, trainer) -> None:
+        self._asked, self._before = False, {}
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self._before = {number: signal.signal(number, self._ask) for number in numbers}
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        if self._asked:
             raise KeyboardInterrupt("stopped in the middle of a step")
-        asked.set()
+        self._asked = True
 
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # Python sends signals to the main thread only
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
+    def after_step(self, trainer, step: Step) -> None:
+        if self._asked:
+            trainer.save()
+            raise KeyboardInterrupt(f"saved after step {trainer.progress.step}")
+
+    def end(self, trainer) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)

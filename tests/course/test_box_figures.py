@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes, default_boxes_for_map
+from ssd_np.boxes.matching import NEUTRAL, match
 from ssd_np.config import load_config
 from ssd_np.viz.boxes import default_box_figure, detection_figure
 from ssd_np.viz.matching import match_figure
@@ -64,6 +65,37 @@ def test_matches_by_rule():
     np.testing.assert_allclose(rectangles(axes), [*corner[[2, 3]], *gt], atol=1e-12)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts[1:] == ["best of its object: 2", "IoU of at least 0.5: 1", "neutral: 1"]
+
+
+def test_many_objects_have_a_panel_each():
+    """No panel shows another object's boxes; together they show all that stand for one."""
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 0.7, (18, 2))
+    gt = np.concatenate([low, low + rng.uniform(0.1, 0.3, (18, 2))], axis=1)
+    boxes = default_boxes(load_config("tiny"))
+    match_figure(IMAGE, gt, boxes, figure := Figure(), neutral_threshold=0.4)
+    overview, *panels = (axes for axes in figure.axes if axes.get_visible())
+    assert [text.get_text() for text in overview.texts] == [str(g) for g in range(18)]
+    np.testing.assert_allclose(rectangles(overview), gt)
+    corner = center_to_corner(boxes[:, :4])
+    matched = match(gt, corner, 0.5, 0.4)
+    assert len(panels) == 18 and (matched == NEUTRAL).any()
+    for g, axes in enumerate(panels):
+        *best, truth = rectangles(axes)
+        shown = np.array([*rectangles(axes, "--"), *best])
+        expected = corner[matched == g]
+        np.testing.assert_allclose(np.sort(shown, axis=0), np.sort(expected, axis=0))
+        np.testing.assert_allclose(truth, gt[g])
+        assert axes.get_title().startswith(f"{g}: IoU 0.")
+    neutral = sum(len(rectangles(axes, ":")) for axes in panels)
+    assert neutral == np.count_nonzero(matched == NEUTRAL)
+
+
+def test_more_objects_than_panels_is_said():
+    gt = np.tile([[0.1, 0.1, 0.4, 0.4]], (50, 1))
+    match_figure(IMAGE, gt, default_boxes(load_config("tiny")), figure := Figure())
+    visible = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(visible) == 1 + 40 and visible[0].get_title().endswith("of the first 40")
 
 
 def test_picture_without_objects():

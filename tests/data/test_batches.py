@@ -121,18 +121,22 @@ def test_crowd_objects_are_left_out(config):
     assert batch.truths[0][1].tolist() == [2]
 
 
-def test_prepare_runs_in_the_background(config):
-    threads = []
+@pytest.mark.parametrize("engine, threads", [("plain", None), ("fast", 0)])
+def test_batches_are_made_where_they_are_asked_for(config, monkeypatch, engine, threads):
+    monkeypatch.setenv("SSD_NP_ENGINE", engine)
+    where = set()
 
-    def prepare(batch):
-        threads.append(threading.current_thread())
-        return batch.step, [len(labels) for _, labels in batch.truths]
+    class Watched(ShapesDataset):
+        def __getitem__(self, index):
+            where.add(threading.current_thread())
+            return super().__getitem__(index)
 
-    batches = take(ShapesDataset(0, 6), config, 3, batch_size=2, seed=0, prepare=prepare)
-    for step, batch in enumerate(batches):
-        assert batch.prepared == (step, [len(labels) for _, labels in batch.truths])
-    assert threading.main_thread() not in threads
-    assert take(ShapesDataset(0, 6), config, 1, batch_size=2, seed=0)[0].prepared is None
+    here = take(Watched(0, 6), config, 3, batch_size=2, seed=0, threads=threads)
+    assert where == {threading.main_thread()}
+    there = take(Watched(0, 6), config, 3, batch_size=2, seed=0, threads=2)
+    assert len(where) > 1
+    for a, b in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a.images, b.images)
 
 
 class Broken(ShapesDataset):

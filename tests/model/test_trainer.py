@@ -13,7 +13,9 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import DataError, NotFinite
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
-from ssd_np.train.trainer import COLUMNS, Trainer
+from ssd_np.train.callbacks import Callback
+from ssd_np.train.log import COLUMNS
+from ssd_np.train.trainer import Trainer
 
 pytestmark = pytest.mark.lesson12
 
@@ -28,12 +30,13 @@ def narrow_config():
     return dataclasses.replace(config, layers=layers)
 
 
-def trainer(out, steps=4, dataset=None, **changes) -> Trainer:
+def trainer(out, steps=4, dataset=None, attached=(), **changes) -> Trainer:
     rule = TrainConfig(
         steps=steps, batch_size=2, learning_rate=0.01, warmup_steps=2, schedule="cosine"
     )
     rule = dataclasses.replace(rule, **changes)
-    return Trainer(SSD(narrow_config()), dataset or ShapesDataset(0, 12), rule, out)
+    data = dataset or ShapesDataset(0, 12)
+    return Trainer(SSD(narrow_config()), data, rule, out, **dict(attached))
 
 
 def weights(model: SSD) -> dict:
@@ -48,7 +51,7 @@ def assert_equal_weights(a: SSD, b: SSD) -> None:
 def test_it_learns_one_image_by_heart(tmp_path):
     learner = trainer(tmp_path, steps=60, dataset=ShapesDataset(3, 1), learning_rate=0.02)
     learner.fit()
-    totals = [float(row[1]) for row in learner.rows]
+    totals = [float(row[1]) for row in learner.log.rows]
     assert np.mean(totals[-5:]) < 0.3 * np.mean(totals[5:10])
 
 
@@ -63,21 +66,21 @@ def test_another_seed_is_another_run(tmp_path):
     a, b = trainer(tmp_path / "a"), trainer(tmp_path / "b", seed=1)
     a.fit()
     b.fit()
-    assert a.rows[0][1] != b.rows[0][1]
+    assert a.log.rows[0][1] != b.log.rows[0][1]
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(tmp_path):
     whole, part = trainer(tmp_path / "whole"), trainer(tmp_path / "part")
     whole.fit()
 
-    step = part._step
+    learn = part.learn
 
-    def interrupt(batch, bar):
-        if part.progress.step == 1:  # the step in hand is finished first
+    def interrupt(step):
+        if step.number == 1:  # the step in hand is finished first
             signal.raise_signal(signal.SIGINT)
-        step(batch, bar)
+        learn(step)
 
-    part._step = interrupt
+    part.learn = interrupt
     with pytest.raises(KeyboardInterrupt, match="saved after step 2"):
         part.fit()
     rest = trainer(tmp_path / "part")
@@ -118,16 +121,15 @@ def test_best_is_the_best_on_the_validation_set(tmp_path, monkeypatch):
         def mean_ap(self):
             return next(scores)
 
-    monkeypatch.setattr("ssd_np.train.trainer.evaluate_voc", lambda *_: Result())
-    learner = trainer(tmp_path, validate_every=1)
-    learner.validation = ShapesDataset(1, 2)
-    kept, after = {}, learner._after_step
+    monkeypatch.setattr("ssd_np.train.best.evaluate_voc", lambda *_: Result())
+    kept = {}
 
-    def remember():
-        kept[learner.progress.step] = weights(learner.model)
-        after()
+    class Remember(Callback):
+        def after_step(self, trainer, step):
+            kept[trainer.progress.step] = weights(trainer.model)
 
-    learner._after_step = remember
+    rule = {"validation": ShapesDataset(1, 2), "callbacks": [Remember()]}
+    learner = trainer(tmp_path, validate_every=1, attached=rule)
     learner.fit()
     assert learner.progress.best_score == 0.5
     for name, parameter in load(tmp_path / "best.npz").parameters.items():
@@ -161,19 +163,19 @@ def test_images_without_objects_train(tmp_path):
 
     learner = trainer(tmp_path, dataset=Empty(0, 4))
     learner.fit()
-    assert [float(row[1]) for row in learner.rows] == [0, 0, 0, 0]
+    assert [float(row[1]) for row in learner.log.rows] == [0, 0, 0, 0]
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_post_mortem(tmp_path):
     learner = trainer(tmp_path, steps=8)
-    learn = learner._learn
+    learn = learner.learn
 
-    def break_in_step_3(batch, rate):
-        if learner.progress.step == 3:
-            batch.images[1, 5, 6, 2] = np.inf
-        return learn(batch, rate)
+    def break_in_step_3(step):
+        if step.number == 3:
+            step.batch.images[1, 5, 6, 2] = np.inf
+        learn(step)
 
-    learner._learn = break_in_step_3
+    learner.learn = break_in_step_3
     with pytest.raises(NotFinite, match=r"step 3, images \['shapes.*post_mortem.json"):
         learner.fit()
     found = json.loads((tmp_path / "post_mortem.json").read_text())

@@ -87,7 +87,7 @@ def test_a_fault_while_training_leaves_the_last_checkpoint(open_folder, name, te
     run = open_folder / "run"
     whole, learner = make_trainer(open_folder / "whole"), make_trainer(run)
     whole.fit()
-    learn = learner._learn
+    learn = learner.learn
     with contextlib.ExitStack() as stack:
         before = {}
 
@@ -97,7 +97,7 @@ def test_a_fault_while_training_leaves_the_last_checkpoint(open_folder, name, te
                 stack.enter_context(fault(run))
             return learn(*arguments)
 
-        learner._learn = break_after_step_3
+        learner.learn = break_after_step_3
         with pytest.raises(OutputError, match=message) as caught:
             learner.fit()
     assert "\n" not in str(caught.value)

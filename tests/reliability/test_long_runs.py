@@ -17,6 +17,7 @@ from training_runs import make_trainer, narrow_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
+from ssd_np.train.callbacks import Callback
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -27,12 +28,11 @@ seen = []
 
 def train():
     # saves, and so draws its curve, at the usual interval, and once within the first hundred
+    class Note(Callback):
+        def after_step(self, trainer, step):
+            seen.append(resident())
     learner = make_trainer(folder, steps=100 + count, checkpoint_every=50)
-    after = learner._after_step
-    def note():
-        after()
-        seen.append(resident())
-    learner._after_step = note
+    learner.callbacks.append(Note())
     learner.fit()
 
 def detect():

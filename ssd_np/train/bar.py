@@ -1,0 +1,20 @@
+"""The progress bar of a training."""
+
+from __future__ import annotations
+
+from ssd_np.progress import Progress
+from ssd_np.train.callbacks import Callback, Step
+
+
+class Bar(Callback):
+    """Shows the loss and the images a second; a line now and then where there is no terminal."""
+
+    def begin(self, trainer) -> None:
+        self._bar = Progress(trainer.config.steps, "train", "step", trainer.progress.step)
+
+    def after_step(self, trainer, step: Step) -> None:
+        speed = len(step.batch.images) / step.seconds
+        self._bar.update(f"loss {step.loss.total:.3f}, {speed:.0f} img/s")
+
+    def end(self, trainer) -> None:
+        self._bar.close()

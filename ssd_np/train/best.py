@@ -1,0 +1,40 @@
+"""The best weights of a training, measured on images that it does not learn from."""
+
+from __future__ import annotations
+
+from ssd_np.data.items import Dataset
+from ssd_np.evaluate.average_precision import evaluate_voc
+from ssd_np.evaluate.run import detect_dataset
+from ssd_np.model.weights import save
+from ssd_np.train.callbacks import Callback, Step
+
+BEST = "best.npz"
+
+
+class Best(Callback):
+    """Keeps best.npz: the weights with the highest mAP at IoU 0.5 on `validation`, measured every
+    `validate_every` steps and at the end; without a `validation`, those with the lowest running
+    average of the loss."""
+
+    def __init__(self, validation: Dataset | None = None) -> None:
+        self.validation = validation
+
+    def begin(self, trainer) -> None:
+        done = trainer.progress.step == trainer.config.steps
+        if done and not (trainer.out_dir / BEST).exists():  # it ended in its last validation
+            self._keep(trainer)
+
+    def after_step(self, trainer, step: Step) -> None:
+        done, every = trainer.progress.step, trainer.config.validate_every
+        if done == trainer.config.steps or (every and done % every == 0):
+            self._keep(trainer)
+
+    def _keep(self, trainer) -> None:
+        progress = trainer.progress
+        score = -progress.loss_average
+        if self.validation is not None:
+            score = evaluate_voc(*detect_dataset(trainer.model, self.validation)).mean_ap
+        if progress.best_score is None or score > progress.best_score:
+            trainer.check_before_writing()
+            progress.best_score = float(score)
+            save(trainer.out_dir / BEST, trainer.model)
