@@ -13,36 +13,27 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
-from ssd_np.data.pipeline import augment as augment_sample
+from ssd_np.data.items import Dataset
+from ssd_np.data.pipeline import Chain
 from ssd_np.engine import select
 from ssd_np.errors import DataError
-from ssd_np.records import Sample
 
-
-class Dataset(Protocol):
-    """What the data sets of this package have in common, as far as it matters here."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
+Boxes = tuple[np.ndarray, np.ndarray]  # of one image: boxes_corner (G, 4), labels (G,)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images (N, size, size, 3) float32; truths, of each image (boxes_corner (G, 4), labels (G,));
-    names (N,); the global step, from 0; the epoch of its first image."""
+    """images (N, height, width, 3) float32, what each shows, names (N,), the step, from 0."""
 
     images: np.ndarray
-    truths: list[tuple[np.ndarray, np.ndarray]]
+    truths: list[Boxes]
     names: list[str]
     step: int
-    epoch: int
 
 
 class Batches:
@@ -53,8 +44,7 @@ class Batches:
     raised where the batch is asked for. Use as a context manager, or `close`. `threads=0` makes
     batches where they are asked for; so does the plain engine, for a debugger to step into.
 
-    steps_per_epoch  batches in an epoch
-    seconds_waited   time the consumer spent waiting for batches
+    seconds_waited  time the consumer spent waiting for batches
     """
 
     def __init__(
@@ -70,29 +60,29 @@ class Batches:
     ) -> None:
         if len(dataset) == 0:
             raise DataError("the data set has no images", hint="training needs at least one")
+        ops = select()
         self.dataset, self.config, self.batch_size, self.seed = dataset, config, batch_size, seed
-        self.augment, self.ahead = augment, ahead
-        self.start_step = start_step
-        self.steps_per_epoch = max(1, len(dataset) // batch_size)
-        self.seconds_waited = 0.0
+        self.chain = Chain(config, ops) if augment else None
+        self.start_step, self.ahead, self.seconds_waited = start_step, ahead, 0.0
         if threads is None:
-            threads = 0 if select().name == "plain" else 2
+            threads = 0 if ops.name == "plain" else 2
         self._pool = None
         if threads:
             self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd_np-batches")
 
     def __iter__(self) -> Iterator[Batch]:
-        steps = itertools.count(self.start_step)
-        while self._pool is None:
-            begin = time.perf_counter()
-            batch = self.make(next(steps))
-            self.seconds_waited += time.perf_counter() - begin
-            yield batch
-        coming = deque(self._pool.submit(self.make, next(steps)) for _ in range(self.ahead))
+        coming = self._ahead() if self._pool else map(self.make, itertools.count(self.start_step))
         while True:
             begin = time.perf_counter()
-            batch = coming.popleft().result()
+            batch = next(coming)
             self.seconds_waited += time.perf_counter() - begin
+            yield batch
+
+    def _ahead(self) -> Iterator[Batch]:
+        steps = itertools.count(self.start_step)
+        coming = deque(self._pool.submit(self.make, next(steps)) for _ in range(self.ahead))
+        while True:
+            batch = coming.popleft().result()
             coming.append(self._pool.submit(self.make, next(steps)))
             yield batch
 
@@ -100,8 +90,7 @@ class Batches:
         """The batch of a global step, made here and now."""
         items = [self._item(epoch, index) for epoch, index in self.places(step)]
         images, truths, names = zip(*items, strict=True)
-        epoch = self.places(step)[0][0]
-        return Batch(np.stack(images), list(truths), list(names), step, epoch)
+        return Batch(np.stack(images), list(truths), list(names), step)
 
     def places(self, step: int) -> list[tuple[int, int]]:
         """(epoch, index in the data set) of each image of a step's batch."""
@@ -116,21 +105,19 @@ class Batches:
             places.append((epoch, int(orders[epoch][rank])))
         return places
 
-    def _item(
-        self, epoch: int, index: int
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], str]:
+    def _item(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes, str]:
         sample = self.dataset[index]
-        if not self.augment:
+        if self.chain is None:
             kept = ~sample.truth.crowd
             truth = (sample.truth.boxes_corner[kept], sample.truth.labels[kept])
             return preprocess(sample.image, self.config), truth, sample.name
         rng = np.random.default_rng([self.seed, epoch, index])
-        image, boxes, labels, _ = augment_sample(sample, self.config, rng)
+        image, boxes, labels, _ = self.chain(sample, rng)
         return image, (boxes, labels), sample.name
 
     def close(self) -> None:
         """Stops the threads; batches that were not yet asked for are given up."""
-        if self._pool is not None:
+        if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Batches:
