@@ -30,7 +30,7 @@ TIMEOUT = 300
 
 KERNELS = """
 import numpy as np
-from ssd_np.boxes.iou import iou_matrix
+from ssd_np.engine.boxes import iou_matrix
 assert iou_matrix(np.eye(4), np.eye(4)).shape == (4, 4)
 """
 
