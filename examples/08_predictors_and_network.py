@@ -18,7 +18,6 @@ from ssd_np.config import load_config
 from ssd_np.model.heads import Head
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace, trace_table
-from ssd_np.nn.layers import FreshMemory
 from ssd_np.viz.network import network_figure
 from ssd_np.viz.screen import show
 
@@ -52,7 +51,7 @@ voc = load_config("ssd300_voc")
 head = Head("conv4_3", c_in=512, boxes=4, classes=21)
 rng = np.random.default_rng(0)
 feature_map = rng.standard_normal((1, 38, 38, 512), dtype=np.float32)
-logits, offsets = head.forward(feature_map, training=True, workspace=FreshMemory())
+logits, offsets = head.forward(feature_map, training=True)
 print("logits", logits.shape, "offsets", offsets.shape)
 assert logits.shape == (1, 5776, 21) and offsets.shape == (1, 5776, 4)
 assert sum(p.value.size for n, p in head.parameters.items() if n.startswith("conf")) == 387_156
@@ -133,7 +132,7 @@ assert np.allclose(together, sum(apart))
 # of one channel. Nothing crashes; the loss even falls, slowly, and never far. How many rows are
 # right?
 
-logits, _ = head.forward(feature_map, training=False, workspace=FreshMemory())
+logits, _ = head.forward(feature_map)
 channels_first = logits.reshape(1, 38, 38, 84).transpose(0, 3, 1, 2)  # as another program has it
 slip = channels_first.reshape(1, -1, 21)
 right = channels_first.transpose(0, 2, 3, 1).reshape(1, -1, 21)

@@ -16,12 +16,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ssd_np.config import load_config
+from ssd_np.engine import select
+from ssd_np.engine.conv import TILE_BYTES
+from ssd_np.engine.threads import thread_count
+from ssd_np.engine.winograd import MATRICES
 from ssd_np.gradcheck import relative_error
 from ssd_np.model.trace import trace
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
-from ssd_np.nn.parallel import thread_count
-from ssd_np.nn.tiled import TILE_BYTES
-from ssd_np.nn.winograd import MATRICES
 from ssd_np.viz.screen import show
 
 # %%
@@ -64,12 +65,13 @@ x = rng.standard_normal((1, 150, 150, 32), dtype=np.float32)
 w = rng.standard_normal((3, 3, 32, 32), dtype=np.float32) * 0.1
 b = np.zeros(32, np.float32)
 results = {}
-for algorithm in ("plain", "im2col"):
-    conv2d_forward(x, w, b, pad=1, algorithm=algorithm)  # compiles, warms up
+for name in ("plain", "fast"):
+    ops = select(name)  # the concepts as lesson 05 has them, or their fast versions
+    ops.conv2d_forward(x, w, b, pad=1)  # compiles, warms up
     start = time.perf_counter()
-    results[algorithm], cache = conv2d_forward(x, w, b, pad=1, algorithm=algorithm)
-    print(f"{algorithm:7} {1000 * (time.perf_counter() - start):6.1f} ms")
-difference = relative_error(results["plain"], results["im2col"])
+    results[name], cache = ops.conv2d_forward(x, w, b, pad=1)
+    print(f"{name:5} {1000 * (time.perf_counter() - start):6.1f} ms")
+difference = relative_error(results["plain"], results["fast"])
 print(f"largest difference: {difference:.1e}")
 
 # %%
@@ -92,8 +94,8 @@ assert order == (0, 1)
 # kernel, a sum over all pixels. (SSD_NP_THREADS=1 in the environment sets the number of threads.)
 
 print("threads:", thread_count())
-upstream = rng.standard_normal(results["im2col"].shape, dtype=np.float32)
-first, second = (conv2d_backward(upstream, cache)[1] for _ in range(2))
+upstream = rng.standard_normal(results["fast"].shape, dtype=np.float32)
+first, second = (ops.conv2d_backward(upstream, cache)[1] for _ in range(2))
 assert np.array_equal(first, second)
 
 # %%
@@ -161,8 +163,8 @@ assert np.allclose(dpixels, dx[0, :, :, 0]) and np.allclose(dkernel, dw[:, :, 0,
 # %%
 # The library's function
 # ----------------------
-# ``conv2d_forward(..., algorithm="winograd2")`` and ``"winograd4"`` do this for all channels at
-# once; a config chooses one by ``"convolution"``. Its matrices are the ones above.
+# The fast engine of a model does this for all channels at once where its config's
+# ``"convolution"`` says ``"winograd2"`` or ``"winograd4"``. Its matrices are the ones above.
 
 assert all(np.array_equal(a, b) for a, b in zip((B, G, A), MATRICES[2], strict=True))
 
@@ -173,12 +175,13 @@ assert all(np.array_equal(a, b) for a, b in zip((B, G, A), MATRICES[2], strict=T
 # for tiles of 6 x 6), and sums of large numbers with opposite signs lose digits. Here is the
 # error of each way in float32, against a plain convolution in float64.
 
-exact = conv2d_forward(*(v.astype(np.float64) for v in (x, w, b)), pad=1, algorithm="plain")[0]
+exact = conv2d_forward(*(v.astype(np.float64) for v in (x, w, b)), pad=1)[0]
 error = {}
 for algorithm in ("im2col", "winograd2", "winograd4"):
-    conv2d_forward(x, w, b, pad=1, algorithm=algorithm)  # warms up
+    ops = select("fast").for_model(algorithm)
+    ops.conv2d_forward(x, w, b, pad=1)  # warms up
     start = time.perf_counter()
-    quick = conv2d_forward(x, w, b, pad=1, algorithm=algorithm)[0]
+    quick = ops.conv2d_forward(x, w, b, pad=1)[0]
     seconds = time.perf_counter() - start
     error[algorithm] = relative_error(quick.astype(np.float64), exact)
     print(f"{algorithm:9} {1000 * seconds:6.1f} ms, error {error[algorithm]:.1e}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.nn.parallel import for_each, thread_count
+from ssd_np.engine.threads import for_each, thread_count
 
 SIDE = 1536  # of the matrices
 BYTES = 64 << 20  # of the copied array

@@ -18,7 +18,7 @@ from ssd_np.bench.networks import ALGORITHMS, time_forward, time_layers, time_st
 from ssd_np.bench.rivals import installed
 from ssd_np.bench.steps import time_steps
 from ssd_np.config import load_config
-from ssd_np.nn.parallel import thread_count
+from ssd_np.engine.threads import thread_count
 from ssd_np.progress import Progress
 
 NETWORKS = ("tiny", "small", "ssd300_voc")

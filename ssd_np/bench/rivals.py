@@ -13,11 +13,11 @@ from types import ModuleType
 
 import numpy as np
 
+from ssd_np.engine.threads import thread_count
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import borders
 from ssd_np.kinds.kind import Window
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.parallel import thread_count
 
 Targets = tuple[np.ndarray, np.ndarray]  # labels (N, T), offsets (N, T, 4)
 

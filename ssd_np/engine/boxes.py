@@ -19,7 +19,7 @@ from ssd_np.boxes.checks import (
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import BACKGROUND, NEUTRAL
 from ssd_np.boxes.targets import targets_of_matches
-from ssd_np.nn.parallel import for_each
+from ssd_np.engine.threads import for_each
 
 
 def iou_matrix(a_corner: np.ndarray, b_corner: np.ndarray) -> np.ndarray:

@@ -43,10 +43,11 @@ class Workspace:
 class Place:
     """Where the results of one layer go, and the algorithm that a model's convolutions use.
 
+    name       of the layer; without one, every result is a new array
     gradients  keys of the buffers that take turns
     """
 
-    workspace: Workspace
+    workspace: Workspace | None = None
     name: str = ""
     gradients: tuple[str, ...] = ("gradient 0", "gradient 1")
     convolution: str = "im2col"
@@ -57,9 +58,16 @@ class Place:
 
     def output(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Memory for what the layer returns."""
+        if not self.name:
+            return np.empty(shape, dtype)
         return self.workspace.array(self.name, shape, dtype)
 
     def gradient(self, shape: tuple[int, ...], dtype: np.dtype, avoid: np.ndarray) -> np.ndarray:
         """Memory for a gradient on its way back; `avoid` is still read."""
+        if not self.name:
+            return np.empty(shape, dtype)
         free = [key for key in self.gradients if not self.workspace.owns(key, avoid)]
         return self.workspace.array(free[0], shape, dtype)
+
+
+FRESH = Place()

@@ -3,10 +3,10 @@
 import numpy as np
 
 from ssd_np.engine.softmax import log_softmax_forward
+from ssd_np.engine.threads import for_each
 from ssd_np.loss.checks import check_classes, check_mining, check_outputs
 from ssd_np.loss.multibox import MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
-from ssd_np.nn.parallel import for_each
 
 
 def multibox_loss(

@@ -37,6 +37,22 @@ TABLE: dict[str, tuple[str, str]] = {
     "best_first": ("ssd_np.boxes.nms", "ssd_np.engine.boxes"),
     "mine_hard_negatives": ("ssd_np.loss.mining", "ssd_np.engine.multibox"),
     "multibox_loss": ("ssd_np.loss.multibox", "ssd_np.engine.multibox"),
+    "conv2d_forward": ("ssd_np.nn.conv", "ssd_np.engine.conv"),
+    "conv2d_backward": ("ssd_np.nn.conv", "ssd_np.engine.conv"),
+    "conv_block_forward": ("ssd_np.nn.blocks", "ssd_np.engine.conv"),
+    "conv_block_backward": ("ssd_np.nn.blocks", "ssd_np.engine.conv"),
+    "depthwise_forward": ("ssd_np.nn.depthwise", "ssd_np.engine.depthwise"),
+    "depthwise_backward": ("ssd_np.nn.depthwise", "ssd_np.engine.depthwise"),
+    "depthwise_block_forward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
+    "depthwise_block_backward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
+    "max_pool2d_forward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
+    "max_pool2d_backward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
+    "activation_forward": ("ssd_np.nn.relu", "ssd_np.engine.pointwise"),
+    "activation_backward": ("ssd_np.nn.relu", "ssd_np.engine.pointwise"),
+    "batchnorm_forward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
+    "batchnorm_backward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
+    "batchnorm_inference_forward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
+    "batchnorm_inference_backward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
     "softmax": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
     "log_softmax_forward": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),
     "sgd_update": ("ssd_np.nn.sgd", "ssd_np.engine.sgd"),
@@ -45,6 +61,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "turn_hue": ("ssd_np.nn.hsv", "ssd_np.engine.hsv"),
 }
 NAMES = ("plain", "fast")  # the columns
+CONVOLUTIONS = ("im2col", "winograd2", "winograd4", "plain")
 
 
 class Engine:
@@ -74,6 +91,10 @@ class Engine:
     def for_model(self, convolution: str = "im2col") -> Engine:
         """This engine with memory for one model, kept from step to step, and its algorithm for
         convolutions ("im2col", "winograd2", "winograd4"; the "plain" of old files is im2col)."""
+        if convolution not in CONVOLUTIONS:
+            raise ConfigError(
+                f"unknown convolution {convolution!r}", hint=f"known: {', '.join(CONVOLUTIONS)}"
+            )
         if self.name == "plain":
             return self
         from ssd_np.engine.memory import Place, Workspace

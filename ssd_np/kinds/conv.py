@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ssd_np.config_json import require
 from ssd_np.geometry import Pad
 from ssd_np.kinds.kind import LayerKind, Window, require_pad
+
+if TYPE_CHECKING:
+    from ssd_np.nn.layers import Layer, Ops
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class ConvLayer(LayerKind):
     def multiply_adds(self, channels: int) -> int:
         return self.kernel**2 * channels * self.channels
 
-    def build(self, channels: int, convolution: str, rng: np.random.Generator, dtype: np.dtype):
+    def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
         from ssd_np.nn.layers import Conv
 
         return Conv(
@@ -60,7 +63,7 @@ class ConvLayer(LayerKind):
             self.stride,
             self.pad,
             self.dilation,
-            algorithm=convolution,
             rng=rng,
             dtype=dtype,
+            ops=ops,
         )

@@ -16,7 +16,7 @@ from ssd_np.config_json import require
 from ssd_np.geometry import Pad, Size, borders, output_size
 
 if TYPE_CHECKING:  # a config is read without loading what computes
-    from ssd_np.nn.layers import Layer
+    from ssd_np.nn.layers import Layer, Ops
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,8 @@ class LayerKind:
         """Products for one cell of the output; layers without a kernel count as nothing."""
         return 0
 
-    def build(
-        self, channels: int, convolution: str, rng: np.random.Generator, dtype: np.dtype
-    ) -> Layer:
-        """The layer itself, its weights drawn from `rng`; `channels` come in.
-
-        `convolution` is the config's.
-        """
+    def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
+        """The layer itself, its weights drawn from `rng`; `channels` come in, `ops` computes."""
         raise NotImplementedError
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ssd_np.config_json import require
 from ssd_np.geometry import Pad
 from ssd_np.kinds.kind import LayerKind, Window, require_pad
+
+if TYPE_CHECKING:
+    from ssd_np.nn.layers import Layer, Ops
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class PoolLayer(LayerKind):
     def label(self) -> str:
         return f"max {self.size}x{self.size}" + (" ceil" if self.ceil else "")
 
-    def build(self, channels: int, convolution: str, rng: np.random.Generator, dtype: np.dtype):
+    def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
         from ssd_np.nn.layers import MaxPool
 
-        return MaxPool(self.name, self.size, self.stride, self.pad, self.ceil)
+        return MaxPool(self.name, self.size, self.stride, self.pad, self.ceil, ops=ops)

@@ -9,18 +9,22 @@ or a small network of the same style); the extra layers are trained from scratch
 import numpy as np
 
 from ssd_np.config import Config
+from ssd_np.engine import Engine, select
 from ssd_np.nn.layers import Sequential
 
 
 def build_stages(
-    config: Config, rng: np.random.Generator, dtype: np.dtype = np.float32
+    config: Config,
+    rng: np.random.Generator,
+    dtype: np.dtype = np.float32,
+    ops: Engine | None = None,
 ) -> tuple[list[Sequential], list[int]]:
     """One Sequential for each feature map, and the channels of each map."""
     ends = {feature_map.name for feature_map in config.feature_maps}
     stages, widths, layers = [], [], []
-    channels = 3
+    channels, ops = 3, ops or select()
     for description in config.layers:
-        layers.append(description.build(channels, config.convolution, rng, dtype))
+        layers.append(description.build(channels, rng, dtype, ops))
         channels = description.output_channels(channels)
         if description.name in ends:
             stages.append(Sequential(layers))

@@ -10,10 +10,10 @@ the order of `boxes.default_boxes`, with no transpose.
 
 import numpy as np
 
-from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.engine import Engine, select
 from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
-from ssd_np.nn.layers import Layer, Parameter, Workspace
-from ssd_np.nn.tiled import output_shape
+from ssd_np.nn.layers import Layer
+from ssd_np.nn.parameter import Parameter
 
 STARTS = {
     "caffe_xavier": caffe_xavier,
@@ -35,20 +35,16 @@ def grid_to_rows(grid: np.ndarray, boxes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rows_to_grid(
-    dlogits: np.ndarray,
-    doffsets: np.ndarray,
-    shape: tuple[int, int, int, int],
-    *,
-    out: np.ndarray | None = None,
+    dlogits: np.ndarray, doffsets: np.ndarray, shape: tuple[int, int, int, int]
 ) -> np.ndarray:
     """Backward: dlogits (N, H*W*A, K), doffsets (N, H*W*A, 4) -> dgrid (N, H, W, A*K + A*4).
 
     `shape` is that of the grid. Each of its numbers went to one place in the rows and to no other:
-    its gradient is what arrives there. `out` is memory for the result.
+    its gradient is what arrives there.
     """
     cells = shape[:3]
     parts = [dlogits.reshape(*cells, -1), doffsets.reshape(*cells, -1)]  # (N, H, W, A*K), ... A*4
-    return np.concatenate(parts, axis=-1, out=out)
+    return np.concatenate(parts, axis=-1)
 
 
 class Head(Layer):
@@ -62,48 +58,37 @@ class Head(Layer):
         classes: int,
         kernel: int = 3,
         start: str = "caffe_xavier",
-        algorithm: str = "im2col",
         rng: np.random.Generator | None = None,
         dtype: np.dtype = np.float32,
+        ops: Engine | None = None,
     ) -> None:
         super().__init__(f"head_{map_name}")
         rng = np.random.default_rng(0) if rng is None else rng
-        self.boxes, self.split = boxes, boxes * classes
-        self.pad, self.algorithm = kernel // 2, algorithm
+        self.boxes, self.split, self.pad = boxes, boxes * classes, kernel // 2
+        # its gradient is added to another layer's, which lies in the buffers of the trunk
+        self.ops = (ops or select()).for_layer(self.name, gradients=("map gradient",))
+        self.map_shape: tuple[int, ...] = ()  # (N, H, W, C)
         for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
             weight = STARTS[start](rng, (kernel, kernel, c_in, width), dtype)
             self.parameters[f"{kind}_{map_name}.weight"] = Parameter(weight)
             self.parameters[f"{kind}_{map_name}.bias"] = Parameter(np.zeros(width, dtype))
 
-    def forward(
-        self, x: np.ndarray, training: bool, workspace: Workspace
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """(N, H, W, C) -> logits (N, H*W*A, K), offsets (N, H*W*A, 4)"""
         conf_w, conf_b, loc_w, loc_b = (p.value for p in self.parameters.values())
         w = np.concatenate([conf_w, loc_w], axis=-1)  # (k, k, C, A*K + A*4)
         b = np.concatenate([conf_b, loc_b])
-        shape = output_shape(x.shape, w.shape, 1, self.pad, 1)
-        out = workspace.array(self.name, shape, x.dtype)
-        out, cache = conv2d_forward(x, w, b, 1, self.pad, 1, self.algorithm, out=out)
-        self.cache = cache if training else None
-        return grid_to_rows(out, self.boxes)
+        grid, cache = self.ops.conv_block_forward(x, w, b, 1, self.pad, 1, "none")
+        self.map_shape, self.cache = x.shape, cache if training else None
+        return grid_to_rows(grid, self.boxes)
 
     def backward(
-        self,
-        dlogits: np.ndarray,
-        doffsets: np.ndarray,
-        workspace: Workspace,
-        input_gradient: bool = True,
+        self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = True
     ) -> np.ndarray | None:
         """The gradients of both outputs -> the gradient of the map (N, H, W, C)"""
-        x, w = self.cache[:2]
-        shape = (*x.shape[:3], w.shape[3])
-        dout = workspace.array("head gradient", shape, x.dtype)
-        dout = rows_to_grid(dlogits, doffsets, shape, out=dout)
-        dx = workspace.array("map gradient", x.shape, x.dtype) if input_gradient else None
-        dx, dw, db = conv2d_backward(
-            dout, self.cache, input_gradient=input_gradient, kernel_gradient=self.trainable, dx=dx
-        )
+        shape = (*self.map_shape[:3], self.split + 4 * self.boxes)
+        dgrid = rows_to_grid(dlogits, doffsets, shape)
+        dx, dw, db = self.ops.conv_block_backward(dgrid, self.cache, input_gradient, self.trainable)
         grads = (None,) * 4
         if self.trainable:
             split = self.split

@@ -16,12 +16,12 @@ import numpy as np
 
 from ssd_np.boxes.default_boxes import default_boxes
 from ssd_np.config import Config
+from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
-from ssd_np.nn.layers import L2Norm, Layer, Parameter, Workspace
-from ssd_np.nn.parallel import one_blas_thread
-from ssd_np.nn.softmax import softmax
+from ssd_np.nn.layers import L2Normalization, Layer
+from ssd_np.nn.parameter import Parameter
 
 
 class SSD:
@@ -30,18 +30,25 @@ class SSD:
     Several threads may call `forward` or `predict` at once; they take turns.
     """
 
-    def __init__(self, config: Config, seed: int = 0, dtype: np.dtype = np.float32) -> None:
+    def __init__(
+        self,
+        config: Config,
+        seed: int = 0,
+        dtype: np.dtype = np.float32,
+        ops: Engine | None = None,
+    ) -> None:
         self.config, self.dtype = config, np.dtype(dtype)
+        self.ops = (ops or select()).for_model(config.convolution)
         rng = np.random.default_rng(seed)
-        self.stages, widths = build_stages(config, rng, dtype)
-        self.norms: list[L2Norm | None] = []
+        self.stages, widths = build_stages(config, rng, dtype, self.ops)
+        self.norms: list[L2Normalization | None] = []
         self.heads: list[Head] = []
         for feature_map, c_in in zip(config.feature_maps, widths, strict=True):
             norm = None
             if feature_map.l2norm_scale is not None:
                 eps, form = config.l2norm.eps, config.l2norm.form
                 name = f"{feature_map.name}_norm"
-                norm = L2Norm(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
+                norm = L2Normalization(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
             self.norms.append(norm)
             self.heads.append(
                 Head(
@@ -51,13 +58,12 @@ class SSD:
                     config.num_classes + 1,
                     config.head_kernel,
                     config.head_init,
-                    config.convolution,
                     rng,
                     dtype,
+                    self.ops,
                 )
             )
         self.default_boxes = default_boxes(config)  # (T, 8) float64
-        self._workspace = Workspace()
 
     @property
     def layers(self) -> list[Layer]:
@@ -90,12 +96,12 @@ class SSD:
         n, t = len(images), len(self.default_boxes)
         logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
-        with self._workspace.turn, one_blas_thread():
+        with self.ops.at_work():
             x, first = images, 0
             for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
-                x = stage.forward(x, training, self._workspace)
-                source = norm.forward(x, training, self._workspace) if norm else x
-                map_logits, map_offsets = head.forward(source, training, self._workspace)
+                x = stage.forward(x, training)
+                source = norm.forward(x, training) if norm else x
+                map_logits, map_offsets = head.forward(source, training)
                 rows = slice(first, first + map_logits.shape[1])
                 logits[:, rows], offsets[:, rows] = map_logits, map_offsets
                 first = rows.stop
@@ -110,14 +116,14 @@ class SSD:
         """
         if self.heads[0].cache is None:
             raise ShapeError("backward needs forward(images, training=True) first")
-        rows = (len(self.heads[0].cache[0]), len(self.default_boxes))  # (N, T)
+        rows = (self.heads[0].map_shape[0], len(self.default_boxes))  # (N, T)
         expected = (*rows, self.config.num_classes + 1), (*rows, 4)
         if (dlogits.shape, doffsets.shape) != expected:
             raise ShapeError(
                 f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
                 f"{expected[0]} and {expected[1]}"
             )
-        with self._workspace.turn, one_blas_thread():
+        with self.ops.at_work():
             dx, last = None, dlogits.shape[1]  # dx: gradient of a map from the stage behind it
             for i in reversed(range(len(self.stages))):
                 stage, norm, head = self.stages[i], self.norms[i], self.heads[i]
@@ -126,16 +132,16 @@ class SSD:
                 rows = slice(last - self.config.feature_maps[i].boxes, last)
                 last = rows.start
                 branch = below or (norm is not None and norm.trainable)
-                dmap = head.backward(dlogits[:, rows], doffsets[:, rows], self._workspace, branch)
+                dmap = head.backward(dlogits[:, rows], doffsets[:, rows], branch)
                 if norm and branch:
-                    dmap = norm.backward(dmap, self._workspace, below)
+                    dmap = norm.backward(dmap, below)
                 if not below:
                     dx = None
                     continue
                 if dx is not None:
                     dmap += dx
                 deeper = input_gradient or any(stage.trainable for stage in self.stages[:i])
-                dx = stage.backward(dmap, self._workspace, deeper)
+                dx = stage.backward(dmap, deeper)
             return dx.copy() if input_gradient else None
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -145,7 +151,7 @@ class SSD:
         """
         logits, offsets = self.forward(images)
         boxes = np.broadcast_to(self.default_boxes.astype(self.dtype), (*offsets.shape[:2], 8))
-        return np.concatenate([softmax(logits), offsets, boxes], axis=-1)
+        return np.concatenate([self.ops.softmax(logits), offsets, boxes], axis=-1)
 
     def _check(self, images: np.ndarray) -> np.ndarray:
         height, width = self.config.input.shape

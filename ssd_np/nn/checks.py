@@ -5,13 +5,25 @@ import numpy as np
 from ssd_np.errors import ShapeError
 
 
-def check_gradient(dout: np.ndarray, shape: tuple[int, ...], of: str) -> None:
-    """`dout` must have the shape of what the forward function `of` returned."""
+def check_gradient(
+    dout: np.ndarray, shape: tuple[int, ...], of: str, dtype: np.dtype | None = None
+) -> None:
+    """`dout` must have the shape of what the forward function `of` returned, and its type."""
     if np.shape(dout) != shape:
         raise ShapeError(
             f"dout has shape {np.shape(dout)}, the output had {shape}",
             hint=f"dout is the gradient of what {of} returned",
         )
+    if dtype is not None and dout.dtype != dtype:
+        raise ShapeError(f"dout is {dout.dtype}, the output was {dtype}", hint="use dout.astype")
+
+
+def check_image(x: np.ndarray) -> None:
+    """Images or maps (N, H, W, C)."""
+    if x.ndim != 4 or 0 in x.shape:
+        raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C), none of them 0")
+    if x.dtype.kind != "f":
+        raise ShapeError(f"x is {x.dtype}, expected float32 or float64", hint="use x.astype")
 
 
 def check_logits(logits: np.ndarray) -> None:

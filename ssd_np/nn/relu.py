@@ -1,10 +1,14 @@
-"""ReLU: max(0, x). Its gradient passes where the output is above 0 (at 0 itself we take 0)."""
+"""ReLU, max(0, x), and ReLU6, which also stops at 6 (MobileNets; it keeps low precision exact).
 
-import numba
+The gradient passes where the output is strictly inside, and is taken as 0 at the corners.
+"""
+
 import numpy as np
 
+from ssd_np.errors import ConfigError
 from ssd_np.nn.checks import check_gradient
-from ssd_np.nn.parallel import for_each, shares
+
+ACTIVATIONS = ("none", "relu", "relu6")
 
 
 def relu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -13,28 +17,45 @@ def relu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out, out
 
 
-def relu_backward(
-    dout: np.ndarray, cache: np.ndarray, *, dx: np.ndarray | None = None
-) -> np.ndarray:
-    """dx = dout where the output was above 0, else 0. `dx` receives it, if given.
+def relu_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """dx = dout where the output was above 0, else 0.
 
     Derivation: docs/derivations.md#max-pooling-and-relu, (7).
     """
     check_gradient(dout, cache.shape, "relu_forward")
-    dx = np.empty(dout.shape, dout.dtype) if dx is None else dx
-    flat = tuple(np.ascontiguousarray(a).reshape(-1) for a in (dout, cache))
-    target, bounds = dx.reshape(-1), shares(dx.size)
-
-    def job(share: int, _worker: int) -> None:
-        part = slice(bounds[share], bounds[share + 1])
-        _mask_kernel(flat[0][part], flat[1][part], target[part])
-
-    for_each(job, len(bounds) - 1)
-    return dx
+    return np.where(cache > 0, dout, 0)
 
 
-@numba.njit(nogil=True, cache=True)
-def _mask_kernel(dout, out, dx):
-    zero = dx.dtype.type(0)
-    for i in range(len(dx)):
-        dx[i] = dout[i] if out[i] > zero else zero
+def relu6_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """min(6, max(0, x)): any shape -> the same shape, and the cache (the output)."""
+    out = np.minimum(np.maximum(x, 0), 6)
+    return out, out
+
+
+def relu6_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """dx = dout where the output was between 0 and 6, else 0."""
+    check_gradient(dout, cache.shape, "relu6_forward")
+    return np.where((cache > 0) & (cache < 6), dout, 0)
+
+
+def activation_forward(x: np.ndarray, activation: str) -> tuple[np.ndarray, tuple]:
+    """What stands behind a layer, by its name in a config: "none", "relu" or "relu6"."""
+    check_activation(activation)
+    forward = {"none": lambda x: (x, x), "relu": relu_forward, "relu6": relu6_forward}
+    out, _ = forward[activation](x)
+    return out, (out, activation)
+
+
+def activation_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
+    """dout -> dx, any shape."""
+    out, activation = cache
+    backward = {"none": lambda dout, _: dout, "relu": relu_backward, "relu6": relu6_backward}
+    return backward[activation](dout, out)
+
+
+def check_activation(activation: str) -> None:
+    """Raises ConfigError for another name."""
+    if activation not in ACTIVATIONS:
+        raise ConfigError(
+            f"unknown activation {activation!r}", hint=f"known: {', '.join(ACTIVATIONS)}"
+        )

@@ -15,7 +15,6 @@ import numpy as np
 from ssd_np.errors import NotFinite
 from ssd_np.files import write_atomically
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import FreshMemory
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.log import Log
 
@@ -51,7 +50,7 @@ def _in_order(
     x = images
     for stage in model.stages:  # the layers' outputs, computed once more
         for layer in stage:
-            x = layer.forward(x, training=False, workspace=FreshMemory())
+            x = layer.forward(x)
             yield f"output of layer {layer.name}", x
     for name, array in outputs.items():
         yield name, array

@@ -18,13 +18,13 @@ from tqdm import tqdm
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
+from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite
 from ssd_np.geometry import shortest
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.model.base import build_stages
 from ssd_np.nn.init import glorot_uniform
-from ssd_np.nn.layers import Parameter, Workspace
-from ssd_np.nn.parallel import one_blas_thread
+from ssd_np.nn.parameter import Parameter
 from ssd_np.records import Sample, Truth
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
@@ -70,21 +70,21 @@ class Classifier:
 
     def __init__(self, config: Config, seed: int = 0, dtype: np.dtype = np.float32) -> None:
         """`config` is one that `classifier_config` made."""
+        self.ops = select().for_model(config.convolution)
         rng = np.random.default_rng(seed)
-        (self.base,), (channels,) = build_stages(config, rng, dtype)
+        (self.base,), (channels,) = build_stages(config, rng, dtype, self.ops)
         weight = glorot_uniform(rng, (channels, len(config.class_names)), dtype)
         self.weight, self.bias = Parameter(weight), Parameter(np.zeros(weight.shape[1], dtype))
         self.parameters = self.base.parameters | {
             "linear.weight": self.weight,
             "linear.bias": self.bias,
         }
-        self._workspace = Workspace()
         self._cache: tuple = ()
 
     def forward(self, images: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, 3) -> logits (N, classes)"""
-        with one_blas_thread():
-            features = self.base.forward(images, training, self._workspace)  # (N, h, w, C)
+        with self.ops.at_work():
+            features = self.base.forward(images, training)  # (N, h, w, C)
         mean = features.mean(axis=(1, 2))  # (N, C)
         self._cache = (features.shape, mean)
         return mean @ self.weight.value + self.bias.value
@@ -95,8 +95,8 @@ class Classifier:
         self.weight.grad, self.bias.grad = mean.T @ dlogits, dlogits.sum(axis=0)
         dmean = dlogits @ self.weight.value.T  # (N, C)
         dfeatures = np.broadcast_to(dmean[:, None, None] / (h * w), (n, h, w, c))
-        with one_blas_thread():
-            self.base.backward(np.ascontiguousarray(dfeatures), self._workspace, False)
+        with self.ops.at_work():
+            self.base.backward(np.ascontiguousarray(dfeatures), False)
 
 
 def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:

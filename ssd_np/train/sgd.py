@@ -12,7 +12,7 @@ import numpy as np
 
 from ssd_np.engine import Engine, select
 from ssd_np.errors import NotFinite
-from ssd_np.nn.layers import Parameter
+from ssd_np.nn.parameter import Parameter
 
 
 class SGD:
@@ -49,7 +49,7 @@ class SGD:
             settings = (
                 float(rate * (self.bias_multiplier if bias else 1)),
                 self.momentum,
-                0.0 if bias else self.weight_decay,
+                0.0 if bias or not parameter.decays else self.weight_decay,
                 scale,
             )
 

@@ -1,19 +1,12 @@
-"""The predictors: PyTorch's order of rows, memory that is given."""
+"""The predictors: PyTorch's order of rows."""
 
 import numpy as np
 import pytest
 
 from ssd_np.exercises.graded.test_heads import SHAPE, A, H, K, N, W
-from ssd_np.model.heads import grid_to_rows, rows_to_grid
+from ssd_np.model.heads import grid_to_rows
 
 pytestmark = pytest.mark.lesson08
-
-
-def test_memory_given_is_used(rng):
-    d = rng.standard_normal((N, H * W * A, K)), rng.standard_normal((N, H * W * A, 4))
-    memory = np.full(SHAPE, np.nan)
-    assert rows_to_grid(*d, SHAPE, out=memory) is memory
-    np.testing.assert_array_equal(memory, rows_to_grid(*d, SHAPE))
 
 
 @pytest.mark.parametrize("kind, numbers", [("conf", K), ("loc", 4)])

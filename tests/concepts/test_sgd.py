@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import NotFinite
-from ssd_np.nn.layers import Parameter
+from ssd_np.nn.parameter import Parameter
 from ssd_np.train.sgd import SGD
 
 pytestmark = pytest.mark.lesson12

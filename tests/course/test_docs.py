@@ -20,9 +20,9 @@ OTHERS = {
     ("loss/multibox.py", "multibox_loss"),
     ("model/ssd.py", "SSD.backward"),
     ("nn/im2col.py", "col2im"),
-    ("nn/tiled.py", "kernel_gradient"),
-    ("nn/tiled.py", "input_gradient"),
-    ("nn/winograd.py", "kernel_gradient"),
+    ("engine/conv.py", "_kernel_gradient"),
+    ("engine/conv.py", "_input_gradient"),
+    ("engine/winograd.py", "kernel_gradient"),
 }
 
 

@@ -168,8 +168,8 @@ def test_the_report_names_the_result_the_input_and_the_line(grade):
 
 
 def test_the_report_goes_into_objects_down_to_what_differs(grade):
-    _, report = grade(solved(find("build_stages"), "the algorithm not handed on"))
-    assert "stages[0].layers[0].algorithm differs:" in report
+    _, report = grade(solved(find("build_stages"), "the engine not handed on"))
+    assert "stages[0].layers[0].ops.name differs:" in report
     _, report = grade(solved(find("build_stages"), "one layer left out behind each cut"), "-x")
     assert "expected  (Conv second, MaxPool pool)\n  got       (MaxPool pool)" in report
     _, report = grade(solved(find("shape_trace"), "the biases forgotten"), "-x")

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from ssd_np.engine import NAMES, TABLE, select
+from ssd_np.engine.memory import FRESH
 from ssd_np.errors import ConfigError
 
 
@@ -18,7 +19,7 @@ def test_both_columns_define_the_name_with_the_same_arguments(name):
     assert plain.__module__ == TABLE[name][0] and fast.__module__ == TABLE[name][1]
     plain, fast = (dict(inspect.signature(f).parameters) for f in (plain, fast))
     memory = fast.pop("memory", None)
-    assert memory is None or (memory.default is None and memory.kind is memory.KEYWORD_ONLY)
+    assert memory is None or (memory.default == FRESH and memory.kind is memory.KEYWORD_ONLY)
     described = [[(p.name, p.kind, p.default) for p in each.values()] for each in (plain, fast)]
     assert described[0] == described[1]
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from ssd_np.engine import select, winograd
 from ssd_np.gradcheck import numeric_gradient, relative_error
-from ssd_np.nn import winograd
-from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 
 pytestmark = pytest.mark.lesson16
 
 SIZES = [2, 4]
 ALGORITHMS = ["winograd2", "winograd4"]
+PLAIN, IM2COL = select("plain"), select("fast")
 # (images, height, width), channels in and out, pad: ragged tiles, one tile, more channels than
 # lanes, several tiles a group of lanes, no and much padding
 SHAPES = [
@@ -34,6 +34,26 @@ def draw(rng, shape, c, c_out, dtype=np.float64):
     x = rng.standard_normal((*shape, c)).astype(dtype)
     w = rng.standard_normal((3, 3, c, c_out)).astype(dtype)
     return x, w, rng.standard_normal(c_out).astype(dtype)
+
+
+def winograd_plain(x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, size: int) -> np.ndarray:
+    """x (N, H, W, C), w (3, 3, C, Co), b (Co,) -> (N, Ho, Wo, Co): the definition, in NumPy."""
+    bt, g, at = winograd.MATRICES[size]
+    n, h, width, _ = x.shape
+    ho, wo = h + 2 * pad - 2, width + 2 * pad - 2
+    rows, columns = -(-ho // size), -(-wo // size)
+    beyond = (pad + rows * size - ho, pad + columns * size - wo)  # the last tiles may stick out
+    padded = np.pad(x, ((0, 0), (pad, beyond[0]), (pad, beyond[1]), (0, 0)))
+    u = np.einsum("ip,pqco,jq->ijco", g, w, g)  # (a, a, C, Co)
+    out = np.empty((n, rows * size, columns * size, w.shape[3]), x.dtype)
+    for top in range(0, rows * size, size):
+        for left in range(0, columns * size, size):
+            d = padded[:, top : top + size + 2, left : left + size + 2]  # (N, a, a, C)
+            v = np.einsum("ip,npqc,jq->nijc", bt, d, bt)
+            m = np.einsum("nijc,ijco->nijo", v, u)
+            y = np.einsum("ip,npqo,jq->nijo", at, m, at)  # (N, size, size, Co)
+            out[:, top : top + size, left : left + size] = y + b
+    return out[:, :ho, :wo]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -61,12 +81,13 @@ def test_forward_and_gradients_are_those_of_the_plain_convolution(
     monkeypatch.setenv("SSD_NP_THREADS", threads)
     shape, c, c_out, pad = case
     x, w, b = draw(rng, shape, c, c_out)
-    expected, cache = conv2d_forward(x, w, b, 1, pad, algorithm="plain")
+    expected, cache = PLAIN.conv2d_forward(x, w, b, 1, pad)
     dout = rng.standard_normal(expected.shape)
-    np.testing.assert_allclose(winograd.winograd_plain(x, w, b, pad, size), expected, atol=1e-10)
-    out, fast_cache = conv2d_forward(x, w, b, 1, pad, algorithm=f"winograd{size}")
-    fast = conv2d_backward(dout, fast_cache)
-    for mine, theirs in zip((out, *fast), (expected, *conv2d_backward(dout, cache)), strict=True):
+    np.testing.assert_allclose(winograd_plain(x, w, b, pad, size), expected, atol=1e-10)
+    ops = select("fast").for_model(f"winograd{size}")
+    out, fast_cache = ops.conv2d_forward(x, w, b, 1, pad)
+    fast, plain = ops.conv2d_backward(dout, fast_cache), PLAIN.conv2d_backward(dout, cache)
+    for mine, theirs in zip((out, *fast), (expected, *plain), strict=True):
         assert mine.shape == theirs.shape
         assert relative_error(mine, theirs) <= 1e-11
 
@@ -82,27 +103,29 @@ def test_both_ways_through_the_work_agree(way, size, rng, monkeypatch):
     monkeypatch.setattr(winograd, "SMALL_KERNEL", 10**9 if many else 0)
     monkeypatch.setattr(winograd, "CHUNK_BYTES", 200_000)  # dW: several chunks of tiles
     x, w, b = draw(rng, (3, 13, 11), 12, 20)
-    expected, cache = conv2d_forward(x, w, b, 1, 1, algorithm="plain")
+    expected, cache = PLAIN.conv2d_forward(x, w, b, 1, 1)
     dout = rng.standard_normal(expected.shape)
-    out, fast_cache = conv2d_forward(x, w, b, 1, 1, algorithm=f"winograd{size}")
-    fast = conv2d_backward(dout, fast_cache)
-    for mine, theirs in zip((out, *fast), (expected, *conv2d_backward(dout, cache)), strict=True):
+    ops = select("fast").for_model(f"winograd{size}")
+    out, fast_cache = ops.conv2d_forward(x, w, b, 1, 1)
+    fast, plain = ops.conv2d_backward(dout, fast_cache), PLAIN.conv2d_backward(dout, cache)
+    for mine, theirs in zip((out, *fast), (expected, *plain), strict=True):
         assert relative_error(mine, theirs) <= 1e-11
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("relu", [False, True])
-def test_gradients_are_the_numeric_ones(algorithm, relu, rng):
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6"])
+def test_gradients_are_the_numeric_ones(algorithm, activation, rng):
+    ops = select("fast").for_model(algorithm)
     x, w, b = draw(rng, (2, 5, 6), 8, 9)
-    out, cache = conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=relu)
+    out, cache = ops.conv_block_forward(x, w, b, 1, 1, 1, activation)
     upstream = rng.standard_normal(out.shape)
-    grads = conv2d_backward(upstream * (out > 0) if relu else upstream, cache)
+    grads = ops.conv_block_backward(upstream, cache)
     for i, name in enumerate("xwb"):
 
         def forward(value, i=i):
             inputs = [x, w, b]
             inputs[i] = value
-            return conv2d_forward(*inputs, 1, 1, algorithm=algorithm, relu=relu)[0]
+            return ops.conv_block_forward(*inputs, 1, 1, 1, activation)[0]
 
         numeric = numeric_gradient(forward, (x, w, b)[i], upstream)
         assert relative_error(grads[i], numeric) <= 1e-6, name
@@ -117,8 +140,9 @@ def test_error_of_float32_on_layers_of_vggs_size(algorithm, limit, side, channel
     x = np.maximum(rng.standard_normal((1, side, side, channels)), 0)
     w = rng.standard_normal((3, 3, channels, channels)) * np.sqrt(2 / (9 * channels))
     b = np.zeros(channels)
-    exact = conv2d_forward(x, w, b, 1, 1)[0]
-    rough = conv2d_forward(*(a.astype(np.float32) for a in (x, w, b)), 1, 1, algorithm=algorithm)[0]
+    exact = IM2COL.conv2d_forward(x, w, b, 1, 1)[0]
+    single = (a.astype(np.float32) for a in (x, w, b))
+    rough = select("fast").for_model(algorithm).conv2d_forward(*single, 1, 1)[0]
     assert rough.dtype == np.float32
     assert np.abs(rough - exact).max() <= limit * np.abs(exact).max()
 
@@ -133,8 +157,9 @@ def test_other_shapes_fall_back_to_im2col(algorithm, kernel, c, stride, dilation
     x, w, b = rng.standard_normal((2, 9, 9, c)), rng.standard_normal((*kernel, c, 8)), np.zeros(8)
     runs = []
     for name in (algorithm, "im2col"):
-        out, cache = conv2d_forward(x, w, b, stride, 1, dilation, name)
-        runs.append((out, *conv2d_backward(np.ones_like(out), cache)))
+        ops = select("fast").for_model(name)
+        out, cache = ops.conv2d_forward(x, w, b, stride, 1, dilation)
+        runs.append((out, *ops.conv2d_backward(np.ones_like(out), cache)))
     assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
 
 
@@ -146,8 +171,8 @@ def test_small_layers_fall_back_too(name, least, algorithm, rng, monkeypatch):
     outs = []
     for limit in (least + 1, least):
         monkeypatch.setattr(winograd, f"LEAST_{name}", limit)
-        outs.append(conv2d_forward(x, w, b, 1, 1, algorithm=algorithm)[0])
-    expected = conv2d_forward(x, w, b, 1, 1)[0]
+        outs.append(select("fast").for_model(algorithm).conv2d_forward(x, w, b, 1, 1)[0])
+    expected = IM2COL.conv2d_forward(x, w, b, 1, 1)[0]
     assert np.array_equal(outs[0], expected) and not np.array_equal(outs[1], expected)
 
 
@@ -156,10 +181,11 @@ def test_runs_are_bit_equal(algorithm, rng, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
     monkeypatch.setattr(winograd, "BLOCK_TILES", 5)
     x, w, b = draw(rng, (2, 20, 20), 8, 16, np.float32)
+    ops = select("fast").for_model(algorithm)
 
     def run():
-        out, cache = conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=True)
-        return out, *conv2d_backward(out, cache)
+        out, cache = ops.conv_block_forward(x, w, b, 1, 1)
+        return out, *ops.conv_block_backward(out, cache)
 
     first = run()
     for _ in range(3):
@@ -170,4 +196,5 @@ def test_runs_are_bit_equal(algorithm, rng, monkeypatch):
 def test_nan_is_not_hidden(algorithm, rng):
     x, w, b = draw(rng, (1, 8, 8), 8, 8)
     x[0, 4, 4, 0] = np.nan
-    assert np.isnan(conv2d_forward(x, w, b, 1, 1, algorithm=algorithm, relu=True)[0][0, 4, 4]).all()
+    out, _ = select("fast").for_model(algorithm).conv_block_forward(x, w, b, 1, 1)
+    assert np.isnan(out[0, 4, 4]).all()

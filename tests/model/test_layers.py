@@ -3,22 +3,25 @@
 import numpy as np
 import pytest
 
+from ssd_np.engine import select
+from ssd_np.engine.memory import Place, Workspace
 from ssd_np.gradcheck import numeric_gradient, relative_error
-from ssd_np.nn.layers import Conv, FreshMemory, L2Norm, MaxPool, Parameter, Sequential, Workspace
+from ssd_np.nn.layers import Conv, L2Normalization, MaxPool, Sequential
+from ssd_np.nn.parameter import Parameter
 
 pytestmark = pytest.mark.lesson08
 
 
-def small_network(dtype=np.float64, algorithm="im2col"):
-    rng = np.random.default_rng(3)
-    options = {"algorithm": algorithm, "rng": rng, "dtype": dtype}
+def small_network(dtype=np.float64, ops=None):
+    rng, ops = np.random.default_rng(3), ops or select("fast")
+    options = {"rng": rng, "dtype": dtype, "ops": ops}
     network = Sequential(
         [
             Conv("conv1", 2, 3, **options),
-            MaxPool("pool1"),
+            MaxPool("pool1", ops=ops),
             Conv("conv2", 3, 4, stride=2, **options),
-            L2Norm("norm", 4, dtype=dtype),
-            Conv("conv3", 4, 2, kernel=1, pad=0, relu=False, **options),
+            L2Normalization("norm", 4, dtype=dtype),
+            Conv("conv3", 4, 2, kernel=1, pad=0, activation="none", **options),
         ]
     )
     for p in network.parameters.values():  # no ReLU at its kink, no bias at 0
@@ -31,10 +34,9 @@ def draw(rng, dtype=np.float64):
     return x.astype(dtype), dout.astype(dtype)
 
 
-@pytest.mark.parametrize("algorithm", ["im2col", "plain"])
-@pytest.mark.parametrize("memory", [None, Workspace()])
-def test_gradients_of_input_and_parameters(algorithm, memory, rng):
-    network = small_network(algorithm=algorithm)
+@pytest.mark.parametrize("ops", [select("plain"), select("fast"), select("fast").for_model()])
+def test_gradients_of_input_and_parameters(ops, rng):
+    network = small_network(ops=ops)
     x, dout = draw(rng)
 
     def forward(v):
@@ -42,8 +44,8 @@ def test_gradients_of_input_and_parameters(algorithm, memory, rng):
 
     assert forward(x).shape == dout.shape
     numeric = numeric_gradient(forward, x, dout)
-    network.forward(x, True, memory)
-    assert relative_error(numeric, network.backward(dout, memory)) <= 1e-6
+    network.forward(x, True)
+    assert relative_error(numeric, network.backward(dout)) <= 1e-6
     gradients = {name: p.grad.copy() for name, p in network.parameters.items()}
     assert set(gradients) == {
         *("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "norm.scale"),
@@ -64,11 +66,11 @@ def test_gradients_of_input_and_parameters(algorithm, memory, rng):
 
 def test_kept_memory_changes_no_result(rng):
     """Three steps of different sizes on one workspace, against fresh memory each time."""
-    network, fresh, workspace = small_network(), small_network(), Workspace()
+    network, fresh = small_network(ops=select("fast").for_model()), small_network()
     for n in (2, 1, 3):
         x, dout = rng.standard_normal((n, 8, 6, 2)), rng.standard_normal((n, 2, 2, 2))
-        out = network.forward(x, True, workspace).copy()
-        dx = network.backward(dout, workspace).copy()
+        out = network.forward(x, True).copy()
+        dx = network.backward(dout).copy()
         assert np.array_equal(out, fresh.forward(x, True))
         assert np.array_equal(dx, fresh.backward(dout))
         for name, p in network.parameters.items():
@@ -76,23 +78,22 @@ def test_kept_memory_changes_no_result(rng):
 
 
 def test_gradients_of_parameters_survive_the_next_step(rng):
-    network, workspace = small_network(), Workspace()
+    network = small_network(ops=select("fast").for_model())
     x, dout = draw(rng)
-    network.forward(x, True, workspace)
-    network.backward(dout, workspace)
+    network.forward(x, True)
+    network.backward(dout)
     kept = [(p.grad, p.grad.copy()) for p in network.parameters.values()]
-    network.forward(2 * x, True, workspace)
-    network.backward(-dout, workspace)
+    network.forward(2 * x, True)
+    network.backward(-dout)
     assert all(np.array_equal(now, then) for now, then in kept)
 
 
 def test_no_layer_changes_its_input_or_gradient(rng):
-    network = small_network()
+    network = small_network(ops=select("fast").for_model())
     x, dout = draw(rng)
     before = x.copy(), dout.copy()
-    workspace = Workspace()
-    network.forward(x, True, workspace)
-    network.backward(dout, workspace)
+    network.forward(x, True)
+    network.backward(dout)
     assert np.array_equal(x, before[0]) and np.array_equal(dout, before[1])
 
 
@@ -154,27 +155,29 @@ def test_workspace_gives_the_same_memory_for_the_same_key():
     assert not np.shares_memory(a, workspace.array("b", (4, 3), np.float32))
     larger = workspace.array("a", (40, 3), np.float32)
     assert larger.shape == (40, 3) and larger.dtype == np.float32
-    fresh = FreshMemory()
-    first = fresh.array("a", (3,), np.float64)
-    assert not np.shares_memory(first, fresh.array("a", (3,), np.float64))
+    fresh = Place()
+    first = fresh.output((3,), np.float64)
+    assert not np.shares_memory(first, fresh.output((3,), np.float64))
 
 
 def test_two_gradient_buffers_take_turns():
-    workspace = Workspace()
+    place = Place(Workspace()).of_layer("layer")
+    other = place.of_layer("other")
     given = np.zeros((2, 3))
-    first = workspace.gradient((2, 3), np.float64, given)
-    second = workspace.gradient((2, 3), np.float64, first)
-    third = workspace.gradient((2, 3), np.float64, second)
+    first = place.gradient((2, 3), np.float64, given)
+    second = other.gradient((2, 3), np.float64, first)
+    third = place.gradient((2, 3), np.float64, second)
     assert not np.shares_memory(first, given) and not np.shares_memory(first, second)
     assert np.shares_memory(first, third)
 
 
 def test_starting_values():
-    conv = Conv("c", 64, 64, rng=np.random.default_rng(0))
-    head = Conv("h", 64, 64, relu=False, rng=np.random.default_rng(0))
+    options = {"rng": np.random.default_rng(0), "ops": select()}
+    conv = Conv("c", 64, 64, **options)
+    head = Conv("h", 64, 64, activation="none", **options)
     assert conv.weight.value.std() == pytest.approx(np.sqrt(2 / 576), rel=0.02)  # He
     assert np.abs(head.weight.value).max() <= np.sqrt(6 / 1152)  # Glorot
     assert not conv.bias.value.any() and conv.weight.value.dtype == np.float32
-    assert (L2Norm("n", 5).scale.value == 20).all()
+    assert (L2Normalization("n", 5).scale.value == 20).all()
     parameter = Parameter(np.ones(2))
     assert parameter.trainable and parameter.grad is None

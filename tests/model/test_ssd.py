@@ -62,7 +62,9 @@ def fixed_loss(case, images: np.ndarray) -> float:
 def active_pieces(model: SSD) -> np.ndarray:
     """Which side of 0 every ReLU is on and which tap every max-pool took, after a forward."""
     trunk = [layer for stage in model.stages for layer in stage]
-    sides = [layer.cache[1] > 0 if isinstance(layer, Conv) else layer.cache[4] for layer in trunk]
+    sides = [
+        layer.cache[1][0] > 0 if isinstance(layer, Conv) else layer.cache[4] for layer in trunk
+    ]
     return np.concatenate([side.reshape(-1) for side in sides])
 
 

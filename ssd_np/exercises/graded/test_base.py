@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssd_np.config import ConvLayer, FeatureMapConfig, InputConfig, PoolLayer, load_config
+from ssd_np.engine import select
 from ssd_np.model.base import build_stages
 from ssd_np.nn.init import he_normal
 from ssd_np.nn.layers import Conv
@@ -107,14 +108,20 @@ def test_weights_are_drawn_from_the_image_on(config, dtype):
 
 
 def test_numbers_of_the_config_arrive_in_the_layers():
-    config = small_config(convolution="winograd2")
+    config = small_config()
     second, dilated, ceil = (
         layer
         for stage in build(config)[0]
         for layer in stage
         if layer.name in ("second", "dilated", "ceil")
     )
-    assert second.algorithm == dilated.algorithm == "winograd2"
+    assert second.activation == dilated.activation == "relu"
     assert (second.stride, second.pad, second.dilation) == (2, 1, 1)
     assert (dilated.stride, dilated.pad, dilated.dilation) == (1, 2, 2)
     assert (ceil.size, ceil.stride, ceil.pad, ceil.ceil_mode) == (3, 2, 0, True)
+
+
+def test_the_engine_is_handed_on(config):
+    for name in ("plain", "fast"):
+        stages, _ = build(config, ops=select(name))
+        assert {layer.ops.name for stage in stages for layer in stage} == {name}

@@ -8,7 +8,6 @@ from ssd_np.config import load_config
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.model.heads import Head, grid_to_rows, rows_to_grid
 from ssd_np.nn.conv import conv2d_forward
-from ssd_np.nn.layers import FreshMemory, Workspace
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson08]
 
@@ -107,26 +106,25 @@ def head(rng):
 
 def test_a_head_is_two_convolutions(head, rng):
     x = rng.standard_normal((2, 4, 3, 5))
-    logits, offsets = head.forward(x, False, FreshMemory())
+    logits, offsets = head.forward(x)
     weights = {name: parameter.value for name, parameter in head.parameters.items()}
     for kind, rows, numbers in (("conf", logits, 3), ("loc", offsets, 4)):
         w, b = weights[f"{kind}_map.weight"], weights[f"{kind}_map.bias"]
         assert w.shape == (3, 3, 5, 2 * numbers)
-        alone, _ = conv2d_forward(x, w, b, 1, 1, algorithm="plain")
+        alone, _ = conv2d_forward(x, w, b, 1, 1)
         np.testing.assert_allclose(rows, alone.reshape(2, -1, numbers), rtol=1e-12)
 
 
 def test_the_gradients_of_a_head_are_the_numeric_ones(head, rng):
     x = rng.standard_normal((2, 4, 3, 5))
-    memory = Workspace()
     dlogits, doffsets = rng.standard_normal((2, 24, 3)), rng.standard_normal((2, 24, 4))
     d = np.concatenate([dlogits, doffsets], axis=-1)
 
     def forward(v):
-        return np.concatenate(head.forward(v, False, FreshMemory()), axis=-1)
+        return np.concatenate(head.forward(v), axis=-1)
 
-    head.forward(x, True, memory)
-    dx = head.backward(dlogits, doffsets, memory).copy()
+    head.forward(x, training=True)
+    dx = head.backward(dlogits, doffsets)
     assert relative_error(numeric_gradient(forward, x, d), dx) <= 1e-6
     for name, parameter in head.parameters.items():
         grad = parameter.grad

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ssd_np.config import load_config
+from ssd_np.engine import select
 from ssd_np.geometry import borders, output_size
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.pool import PoolLayer
-from ssd_np.nn.layers import Conv, FreshMemory, MaxPool
+from ssd_np.nn.layers import Conv, MaxPool
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson07]
 
@@ -110,10 +111,10 @@ def test_the_layers_themselves_give_maps_of_that_side(size):
     x = np.zeros((1, size, size, 2), np.float32)
     for kernel, stride, pad, dilation in ((3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 4, 4), (1, 3, 0, 1)):
         described = ConvLayer("c", 3, kernel, stride, pad, dilation)
-        out = Conv("c", 2, 3, kernel, stride, pad, dilation).forward(x, False, FreshMemory())
+        out = Conv("c", 2, 3, kernel, stride, pad, dilation, ops=select()).forward(x)
         assert out.shape[1:3] == (layer_output_size(described, size),) * 2
     for rule in ((2, 2, 0, False), (2, 2, 0, True), (2, 2, 1, True), (3, 1, 1, False)):
-        out = MaxPool("p", *rule).forward(x, False, FreshMemory())
+        out = MaxPool("p", *rule, ops=select()).forward(x)
         assert out.shape[1:3] == (layer_output_size(PoolLayer("p", *rule), size),) * 2
 
 

@@ -10,7 +10,7 @@ from ssd_np.model.base import build_stages
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace, trace_table
-from ssd_np.nn.layers import Conv, FreshMemory
+from ssd_np.nn.layers import Conv
 
 pytestmark = [pytest.mark.graded, pytest.mark.lesson08]
 
@@ -78,7 +78,7 @@ def test_the_network_has_these_shapes(config):
     found, stages = {}, build_stages(config, np.random.default_rng(0))[0]
     x = np.zeros((1, 128, 128, 3), np.float32)
     for layer in (layer for stage in stages for layer in stage):
-        x = layer.forward(x, False, FreshMemory())
+        x = layer.forward(x)
         found[layer.name] = x.shape[1:]
     rows = {row.name: row for row in trace(config)}
     assert found == {name: rows[name].output for name in found}

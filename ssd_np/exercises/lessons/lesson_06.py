@@ -16,8 +16,7 @@ EXERCISES = (
         ),
         hint="The cache is (shape of x, size, stride, pad, tap). tap (N, Ho, Wo, C) says where in\n"
         "its window a value came from, as i * size + j: row i, column j of the window, whose\n"
-        "corner lies at row oy * stride - pad and column ox * stride - pad of x. You need not use\n"
-        "`dx`.",
+        "corner lies at row oy * stride - pad and column ox * stride - pad of x.",
     ),
     Exercise(
         "l2norm_backward",

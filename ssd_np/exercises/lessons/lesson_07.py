@@ -54,10 +54,11 @@ EXERCISES = (
             "[[layer.name for layer in stage] for stage in stages[1:]]",
             "channels",
         ),
-        given=("Sequential",),
+        given=("Sequential", "select"),
         results=("stages", "channels"),
-        hint="`description.build(channels that come in, config.convolution, rng, dtype)` makes a\n"
-        "layer and draws its weights: call it from the image on, which has 3 channels.\n"
-        "`description.output_channels(channels that come in)` is what comes out.",
+        hint="`description.build(channels that come in, rng, dtype, ops)` makes a layer and draws\n"
+        "its weights: call it from the image on, which has 3 channels.\n"
+        "`description.output_channels(channels that come in)` is what comes out. `ops` is the\n"
+        "engine that layers compute with; if none is given, it is `select()`.",
     ),
 )

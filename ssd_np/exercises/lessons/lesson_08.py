@@ -17,7 +17,6 @@ EXERCISES = (
             "rows_to_grid(logits, offsets, (1, 1, 1, 14))",
         ),
         results=("logits", "offsets"),
-        hint="You need not use `out`.",
     ),
     Exercise(
         "shape_trace",

@@ -4,7 +4,7 @@ SOLUTIONS = {
     "im2col": (
         """
 def im2col(x, kernel, stride=1, pad=0, dilation=1):
-    kh, kw = kernel_sides(kernel)
+    kh, kw = np.broadcast_to(kernel, 2)
     n, h, w, c = x.shape
     ho = output_size(h, kh, stride, pad, dilation)
     wo = output_size(w, kw, stride, pad, dilation)
@@ -37,7 +37,7 @@ def im2col(x, kernel, stride=1, pad=0, dilation=1):
     "col2im": (
         """
 def col2im(cols, x_shape, kernel, stride=1, pad=0, dilation=1):
-    kh, kw = kernel_sides(kernel)
+    kh, kw = np.broadcast_to(kernel, 2)
     n, h, w, c = x_shape
     ho = output_size(h, kh, stride, pad, dilation)
     wo = output_size(w, kw, stride, pad, dilation)
@@ -67,14 +67,14 @@ def col2im(cols, x_shape, kernel, stride=1, pad=0, dilation=1):
     ),
     "conv2d_forward": (
         """
-def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1, algorithm="im2col", *,
-                   relu=False, out=None):
-    shape = tiled.output_shape(x.shape, w.shape, stride, pad, dilation)
-    cols = im2col_plain(x, w.shape[:2], stride, pad, dilation)
+def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1):
+    n, h, width, _ = x.shape
+    ho = output_size(h, w.shape[0], stride, pad, dilation)
+    wo = output_size(width, w.shape[1], stride, pad, dilation)
+    shape = (n, ho, wo, w.shape[3])
+    cols = im2col(x, w.shape[:2], stride, pad, dilation)
     out = (cols @ w.reshape(-1, w.shape[3]) + b).reshape(shape)
-    if relu:
-        out = np.maximum(out, 0)
-    return out, (x, w, stride, pad, dilation, algorithm)
+    return out, (x, w, stride, pad, dilation, shape)
 """,
         {
             "the kernel flipped, a true convolution": (
@@ -87,25 +87,25 @@ def conv2d_forward(x, w, b, stride=1, pad=0, dilation=1, algorithm="im2col", *,
                 "w.transpose(2, 0, 1, 3).reshape(-1, w.shape[3])",
             ),
             "the dilation forgotten": (
-                "im2col_plain(x, w.shape[:2], stride, pad, dilation)",
-                "im2col_plain(x, w.shape[:2], stride, pad)[: np.prod(shape[:3])]",
+                "im2col(x, w.shape[:2], stride, pad, dilation)",
+                "im2col(x, w.shape[:2], stride, pad)[: np.prod(shape[:3])]",
             ),
             "reshaped channels first": (
                 "+ b).reshape(shape)",
                 "+ b).reshape(shape[0], shape[3], *shape[1:3]).transpose(0, 2, 3, 1)",
             ),
-            "always a ReLU": ("if relu:", "if True:"),
+            "always a ReLU": (" + b).reshape", " + b).clip(0).reshape"),
         },
     ),
     "conv2d_backward": (
         """
 def conv2d_backward(dout, cache):
     x, w, stride, pad, dilation, _ = cache
-    cols = im2col_plain(x, w.shape[:2], stride, pad, dilation)
+    cols = im2col(x, w.shape[:2], stride, pad, dilation)
     rows = dout.reshape(-1, w.shape[3])
     dw = (cols.T @ rows).reshape(w.shape)
     dcols = rows @ w.reshape(-1, w.shape[3]).T
-    dx = col2im_plain(dcols, x.shape, w.shape[:2], stride, pad, dilation)
+    dx = col2im(dcols, x.shape, w.shape[:2], stride, pad, dilation)
     return dx, dw, rows.sum(axis=0)
 """,
         {

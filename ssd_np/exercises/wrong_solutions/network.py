@@ -113,11 +113,11 @@ def receptive_fields(config):
     ),
     "build_stages": (
         """
-def build_stages(config, rng, dtype=np.float32):
+def build_stages(config, rng, dtype=np.float32, ops=None):
     names = [description.name for description in config.layers]
-    built, width, widths = [], 3, {}
+    built, width, widths, ops = [], 3, {}, ops or select()
     for description in config.layers:
-        built.append(description.build(width, config.convolution, rng, dtype))
+        built.append(description.build(width, rng, dtype, ops))
         width = getattr(description, "channels", width)
         widths[description.name] = width
     stages, first = [], 0
@@ -155,20 +155,20 @@ def build_stages(config, rng, dtype=np.float32):
                 "[m.size for m in config.feature_maps]",
             ),
             "a generator for each layer": (
-                "config.convolution, rng, dtype",
-                "config.convolution, np.random.default_rng(0), dtype",
+                "width, rng, dtype",
+                "width, np.random.default_rng(0), dtype",
             ),
             "weights drawn from the deepest layer on": (
                 "    stages, first = [], 0\n",
                 "    for layer in built[::-1]:\n"
                 "        for name, p in layer.parameters.items():\n"
                 "            if name.endswith('weight'):\n"
-                "                p.value = rng.standard_normal(p.value.shape).astype(dtype)\n"
-                "                p.value *= (2 / np.prod(p.value.shape[:3])) ** 0.5\n"
+                "                new = rng.standard_normal(p.value.shape).astype(dtype)\n"
+                "                p.assign(new * (2 / np.prod(p.value.shape[:3])) ** 0.5)\n"
                 "    stages, first = [], 0\n",
             ),
-            "always float32": ("rng, dtype))", "rng, np.float32))"),
-            "the algorithm not handed on": ("config.convolution, rng", '"im2col", rng'),
+            "always float32": ("rng, dtype, ops))", "rng, np.float32, ops))"),
+            "the engine not handed on": ("rng, dtype, ops))", "rng, dtype, select()))"),
         },
     ),
     "prediction_rows": (

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from ssd_np.config import load_config
+from ssd_np.engine.memory import Workspace
 from ssd_np.errors import ShapeError
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import Parameter, Workspace
+from ssd_np.nn.parameter import Parameter
 from ssd_np.train.sgd import SGD
 
 pytestmark = pytest.mark.lesson08

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from ssd_np.engine import conv
+from ssd_np.engine.conv import conv2d_backward, conv2d_forward
+from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count
 from ssd_np.errors import ConfigError
-from ssd_np.nn import tiled
-from ssd_np.nn.conv import conv2d_backward, conv2d_forward
-from ssd_np.nn.parallel import for_each, one_blas_thread, scratch, thread_count
 
 pytestmark = pytest.mark.lesson16
 
@@ -115,7 +115,7 @@ def test_overlapping_calls_give_blas_back_when_the_last_one_ends(two_blas_thread
 
 def test_layers_called_from_several_threads(rng, monkeypatch, two_blas_threads):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
-    monkeypatch.setattr(tiled, "TILE_BYTES", 4000)
+    monkeypatch.setattr(conv, "TILE_BYTES", 4000)
     x, w, b = rng.standard_normal((2, 9, 9, 4)), rng.standard_normal((3, 3, 4, 5)), np.zeros(5)
     expected, cache = conv2d_forward(x, w, b, 1, 1)
     dx = conv2d_backward(expected, cache)[0]
@@ -141,7 +141,7 @@ def test_layers_called_from_several_threads(rng, monkeypatch, two_blas_threads):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_repeated_runs_are_bit_equal(threads, stride, rng, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", threads)
-    monkeypatch.setattr(tiled, "TILE_BYTES", 4000)
+    monkeypatch.setattr(conv, "TILE_BYTES", 4000)
     x = rng.standard_normal((3, 13, 11, 6)).astype(np.float32)
     w, b = rng.standard_normal((3, 3, 6, 7)).astype(np.float32), np.ones(7, np.float32)
     runs = []
@@ -184,7 +184,7 @@ def test_scratch_belongs_to_its_thread():
 FORK = """
 import os, signal, sys
 import numpy as np
-from ssd_np.nn.conv import conv2d_forward
+from ssd_np.engine.conv import conv2d_forward
 x, w, b = np.ones((4, 8, 8, 3)), np.ones((3, 3, 3, 2)), np.zeros(2)
 before, _ = conv2d_forward(x, w, b, 1, 1)  # the parent's pool has its threads
 child = os.fork()

@@ -17,9 +17,10 @@ TWO, FOUR, FIVE, EIGHT = (np.float32(number) for number in (2, 4, 5, 8))  # exac
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def input_tiles(x, size, pad, first, last, origin, rows, columns, v):
+def input_tiles(x, size, corner, first, last, origin, rows, columns, v):
     """v = B.T d B for the tiles `first` to `last`: x (N, H, W, C) -> v (a * a, T, C)."""
     _, h, w, c = x.shape
+    above, beside = corner  # padding there
     a = size + 2
     source, target = x.reshape(-1), v.reshape(-1)
     patch, half = np.zeros(a * a * LANES, x.dtype), np.zeros(a * a * LANES, x.dtype)
@@ -30,9 +31,9 @@ def input_tiles(x, size, pad, first, last, origin, rows, columns, v):
             for g in range(min(group, last - base)):
                 image, row, column = _place(base + g, rows, columns)
                 for i in range(a):
-                    y = row * size - pad + i
+                    y = row * size - above + i
                     for j in range(a):
-                        z = column * size - pad + j
+                        z = column * size - beside + j
                         lane = (i * a + j) * LANES + g * c
                         if y < 0 or y >= h or z < 0 or z >= w:
                             _fill(patch, lane, count)
@@ -49,10 +50,13 @@ def input_tiles(x, size, pad, first, last, origin, rows, columns, v):
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def output_tiles(m, size, first, last, origin, rows, columns, b, relu, out):
-    """out = A.T m A + b, cut where a tile sticks out: m (a * a, T, Co) -> out (N, Ho, Wo, Co)."""
+def output_tiles(m, size, first, last, origin, rows, columns, b, low, high, out):
+    """out = A.T m A + b, cut where a tile sticks out: m (a * a, T, Co) -> out (N, Ho, Wo, Co).
+
+    What lies below `low` or above `high` becomes that.
+    """
     _, ho, wo, c = out.shape
-    a, zero = size + 2, m.dtype.type(0)
+    a = size + 2
     source, target = m.reshape(-1), out.reshape(-1)
     patch, half = np.zeros(a * a * LANES, m.dtype), np.zeros(a * a * LANES, m.dtype)
     group = max(1, LANES // c)
@@ -76,8 +80,8 @@ def output_tiles(m, size, first, last, origin, rows, columns, b, relu, out):
                         lane = np.uint64((i * size + j) * LANES + g * c)
                         for k in range(np.uint64(count)):
                             value = patch[lane + k] + b[np.uint64(start) + k]
-                            negative = relu and value < zero  # NaN stays NaN
-                            target[place + k] = zero if negative else value
+                            value = low if value < low else value  # NaN stays NaN
+                            target[place + k] = high if value > high else value
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})

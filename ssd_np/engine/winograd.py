@@ -36,9 +36,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.nn import winograd_kernels as kernels
-from ssd_np.nn.parallel import for_each, scratch, shares, thread_count
-from ssd_np.nn.tiled import column_sums, flipped_kernel
+from ssd_np.engine import winograd_kernels as kernels
+from ssd_np.engine.pointwise import column_sums, limits
+from ssd_np.engine.threads import for_each, scratch, shares, thread_count
 
 # tile size: B.T (a, a), G (a, 3), A.T (size, a), a = size + 2
 MATRICES = {
@@ -73,43 +73,42 @@ SMALL_KERNEL = 5 << 19  # bytes of a transformed kernel that each thread sums up
 CHUNK_BYTES = 96 << 20  # of patches and gradients kept at once for larger ones
 
 
-def applies(
-    out_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: int, dilation: int
-) -> bool:
-    """3x3, stride 1, no dilation, and large enough that the transforms cost less than they save."""
+def tile_size(
+    convolution: str,
+    out_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: int,
+    dilation: int,
+) -> int:
+    """Side of the output tiles, or 0 for im2col.
+
+    Asks for 3x3, stride 1, no dilation, and so much work that the transforms cost less than they
+    save.
+    """
+    size = {"winograd2": 2, "winograd4": 4}.get(convolution, 0)
     fits = w_shape[:2] == (3, 3) and stride == dilation == 1
     pixels = out_shape[0] * out_shape[1] * out_shape[2]  # those of dx are about as many
     _, _, c, c_out = w_shape
     large = pixels >= LEAST_PIXELS and 9 * pixels * c * c_out >= LEAST_WORK
-    return fits and large and min(c, c_out) >= LEAST_CHANNELS
-
-
-def winograd_plain(x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, size: int) -> np.ndarray:
-    """x (N, H, W, C), w (3, 3, C, Co), b (Co,) -> (N, Ho, Wo, Co): the definition, in NumPy."""
-    bt, g, at = MATRICES[size]
-    n, h, width, _ = x.shape
-    ho, wo = h + 2 * pad - 2, width + 2 * pad - 2
-    rows, columns = -(-ho // size), -(-wo // size)
-    beyond = (pad + rows * size - ho, pad + columns * size - wo)  # the last tiles may stick out
-    padded = np.pad(x, ((0, 0), (pad, beyond[0]), (pad, beyond[1]), (0, 0)))
-    u = np.einsum("ip,pqco,jq->ijco", g, w, g)  # (a, a, C, Co)
-    out = np.empty((n, rows * size, columns * size, w.shape[3]), x.dtype)
-    for top in range(0, rows * size, size):
-        for left in range(0, columns * size, size):
-            d = padded[:, top : top + size + 2, left : left + size + 2]  # (N, a, a, C)
-            v = np.einsum("ip,npqc,jq->nijc", bt, d, bt)
-            m = np.einsum("nijc,ijco->nijo", v, u)
-            y = np.einsum("ip,npqo,jq->nijo", at, m, at)  # (N, size, size, Co)
-            out[:, top : top + size, left : left + size] = y + b
-    return out[:, :ho, :wo]
+    return size if fits and large and min(c, c_out) >= LEAST_CHANNELS else 0
 
 
 def convolve(
-    x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, relu: bool, size: int, out: np.ndarray
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    corner: tuple[int, int],
+    activation: str,
+    size: int,
+    out: np.ndarray,
 ) -> np.ndarray:
-    """(N, H, W, C), (3, 3, C, Co), (Co,) -> out (N, Ho, Wo, Co)."""
+    """(N, H, W, C), (3, 3, C, Co), (Co,) -> out (N, Ho, Wo, Co).
+
+    corner  padding above and to the left of the image
+    """
     tiles, rows, columns = _grid(out.shape, size)
     entries, c, c_out = (size + 2) ** 2, w.shape[2], w.shape[3]
+    low, high = limits(activation, x.dtype)
     u = _transform_kernel(w, size)  # (a * a, C, Co)
     blocks = _blocks(tiles, entries, c, c_out, x.itemsize)
     if blocks:  # a thread takes a block of tiles all the way, within its cache
@@ -118,9 +117,9 @@ def convolve(
             first, last = blocks[block], blocks[block + 1]
             v = scratch((entries, last - first, c), x.dtype, "patches")
             m = scratch((entries, last - first, c_out), x.dtype, "products")
-            kernels.input_tiles(x, size, pad, first, last, first, rows, columns, v)
+            kernels.input_tiles(x, size, corner, first, last, first, rows, columns, v)
             np.matmul(v, u, out=m)
-            kernels.output_tiles(m, size, first, last, first, rows, columns, b, relu, out)
+            kernels.output_tiles(m, size, first, last, first, rows, columns, b, low, high, out)
 
         for_each(whole_way, len(blocks) - 1)
         return out
@@ -129,10 +128,10 @@ def convolve(
     m = scratch((entries, tiles, c_out), x.dtype, "products")
 
     def transform(first: int, last: int) -> None:
-        kernels.input_tiles(x, size, pad, first, last, 0, rows, columns, v)
+        kernels.input_tiles(x, size, corner, first, last, 0, rows, columns, v)
 
     def back(first: int, last: int) -> None:
-        kernels.output_tiles(m, size, first, last, 0, rows, columns, b, relu, out)
+        kernels.output_tiles(m, size, first, last, 0, rows, columns, b, low, high, out)
 
     _share(0, tiles, transform)
     for_each(lambda entry, _worker: np.matmul(v[entry], u[entry], out=m[entry]), entries)
@@ -141,7 +140,7 @@ def convolve(
 
 
 def kernel_gradient(
-    dout: np.ndarray, x: np.ndarray, pad: int, size: int
+    dout: np.ndarray, x: np.ndarray, corner: tuple[int, int], size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """dw (3, 3, C, Co) and db (Co,).
 
@@ -149,24 +148,17 @@ def kernel_gradient(
     """
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
     if entries * c * c_out * x.itemsize <= SMALL_KERNEL:
-        du = _sum_by_thread(dout, x, pad, size)
+        du = _sum_by_thread(dout, x, corner, size)
     else:
-        du = _sum_by_entry(dout, x, pad, size)  # (a * a, C, Co)
+        du = _sum_by_entry(dout, x, corner, size)  # (a * a, C, Co)
     g = MATRICES[size][1]
     dw = np.kron(g, g).T.astype(x.dtype) @ du.reshape(entries, -1)  # (9, C * Co): G.T dU G
     return dw.reshape(3, 3, c, c_out), column_sums(dout.reshape(-1, c_out))
 
 
-def input_gradient(
-    dout: np.ndarray, w: np.ndarray, pad: int, size: int, out: np.ndarray
+def _sum_by_thread(
+    dout: np.ndarray, x: np.ndarray, corner: tuple[int, int], size: int
 ) -> np.ndarray:
-    """dx (N, H, W, C): dout convolved with the turned kernel. Asks for pad <= 2."""
-    return convolve(
-        dout, flipped_kernel(w), np.zeros(w.shape[2], w.dtype), 2 - pad, False, size, out
-    )
-
-
-def _sum_by_thread(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.ndarray:
     """dU (a * a, C, Co): each thread adds up the products of its blocks of tiles."""
     tiles, rows, columns = _grid(dout.shape, size)
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
@@ -179,7 +171,7 @@ def _sum_by_thread(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.n
         v = scratch((entries, last - first, c), x.dtype, "patches")
         dm = scratch((entries, last - first, c_out), x.dtype, "products")
         product = scratch((entries, c, c_out), x.dtype, "sum")
-        kernels.input_tiles(x, size, pad, first, last, first, rows, columns, v)
+        kernels.input_tiles(x, size, corner, first, last, first, rows, columns, v)
         kernels.output_gradient_tiles(dout, size, first, last, first, rows, columns, dm)
         np.matmul(v.transpose(0, 2, 1), dm, out=product)
         sums[worker] += product
@@ -188,7 +180,9 @@ def _sum_by_thread(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.n
     return sums.sum(axis=0)
 
 
-def _sum_by_entry(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.ndarray:
+def _sum_by_entry(
+    dout: np.ndarray, x: np.ndarray, corner: tuple[int, int], size: int
+) -> np.ndarray:
     """dU (a * a, C, Co): each thread does the whole sum over tiles for its share of the entries."""
     tiles, rows, columns = _grid(dout.shape, size)
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
@@ -201,7 +195,7 @@ def _sum_by_entry(dout: np.ndarray, x: np.ndarray, pad: int, size: int) -> np.nd
         dm = scratch((entries, end - start, c_out), x.dtype, "products")
 
         def transform(first: int, last: int, origin=start, v=v, dm=dm) -> None:
-            kernels.input_tiles(x, size, pad, first, last, origin, rows, columns, v)
+            kernels.input_tiles(x, size, corner, first, last, origin, rows, columns, v)
             kernels.output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm)
 
         def add(entry: int, _worker: int, v=v, dm=dm) -> None:

@@ -1,0 +1,224 @@
+"""Depthwise convolution without im2col: kernels that walk over the pixels, channels innermost.
+
+There is no matrix product to be had: each channel has its own sum of kh kw products. So the loop
+over channels is the one that runs on whole vectors, and a pixel's result stays in the nearest cache
+while the taps are added to it, bias and activation included. Lines of the output are shared among
+threads; the gradient of the kernel is summed by each thread on its own.
+"""
+
+import numba
+import numpy as np
+
+from ssd_np.engine.memory import FRESH, Place
+from ssd_np.engine.pointwise import activation_backward, column_sums, limits
+from ssd_np.engine.threads import for_each, shares
+from ssd_np.geometry import borders
+from ssd_np.nn.blocks import Gradients
+from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.depthwise import check_depthwise
+from ssd_np.nn.im2col import output_size
+
+LEAST_PRODUCTS = 1 << 17  # for which another thread is worth the call
+
+
+def depthwise_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    stride: int = 1,
+    pad: int | tuple = 0,
+    dilation: int = 1,
+    *,
+    memory: Place = FRESH,
+) -> tuple[np.ndarray, tuple]:
+    """x (N, H, W, C), w (kh, kw, C), b (C,) -> out (N, Ho, Wo, C) and the cache for backward."""
+    out, (cache, _) = depthwise_block_forward(x, w, b, stride, pad, dilation, "none", memory=memory)
+    return out, cache
+
+
+def depthwise_backward(
+    dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,)."""
+    return _gradients(dout, cache, True, True, memory)
+
+
+def depthwise_block_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    stride: int = 1,
+    pad: int | tuple = 0,
+    dilation: int = 1,
+    activation: str = "relu",
+    *,
+    memory: Place = FRESH,
+) -> tuple[np.ndarray, tuple]:
+    """The same with the activation in the same pass."""
+    check_depthwise(x, w, b)
+    x, w, pad = np.ascontiguousarray(x), np.ascontiguousarray(w), borders(pad)
+    n, h, width, c = x.shape
+    ho = output_size(h, w.shape[0], stride, pad[0], dilation)
+    wo = output_size(width, w.shape[1], stride, pad[1], dilation)
+    out = memory.output((n, ho, wo, c), x.dtype)
+    _convolve(x, w, b, stride, (pad[0][0], pad[1][0]), dilation, activation, out)
+    return out, ((x, w, stride, pad, dilation, out.shape), (out, activation))
+
+
+def depthwise_block_backward(
+    dout: np.ndarray,
+    cache: tuple,
+    input_gradient: bool = True,
+    kernel_gradient: bool = True,
+    *,
+    memory: Place = FRESH,
+) -> Gradients:
+    """What is not wanted is not computed."""
+    depthwise_cache, activation_cache = cache
+    dz = activation_backward(dout, activation_cache, memory=memory)
+    return _gradients(dz, depthwise_cache, input_gradient, kernel_gradient, memory)
+
+
+def _gradients(
+    dout: np.ndarray, cache: tuple, input_gradient: bool, kernel_gradient: bool, memory: Place
+) -> Gradients:
+    x, w, stride, pad, dilation, shape = cache
+    check_gradient(dout, shape, "depthwise_forward", x.dtype)
+    dout, corner = np.ascontiguousarray(dout), (pad[0][0], pad[1][0])
+    dx = dw = db = None
+    if kernel_gradient:
+        dw, db = _kernel_gradient(dout, x, w.shape, stride, corner, dilation)
+    if input_gradient:
+        dx = memory.gradient(x.shape, x.dtype, dout)
+        _input_gradient(dout, w, stride, corner, dilation, dx)
+    return dx, dw, db
+
+
+def _convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
+    low, high = limits(activation, x.dtype)
+    bounds = _line_shares(out.shape, w)
+
+    def job(share: int, _worker: int) -> None:
+        first, last = bounds[share], bounds[share + 1]
+        _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, out)
+
+    for_each(job, len(bounds) - 1)
+
+
+def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
+    bounds = _line_shares(dout.shape, np.empty(w_shape, bool))
+    sums = np.zeros((len(bounds) - 1, *w_shape), x.dtype)
+
+    def job(share: int, _worker: int) -> None:
+        first, last = bounds[share], bounds[share + 1]
+        _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, sums[share])
+
+    for_each(job, len(sums))
+    return sums.sum(axis=0), column_sums(dout.reshape(-1, dout.shape[3]))
+
+
+def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
+    """With stride 1 a depthwise convolution of dout with the turned kernel, else pixel by pixel."""
+    kh, kw, c = w.shape
+    if stride == 1:
+        turned = dilation * (kh - 1) - corner[0], dilation * (kw - 1) - corner[1]
+        flipped = np.ascontiguousarray(w[::-1, ::-1])
+        _convolve(dout, flipped, np.zeros(c, w.dtype), 1, turned, dilation, "none", out)
+        return
+
+    def job(image: int, _worker: int) -> None:
+        out[image] = 0
+        _input_gradient_kernel(dout[image], w, stride, corner, dilation, out[image])
+
+    for_each(job, len(out))
+
+
+def _line_shares(out_shape: tuple[int, ...], w: np.ndarray) -> list[int]:
+    """Bounds of the threads' shares of the lines of a batch of outputs."""
+    n, ho, wo, _ = out_shape
+    return shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * w.size))
+
+
+@numba.njit(nogil=True, cache=True)
+def _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, out):
+    _, h, width, c = x.shape
+    kh, kw, _ = w.shape
+    _, ho, wo, _ = out.shape
+    above, beside = corner  # padding there
+    source, taps, total = x.reshape(-1), w.reshape(-1), np.empty(c, x.dtype)
+    for line in range(first, last):  # of the output, over the whole batch
+        image, oy = line // ho, line % ho
+        for ox in range(wo):
+            total[:] = b
+            for i in range(kh):
+                y = oy * stride - above + i * dilation
+                if y < 0 or y >= h:
+                    continue
+                left = ox * stride - beside
+                start = (image * h + y) * width
+                if kw == 3 and left >= 0 and left + 2 * dilation < width:
+                    # the usual case, a row of taps at once: total is read and written once
+                    p = np.uint64((start + left) * c)
+                    step, q, hop = np.uint64(dilation * c), np.uint64(i * kw * c), np.uint64(c)
+                    for k in range(np.uint64(c)):
+                        total[k] += (
+                            source[p + k] * taps[q + k]
+                            + source[p + step + k] * taps[q + hop + k]
+                            + source[p + step + step + k] * taps[q + hop + hop + k]
+                        )
+                    continue
+                for j in range(kw):
+                    column = left + j * dilation
+                    if column < 0 or column >= width:
+                        continue
+                    p, q = np.uint64((start + column) * c), np.uint64((i * kw + j) * c)
+                    for k in range(np.uint64(c)):
+                        total[k] += source[p + k] * taps[q + k]
+            pixel = out[image, oy, ox]
+            for k in range(c):
+                value = low if total[k] < low else total[k]  # NaN stays NaN
+                pixel[k] = high if value > high else value
+
+
+@numba.njit(nogil=True, cache=True)
+def _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, dw):
+    _, h, width, c = x.shape
+    kh, kw, _ = dw.shape
+    _, ho, wo, _ = dout.shape
+    above, beside = corner
+    for line in range(first, last):
+        image, oy = line // ho, line % ho
+        for i in range(kh):
+            y = oy * stride - above + i * dilation
+            if y < 0 or y >= h:
+                continue
+            for j in range(kw):
+                total = dw[i, j]
+                for ox in range(wo):
+                    column = ox * stride - beside + j * dilation
+                    if column < 0 or column >= width:
+                        continue
+                    values, d = x[image, y, column], dout[image, oy, ox]
+                    for k in range(c):
+                        total[k] += values[k] * d[k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _input_gradient_kernel(dout, w, stride, corner, dilation, dx):  # one image
+    h, width, c = dx.shape
+    kh, kw, _ = w.shape
+    ho, wo, _ = dout.shape
+    above, beside = corner
+    for oy in range(ho):
+        for i in range(kh):
+            y = oy * stride - above + i * dilation
+            if y < 0 or y >= h:
+                continue
+            for ox in range(wo):
+                for j in range(kw):
+                    column = ox * stride - beside + j * dilation
+                    if column < 0 or column >= width:
+                        continue
+                    target, d, tap = dx[y, column], dout[oy, ox], w[i, j]
+                    for k in range(c):
+                        target[k] += d[k] * tap[k]

@@ -1,0 +1,66 @@
+"""What a convolutional layer of a network computes: a convolution and its activation.
+
+A gradient that nobody needs (of the image, of a frozen kernel) is asked for to be left out: None
+takes its place.
+"""
+
+import numpy as np
+
+from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
+from ssd_np.nn.relu import activation_backward, activation_forward
+
+Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
+
+
+def conv_block_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    stride: int = 1,
+    pad: int | tuple = 0,
+    dilation: int = 1,
+    activation: str = "relu",
+) -> tuple[np.ndarray, tuple]:
+    """x (N, H, W, C), w (kh, kw, C, Co), b (Co,) -> out (N, Ho, Wo, Co) and the cache."""
+    z, conv_cache = conv2d_forward(x, w, b, stride, pad, dilation)
+    out, activation_cache = activation_forward(z, activation)
+    return out, (conv_cache, activation_cache)
+
+
+def conv_block_backward(
+    dout: np.ndarray, cache: tuple, input_gradient: bool = True, kernel_gradient: bool = True
+) -> Gradients:
+    """dout (N, Ho, Wo, Co) -> dx (N, H, W, C), dw (kh, kw, C, Co), db (Co,)."""
+    conv_cache, activation_cache = cache
+    dz = activation_backward(dout, activation_cache)
+    return _wanted(conv2d_backward(dz, conv_cache), input_gradient, kernel_gradient)
+
+
+def depthwise_block_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    stride: int = 1,
+    pad: int | tuple = 0,
+    dilation: int = 1,
+    activation: str = "relu",
+) -> tuple[np.ndarray, tuple]:
+    """x (N, H, W, C), w (kh, kw, C), b (C,) -> out (N, Ho, Wo, C) and the cache."""
+    z, depthwise_cache = depthwise_forward(x, w, b, stride, pad, dilation)
+    out, activation_cache = activation_forward(z, activation)
+    return out, (depthwise_cache, activation_cache)
+
+
+def depthwise_block_backward(
+    dout: np.ndarray, cache: tuple, input_gradient: bool = True, kernel_gradient: bool = True
+) -> Gradients:
+    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,)."""
+    depthwise_cache, activation_cache = cache
+    dz = activation_backward(dout, activation_cache)
+    return _wanted(depthwise_backward(dz, depthwise_cache), input_gradient, kernel_gradient)
+
+
+def _wanted(gradients: Gradients, of_input: bool, of_kernel: bool) -> Gradients:
+    dx, dw, db = gradients
+    return (dx if of_input else None, *((dw, db) if of_kernel else (None, None)))

@@ -1,0 +1,49 @@
+"""A parameter: memory of its own, which loading and the optimiser alone may write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ssd_np.errors import ShapeError
+
+
+class Parameter:
+    """A learned tensor, its last gradient (None before the first), and whether it learns.
+
+    decays  whether weight decay applies (biases never decay, whatever this says)
+
+    The memory is its own and C-contiguous, whatever array it began with: an optimiser that flattens
+    it writes to the tensor itself and not to a copy. `value` can be read, not written. Two methods
+    write: `assign` when weights are loaded, `update` when the optimiser takes a step.
+    """
+
+    def __init__(self, value: np.ndarray, trainable: bool = True, decays: bool = True) -> None:
+        value = np.asarray(value)
+        self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
+        self.grad: np.ndarray | None = None
+        self.trainable, self.decays = trainable, decays
+
+    @property
+    def value(self) -> np.ndarray:
+        """The tensor as it is now and will be after the next step: a read-only view."""
+        view = self._memory.view()
+        view.flags.writeable = False
+        return view
+
+    def assign(self, array: np.ndarray) -> None:
+        """Copies an array of any layout and float type; shape and type of the parameter stay."""
+        array = np.asarray(array)
+        if array.shape != self._memory.shape or array.dtype.kind != "f":
+            raise ShapeError(
+                f"a parameter of {self._memory.shape} {self._memory.dtype} can not become "
+                f"{array.shape} {array.dtype}"
+            )
+        self._memory[...] = array
+
+    def update(self, rule: Callable[[np.ndarray], np.ndarray]) -> None:
+        """w <- rule(w), one step of an optimiser. A rule may write into w and return it."""
+        new = rule(self._memory)
+        if new is not self._memory:
+            self._memory[...] = new
