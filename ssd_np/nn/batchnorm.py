@@ -4,7 +4,7 @@ shift (Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1).
     u = (x - mean) / sqrt(variance + eps)        out = scale * u + shift
 
 mean and variance are taken over all M = N H W values of a channel; the variance is the biased one,
-a mean of squares. They depend on x, and the gradient knows it: docs/derivations.md.
+a mean of squares. They depend on x, and the gradient knows it.
 
 In inference there is no batch. Running statistics, moved a tenth of the way to those of each batch
 in training, stand in for it (with the unbiased variance, M / (M - 1) times the biased one, as in
@@ -35,6 +35,7 @@ def batchnorm_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 
     With g = scale * dout:  dx = (g - mean(g) - u * mean(g u)) / sqrt(variance + eps). What is taken
     away came through the mean and the variance.
+    Derivation: docs/derivations.md#batch-normalisation, (23) and (25).
     """
     x, scale, mean, variance, eps = cache
     check_gradient(dout, x.shape, "batchnorm_forward")
@@ -61,7 +62,10 @@ def batchnorm_inference_forward(
 def batchnorm_inference_backward(
     dout: np.ndarray, cache: tuple
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,); the statistics are constants."""
+    """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,); the statistics are constants.
+
+    Derivation: docs/derivations.md#batch-normalisation, (23) and (26).
+    """
     x, scale, mean, variance, eps = cache
     check_gradient(dout, x.shape, "batchnorm_inference_forward")
     std, axes = np.sqrt(variance + eps), tuple(range(x.ndim - 1))

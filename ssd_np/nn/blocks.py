@@ -31,7 +31,10 @@ def conv_block_forward(
 def conv_block_backward(
     dout: np.ndarray, cache: tuple, input_gradient: bool = True, kernel_gradient: bool = True
 ) -> Gradients:
-    """dout (N, Ho, Wo, Co) -> dx (N, H, W, C), dw (kh, kw, C, Co), db (Co,)."""
+    """dout (N, Ho, Wo, Co) -> dx (N, H, W, C), dw (kh, kw, C, Co), db (Co,).
+
+    Derivation: docs/derivations.md#convolution, (3) and (4).
+    """
     conv_cache, activation_cache = cache
     dz = activation_backward(dout, activation_cache)
     return _wanted(conv2d_backward(dz, conv_cache), input_gradient, kernel_gradient)
@@ -55,7 +58,10 @@ def depthwise_block_forward(
 def depthwise_block_backward(
     dout: np.ndarray, cache: tuple, input_gradient: bool = True, kernel_gradient: bool = True
 ) -> Gradients:
-    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,)."""
+    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,).
+
+    Derivation: docs/derivations.md#depthwise-convolution, (21).
+    """
     depthwise_cache, activation_cache = cache
     dz = activation_backward(dout, activation_cache)
     return _wanted(depthwise_backward(dz, depthwise_cache), input_gradient, kernel_gradient)

@@ -37,7 +37,10 @@ def depthwise_forward(
 
 
 def depthwise_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,)."""
+    """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,).
+
+    Derivation: docs/derivations.md#depthwise-convolution, (21).
+    """
     x, w, stride, pad, dilation, shape = cache
     check_gradient(dout, shape, "depthwise_forward", x.dtype)
     kh, kw, c = w.shape

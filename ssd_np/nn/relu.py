@@ -33,7 +33,10 @@ def relu6_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def relu6_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
-    """dx = dout where the output was between 0 and 6, else 0."""
+    """dx = dout where the output was between 0 and 6, else 0.
+
+    Derivation: docs/derivations.md#max-pooling-and-relu, (7).
+    """
     check_gradient(dout, cache.shape, "relu6_forward")
     return np.where((cache > 0) & (cache < 6), dout, 0)
 
@@ -47,7 +50,10 @@ def activation_forward(x: np.ndarray, activation: str) -> tuple[np.ndarray, tupl
 
 
 def activation_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
-    """dout -> dx, any shape."""
+    """dout -> dx, any shape.
+
+    Derivation: docs/derivations.md#max-pooling-and-relu, (7).
+    """
     out, activation = cache
     backward = {"none": lambda dout, _: dout, "relu": relu_backward, "relu6": relu6_backward}
     return backward[activation](dout, out)
