@@ -28,7 +28,7 @@ from ssd_np.evaluate.run import detect_dataset
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
-from ssd_np.nn.layers import Parameter
+from ssd_np.nn.parameter import Parameter
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 from ssd_np.train.trainer import Trainer

@@ -7,7 +7,6 @@ import base64
 import numpy as np
 
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import Workspace
 
 CHANNELS = 12  # of a layer, those with the largest sums
 SIDE = 40  # cells of a map in the page; larger maps are averaged over blocks
@@ -25,17 +24,17 @@ def stored_maps(model: SSD, seen: np.ndarray) -> dict:
 
 def layer_outputs(model: SSD, seen: np.ndarray) -> dict[str, np.ndarray]:
     """What every layer puts out for one image: {name: (H, W, C)}, with norms and heads."""
-    x, outputs, memory = seen[None].astype(model.dtype), {}, Workspace()
+    x, outputs = seen[None].astype(model.dtype), {}
     parts = zip(model.stages, model.norms, model.heads, model.config.feature_maps, strict=True)
     for stage, norm, head, feature_map in parts:
         for layer in stage:
-            x = layer.forward(x, False, memory)
+            x = layer.forward(x)
             outputs[layer.name] = x[0].copy()
         source = x
         if norm is not None:
-            source = norm.forward(x, False, memory)
+            source = norm.forward(x)
             outputs[f"{feature_map.name}_norm"] = source[0].copy()
-        for kind, rows in zip(("conf", "loc"), head.forward(source, False, memory), strict=True):
+        for kind, rows in zip(("conf", "loc"), head.forward(source), strict=True):
             height, width = x.shape[1:3]
             outputs[f"{kind}_{feature_map.name}"] = rows[0].reshape(height, width, -1).copy()
     return outputs

@@ -5,16 +5,25 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
+    from ssd_np.nn.batchnorm import batchnorm_backward as batchnorm_backward
+    from ssd_np.nn.batchnorm import batchnorm_forward as batchnorm_forward
+    from ssd_np.nn.batchnorm import batchnorm_inference_backward as batchnorm_inference_backward
+    from ssd_np.nn.batchnorm import batchnorm_inference_forward as batchnorm_inference_forward
+    from ssd_np.nn.batchnorm import check_batchnorm as check_batchnorm
+    from ssd_np.nn.batchnorm import running_statistics as running_statistics
+    from ssd_np.nn.blocks import conv_block_backward as conv_block_backward
+    from ssd_np.nn.blocks import conv_block_forward as conv_block_forward
+    from ssd_np.nn.blocks import depthwise_block_backward as depthwise_block_backward
+    from ssd_np.nn.blocks import depthwise_block_forward as depthwise_block_forward
+    from ssd_np.nn.conv import check_convolution as check_convolution
     from ssd_np.nn.conv import conv2d_backward as conv2d_backward
     from ssd_np.nn.conv import conv2d_forward as conv2d_forward
+    from ssd_np.nn.depthwise import check_depthwise as check_depthwise
+    from ssd_np.nn.depthwise import depthwise_backward as depthwise_backward
+    from ssd_np.nn.depthwise import depthwise_forward as depthwise_forward
     from ssd_np.nn.hsv import scale_saturation as scale_saturation
     from ssd_np.nn.hsv import turn_hue as turn_hue
     from ssd_np.nn.im2col import col2im as col2im
-    from ssd_np.nn.im2col import col2im_image as col2im_image
-    from ssd_np.nn.im2col import col2im_plain as col2im_plain
-    from ssd_np.nn.im2col import im2col_plain as im2col_plain
-    from ssd_np.nn.im2col import im2col_rows as im2col_rows
-    from ssd_np.nn.im2col import kernel_sides as kernel_sides
     from ssd_np.nn.im2col import output_size as output_size
     from ssd_np.nn.init import caffe_xavier as caffe_xavier
     from ssd_np.nn.init import glorot_uniform as glorot_uniform
@@ -22,37 +31,28 @@ if TYPE_CHECKING:
     from ssd_np.nn.init import small_normal as small_normal
     from ssd_np.nn.l2norm import l2norm_backward as l2norm_backward
     from ssd_np.nn.l2norm import l2norm_forward as l2norm_forward
+    from ssd_np.nn.layers import BatchNorm as BatchNorm
     from ssd_np.nn.layers import Conv as Conv
-    from ssd_np.nn.layers import FreshMemory as FreshMemory
-    from ssd_np.nn.layers import L2Norm as L2Norm
+    from ssd_np.nn.layers import Depthwise as Depthwise
+    from ssd_np.nn.layers import L2Normalization as L2Normalization
     from ssd_np.nn.layers import Layer as Layer
     from ssd_np.nn.layers import MaxPool as MaxPool
-    from ssd_np.nn.layers import Parameter as Parameter
+    from ssd_np.nn.layers import Ops as Ops
     from ssd_np.nn.layers import Sequential as Sequential
-    from ssd_np.nn.layers import Workspace as Workspace
-    from ssd_np.nn.parallel import for_each as for_each
-    from ssd_np.nn.parallel import one_blas_thread as one_blas_thread
-    from ssd_np.nn.parallel import scratch as scratch
-    from ssd_np.nn.parallel import shares as shares
-    from ssd_np.nn.parallel import thread_count as thread_count
+    from ssd_np.nn.parameter import Parameter as Parameter
     from ssd_np.nn.pool import max_pool2d_backward as max_pool2d_backward
     from ssd_np.nn.pool import max_pool2d_forward as max_pool2d_forward
-    from ssd_np.nn.pool import max_pool2d_plain as max_pool2d_plain
     from ssd_np.nn.pool import pool_output_size as pool_output_size
+    from ssd_np.nn.relu import activation_backward as activation_backward
+    from ssd_np.nn.relu import activation_forward as activation_forward
+    from ssd_np.nn.relu import check_activation as check_activation
+    from ssd_np.nn.relu import relu6_backward as relu6_backward
+    from ssd_np.nn.relu import relu6_forward as relu6_forward
     from ssd_np.nn.relu import relu_backward as relu_backward
     from ssd_np.nn.relu import relu_forward as relu_forward
     from ssd_np.nn.sgd import sgd_update as sgd_update
     from ssd_np.nn.sgd import square_sum as square_sum
     from ssd_np.nn.softmax import log_softmax_backward as log_softmax_backward
     from ssd_np.nn.softmax import log_softmax_forward as log_softmax_forward
-    from ssd_np.nn.tiled import column_sums as column_sums
-    from ssd_np.nn.tiled import flipped_kernel as flipped_kernel
-    from ssd_np.nn.tiled import output_shape as output_shape
-    from ssd_np.nn.winograd import applies as applies
-    from ssd_np.nn.winograd import winograd_plain as winograd_plain
-    from ssd_np.nn.winograd_kernels import input_tiles as input_tiles
-    from ssd_np.nn.winograd_kernels import kernel_tiles as kernel_tiles
-    from ssd_np.nn.winograd_kernels import output_gradient_tiles as output_gradient_tiles
-    from ssd_np.nn.winograd_kernels import output_tiles as output_tiles
 else:
     __getattr__, __dir__ = contents(__name__, __file__)
