@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ssd_np.data.image import read_header as read_header
     from ssd_np.data.image import read_image as read_image
     from ssd_np.data.image import resize as resize
+    from ssd_np.data.items import Dataset as Dataset
     from ssd_np.data.items import Item as Item
     from ssd_np.data.items import Labelled as Labelled
     from ssd_np.data.items import Problem as Problem

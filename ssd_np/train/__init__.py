@@ -5,10 +5,18 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
+    from ssd_np.train.bar import Bar as Bar
+    from ssd_np.train.best import Best as Best
+    from ssd_np.train.callbacks import Callback as Callback
+    from ssd_np.train.callbacks import Step as Step
+    from ssd_np.train.checkpoint import Checkpoint as Checkpoint
     from ssd_np.train.checkpoint import Progress as Progress
     from ssd_np.train.checkpoint import load_checkpoint as load_checkpoint
     from ssd_np.train.checkpoint import save_checkpoint as save_checkpoint
+    from ssd_np.train.log import Log as Log
+    from ssd_np.train.log import LossCurve as LossCurve
     from ssd_np.train.log import read_log as read_log
+    from ssd_np.train.postmortem import PostMortem as PostMortem
     from ssd_np.train.postmortem import first_broken as first_broken
     from ssd_np.train.postmortem import report as report
     from ssd_np.train.pretrain import Classifier as Classifier
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from ssd_np.train.start import beginning as beginning
     from ssd_np.train.start import fitted as fitted
     from ssd_np.train.start import network as network
-    from ssd_np.train.stop import stop_requests as stop_requests
+    from ssd_np.train.stop import StopRequests as StopRequests
     from ssd_np.train.trainer import Trainer as Trainer
     from ssd_np.train.trainer import TrainResult as TrainResult
 else:
