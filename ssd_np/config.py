@@ -11,16 +11,23 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ssd_np.config_json import join, read, require, write
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import Size, pair, shortest
+from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.kinds.pool import PoolLayer
 
-KINDS = (ConvLayer, PoolLayer)  # of layers that come with the package
+KINDS = (
+    ConvLayer,
+    PoolLayer,
+    DepthwiseLayer,
+    BatchNormLayer,
+)  # of layers that come with the package
 PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
@@ -338,7 +345,8 @@ class Config:
     head_kernel: int = 3
     # how the heads' kernels start: see nn/init.py
     head_init: Literal["caffe_xavier", "glorot_uniform", "small_normal"] = "caffe_xavier"
-    convolution: Literal["im2col", "winograd2", "winograd4", "plain"] = "im2col"
+    # of the fast engine; the plain one is im2col always
+    convolution: Literal["im2col", "winograd2", "winograd4"] = "im2col"
     boxes: DefaultBoxConfig = field(default_factory=DefaultBoxConfig)
     l2norm: L2NormConfig = field(default_factory=L2NormConfig)
     matching: MatchingConfig = field(default_factory=MatchingConfig)
@@ -373,6 +381,12 @@ class Config:
         require(not rest, "layers", "no layer after the last feature map", rest)
         odd = self.head_kernel % 2 == 1 and self.head_kernel > 0
         require(odd, "head_kernel", "an odd number (a head keeps the map's size)", self.head_kernel)
+
+    @staticmethod
+    def upgrade(values: dict[str, Any]) -> dict[str, Any]:
+        """A file that says `plain` where the engine is chosen outside the config now."""
+        plain = values.get("convolution") == "plain"
+        return values | {"convolution": "im2col"} if plain else values
 
     def _check_class_names(self) -> None:
         require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)

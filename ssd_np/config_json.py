@@ -80,6 +80,7 @@ def _member(family: Sequence[type], value: Any, path: str) -> type:
 
 def _read_dataclass(kind: type, value: Any, path: str, families: Families) -> Any:
     require(isinstance(value, dict), path, "an object in braces", value)
+    value = kind.upgrade(value) if hasattr(kind, "upgrade") else value  # what older files say
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in value:
         if key not in fields:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ssd_np.engine.threads import thread_count
 from ssd_np.errors import ConfigError
-from ssd_np.geometry import borders
+from ssd_np.geometry import Pad, borders
 from ssd_np.kinds.kind import Window
 from ssd_np.model.ssd import SSD
 
@@ -27,24 +27,46 @@ def installed(name: str) -> ModuleType | None:
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
 
-def _torch_conv(functional: ModuleType, x, layer, weights: dict):
+def _torch_conv(functional: ModuleType, x, layer, weights: dict, training: bool):
     weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
-    x = functional.pad(x, _torch_borders(layer))
-    x = functional.conv2d(x, weight, bias, layer.stride, dilation=layer.dilation)
-    return functional.relu(x, inplace=True)
+    x, pad = _torch_border(functional, x, layer.pad, 0.0)
+    groups = x.shape[1] if layer.kind == "depthwise" else 1
+    x = functional.conv2d(x, weight, bias, layer.stride, pad, layer.dilation, groups)
+    return _torch_activation(functional, x, layer.activation)
 
 
-def _torch_pool(functional: ModuleType, x, layer, weights: dict):
-    x = functional.pad(x, _torch_borders(layer), value=-np.inf)
-    return functional.max_pool2d(x, layer.size, layer.stride, ceil_mode=layer.ceil)
+def _torch_pool(functional: ModuleType, x, layer, weights: dict, training: bool):
+    x, pad = _torch_border(functional, x, layer.pad, -np.inf)
+    return functional.max_pool2d(x, layer.size, layer.stride, pad, ceil_mode=layer.ceil)
 
 
-def _torch_borders(layer) -> tuple[int, int, int, int]:
-    (top, bottom), (left, right) = borders(layer.pad)
-    return left, right, top, bottom
+def _torch_batchnorm(functional: ModuleType, x, layer, weights: dict, training: bool):
+    order = ("mean", "variance", "scale", "shift")
+    arguments = (weights[f"{layer.name}.{part}"] for part in order)
+    x = functional.batch_norm(x, *arguments, training, layer.momentum, layer.eps)
+    return _torch_activation(functional, x, layer.activation)
 
 
-TORCH = {"conv": _torch_conv, "pool": _torch_pool}  # a layer of a kind in PyTorch
+def _torch_border(functional: ModuleType, x, pad: Pad, value: float) -> tuple:
+    """What a layer reads, and the border that is left to it: only even ones can be its own."""
+    if isinstance(pad, int):
+        return x, pad
+    (top, bottom), (left, right) = pad
+    return functional.pad(x, (left, right, top, bottom), value=value), 0
+
+
+def _torch_activation(functional: ModuleType, x, activation: str):
+    kinds = {"none": lambda x, inplace: x, "relu": functional.relu, "relu6": functional.relu6}
+    return kinds[activation](x, inplace=True)
+
+
+# a layer of a kind in PyTorch
+TORCH = {
+    "conv": _torch_conv,
+    "depthwise": _torch_conv,
+    "pool": _torch_pool,
+    "batchnorm": _torch_batchnorm,
+}
 
 
 def _of_kind(layers: dict, layer) -> Callable:
@@ -57,7 +79,10 @@ def _of_kind(layers: dict, layer) -> Callable:
 
 
 def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[dict, Callable]:
-    """Parameters by our names, and forward: (N, 3, S, S) -> logits (N, T, K), offsets (N, T, 4)."""
+    """Tensors by our names, and forward: (N, 3, H, W) -> logits (N, T, K), offsets (N, T, 4).
+
+    Running statistics are among the tensors; `forward(x, training=True)` moves them.
+    """
     functional, config = torch.nn.functional, model.config
     layout = torch.channels_last if channels_last else torch.contiguous_format
     weights = {}
@@ -65,7 +90,9 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
         value = torch.from_numpy(parameter.value.copy())
         if value.ndim == 4:
             value = value.permute(3, 2, 0, 1).contiguous(memory_format=layout)  # (Co, C, kh, kw)
-        weights[name] = value.requires_grad_()
+        elif value.ndim == 3:
+            value = value.permute(2, 0, 1)[:, None].contiguous()  # depthwise: (C, 1, kh, kw)
+        weights[name] = value.requires_grad_(parameter.trainable)
     norms = {m.name for m in config.feature_maps if m.l2norm_scale is not None}
     maps = {m.name for m in config.feature_maps}
 
@@ -82,10 +109,10 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
             rows.append(out.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width))
         return rows
 
-    def forward(x):
+    def forward(x, training: bool = False):
         rows = []
         for layer in config.layers:
-            x = _of_kind(TORCH, layer)(functional, x, layer, weights)
+            x = _of_kind(TORCH, layer)(functional, x, layer, weights, training)
             if layer.name in maps:
                 rows.append(heads(x, layer.name))
         logits, offsets = zip(*rows, strict=True)
@@ -123,19 +150,21 @@ def torch_step(
         return None
     torch.set_num_threads(thread_count())
     weights, forward = torch_network(torch, model, channels_last)
-    decay = model.config.training.weight_decay
+    learn = {n: w for n, w in weights.items() if w.requires_grad}
+    decay = {n for n in learn if model.parameters[n].decays and not n.endswith(".bias")}
     groups = [
-        {"params": [w for n, w in weights.items() if n.endswith(".bias") == bias],
-         "weight_decay": 0.0 if bias else decay}
-        for bias in (True, False)
-    ]  # fmt: skip
+        {"params": [learn[n] for n in decay], "weight_decay": model.config.training.weight_decay},
+        {"params": [w for n, w in learn.items() if n not in decay], "weight_decay": 0.0},
+    ]
     optimiser = torch.optim.SGD(groups, rate, momentum=model.config.training.momentum)
     x = torch_images(torch, images, channels_last)
     labels, offsets = (torch.from_numpy(target) for target in targets)
 
     def run() -> float:
         optimiser.zero_grad()
-        loss = _torch_loss(torch, *forward(x), labels, offsets, model.config.loss.ratio)
+        loss = _torch_loss(
+            torch, *forward(x, training=True), labels, offsets, model.config.loss.ratio
+        )
         loss.backward()
         optimiser.step()
         return loss.item()
@@ -185,7 +214,9 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         value = parameter.value
         if value.ndim == 4:
             value = value.transpose(3, 2, 0, 1)
-        elif name.endswith(".scale"):
+        elif value.ndim == 3:  # depthwise
+            value = value.transpose(2, 0, 1)[:, None]
+        elif name.endswith("_norm.scale"):  # of L2Norm, which is made of single operations
             value = value.reshape(1, -1, 1, 1)
         constants[name] = np.ascontiguousarray(value)
     constants |= {"eps": np.float32(config.l2norm.eps), "channels": np.array([1])}
@@ -194,24 +225,36 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         nodes.append(helper.make_node(kind, inputs, [out], **attributes))
         return out
 
-    def convolution(x: str, name: str, window: Window, out: str) -> str:
+    def convolution(x: str, name: str, window: Window, out: str, group: int = 1) -> str:
         geometry = {"strides": [window.stride] * 2, "dilations": [window.dilation] * 2}
         inputs = [x, f"{name}.weight", f"{name}.bias"]
-        return node("Conv", inputs, out, pads=_onnx_borders(window), **geometry)
+        return node("Conv", inputs, out, pads=_onnx_borders(window), group=group, **geometry)
+
+    def activation(z: str, layer) -> str:
+        if layer.activation == "relu6":
+            constants.update(zero=np.float32(0), six=np.float32(6))
+            return node("Clip", [z, "zero", "six"], layer.name)
+        return node("Relu" if layer.activation == "relu" else "Identity", [z], layer.name)
 
     def conv(x: str, layer) -> str:
-        return node(
-            "Relu", [convolution(x, layer.name, layer.window, f"{layer.name}_z")], layer.name
-        )
+        group = len(constants[f"{layer.name}.weight"]) if layer.kind == "depthwise" else 1
+        z = convolution(x, layer.name, layer.window, f"{layer.name}_z", group)
+        return activation(z, layer)
+
+    def batchnorm(x: str, layer) -> str:
+        inputs = [f"{layer.name}.{part}" for part in ("scale", "shift", "mean", "variance")]
+        z = node("BatchNormalization", [x, *inputs], f"{layer.name}_z", epsilon=layer.eps)
+        return activation(z, layer)
 
     def pool(x: str, layer) -> str:
         rule = {"kernel_shape": [layer.size] * 2, "strides": [layer.stride] * 2}
         pads = _onnx_borders(layer.window)
         return node("MaxPool", [x], layer.name, pads=pads, ceil_mode=int(layer.ceil), **rule)
 
+    kinds = {"conv": conv, "depthwise": conv, "pool": pool, "batchnorm": batchnorm}
     x, head = "images", Window(config.head_kernel, pad=config.head_kernel // 2)
     for layer in config.layers:
-        x = _of_kind({"conv": conv, "pool": pool}, layer)(x, layer)
+        x = _of_kind(kinds, layer)(x, layer)
         feature_map = next((m for m in config.feature_maps if m.name == x), None)
         if feature_map is None:
             continue

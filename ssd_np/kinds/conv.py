@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ssd_np.config_json import require
 from ssd_np.geometry import Pad
-from ssd_np.kinds.kind import LayerKind, Window, require_pad
+from ssd_np.kinds.kind import Activation, LayerKind, Window, require_pad
 
 if TYPE_CHECKING:
     from ssd_np.nn.layers import Layer, Ops
@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConvLayer(LayerKind):
-    """A convolution followed by ReLU. `channels` come out of it."""
+    """A convolution and its activation. `channels` come out of it."""
 
     channels: int
     kernel: int = 3
     stride: int = 1
     pad: Pad = 1
     dilation: int = 1
+    activation: Activation = "relu"
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
         for key in ("channels", "kernel", "stride", "dilation"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         require_pad(self.pad)
+
+    @staticmethod
+    def upgrade(values: dict[str, Any]) -> dict[str, Any]:
+        """A file that says `relu` of a convolution, true or false."""
+        if not isinstance(values.get("relu"), bool) or "activation" in values:
+            return values
+        rest = {key: value for key, value in values.items() if key != "relu"}
+        return rest | {"activation": "relu" if values["relu"] else "none"}
 
     @property
     def window(self) -> Window:
@@ -63,7 +72,8 @@ class ConvLayer(LayerKind):
             self.stride,
             self.pad,
             self.dilation,
-            rng=rng,
-            dtype=dtype,
+            self.activation,
+            rng,
+            dtype,
             ops=ops,
         )

@@ -8,7 +8,7 @@ nothing, such as an activation. Sizes are (height, width).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ssd_np.geometry import Pad, Size, borders, output_size
 
 if TYPE_CHECKING:  # a config is read without loading what computes
     from ssd_np.nn.layers import Layer, Ops
+
+Activation = Literal["none", "relu", "relu6"]  # behind a layer, as part of it
 
 
 @dataclass(frozen=True)

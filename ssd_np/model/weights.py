@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
+from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
 from ssd_np.model.published import (
     amdegroot_names,
@@ -43,11 +44,16 @@ def save(path: str | Path, model: SSD) -> None:
     write_archive(path, {"config": config_to_json(model.config)}, arrays)
 
 
-def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
+def load(
+    path: str | Path,
+    replace_heads: Sequence[str] | None = None,
+    kinds: Iterable[type[LayerKind]] = (),
+) -> SSD:
     """A model from a file that `save` wrote, or from the name of one that comes with the package.
 
     `replace_heads`: names of new classes, to fine-tune for. The trunk and the box heads, which know
     what an object's edge looks like, are kept; the class heads start anew.
+    `kinds`: layers of your own that the file's config names, see `kinds/kind.py`.
 
     >>> load("shapes").config.class_names
     ('circle', 'square', 'triangle', 'star', 'cross')
@@ -64,7 +70,7 @@ def load(path: str | Path, replace_heads: Sequence[str] | None = None) -> SSD:
             where=str(path),
             hint="train from it: ssd-np train --base-weights FILE",
         )
-    config = config_of(header, str(path))
+    config = config_of(header, str(path), kinds)
     _check_size(config, arrays, str(path))
     model = SSD(config)
     set_parameters(model, arrays, str(path))
@@ -89,13 +95,13 @@ def _check_size(config: Config, arrays: dict[str, np.ndarray], where: str) -> No
         )
 
 
-def config_of(header: dict, where: str) -> Config:
+def config_of(header: dict, where: str, kinds: Iterable[type[LayerKind]] = ()) -> Config:
     """The config in the header of a file."""
     text = header.get("config")
     if not isinstance(text, str):
         raise WeightsError("carries no config", where=where)
     try:
-        return config_from_json(text)
+        return config_from_json(text, kinds=kinds)
     except SsdError as error:
         raise WeightsError(f"its config is refused: {error}", where=where) from error
 

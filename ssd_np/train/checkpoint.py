@@ -49,7 +49,8 @@ def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
             hint="start it again, with --force",
         )
     header, arrays = read_archive(path)
-    if config_of(header, str(path)) != model.config:
+    kinds = {type(layer) for layer in model.config.layers}  # some may be the user's own
+    if config_of(header, str(path), kinds) != model.config:
         raise WeightsError("was made with another config", where=str(path))
     if "progress" not in header:
         raise WeightsError("is no checkpoint but a weights file", where=str(path))

@@ -1,0 +1,81 @@
+"""Batch normalisation folded into the convolutions below it, for inference.
+
+With running statistics it is a multiplication and an addition for each channel, and so is what a
+convolution does last (docs/derivations.md#folding-batch-normalisation):
+
+    s = scale / sqrt(variance + eps)
+    w' = w * s        b' = (b - mean) * s + shift
+
+The folded network has fewer layers and the same outputs, up to rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ssd_np.config import Config
+from ssd_np.errors import ConfigError
+from ssd_np.kinds.batchnorm import BatchNormLayer
+from ssd_np.kinds.kind import LayerKind
+from ssd_np.model.ssd import SSD
+from ssd_np.nn.layers import BatchNorm, Layer
+
+
+def fold_batchnorm(model: SSD) -> SSD:
+    """A model without batch normalisation that answers as `model` does in inference.
+
+    A convolution keeps its name and takes over the activation. Raises ConfigError where a batch
+    normalisation does not stand right behind a convolution without an activation.
+    """
+    folded = SSD(folded_config(model.config), dtype=model.dtype, ops=model.ops)
+    targets, below = iter(folded.layers), None
+    for layer in model.layers:
+        if isinstance(layer, BatchNorm):
+            _fold(layer, below)
+            continue
+        below = next(targets)
+        parameters = zip(below.parameters.values(), layer.parameters.values(), strict=True)
+        for target, source in parameters:
+            target.assign(source.value)
+            target.trainable = source.trainable
+    return folded
+
+
+def folded_config(config: Config) -> Config:
+    """The config without its batch normalisation; maps and base end at the convolutions then."""
+    layers: list[LayerKind] = []
+    renamed: dict[str, str] = {}
+    maps = {feature_map.name for feature_map in config.feature_maps}
+    for i, layer in enumerate(config.layers):
+        if not isinstance(layer, BatchNormLayer):
+            layers.append(layer)
+            continue
+        below = layers[-1] if layers else None
+        right_below = below is not None and config.layers[i - 1] is below
+        kernel = right_below and below.tensors(1).keys() == {"weight", "bias"}
+        if not kernel or below.activation != "none" or below.name in maps:
+            raise ConfigError(
+                "can not be folded: it does not follow a convolution of its own",
+                where=f"layer {layer.name!r}",
+                hint='the layer below is a convolution with "activation": "none" and no map',
+            )
+        layers[-1] = dataclasses.replace(below, activation=layer.activation)
+        renamed[layer.name] = below.name
+    feature_maps = tuple(
+        dataclasses.replace(m, name=renamed.get(m.name, m.name)) for m in config.feature_maps
+    )
+    base_end = renamed.get(config.base_end, config.base_end)
+    return dataclasses.replace(
+        config, layers=tuple(layers), feature_maps=feature_maps, base_end=base_end
+    )
+
+
+def _fold(norm: BatchNorm, convolution: Layer) -> None:
+    """Writes w' and b' into a convolution, depthwise or not: its last axis is the channels."""
+    scale, shift, mean, variance = (p.value.astype(np.float64) for p in norm.parameters.values())
+    factor = scale / np.sqrt(variance + norm.eps)  # (Co,)
+    weight, bias = convolution.parameters.values()
+    weight.assign(weight.value * factor)
+    bias.assign((bias.value - mean) * factor + shift)
