@@ -19,8 +19,8 @@ def smooth_l1_forward(
     check_same_shape(pred, target)
     d = pred - target
     size = np.abs(d)
-    out = np.where(size < beta, d * d / (2 * beta), size - beta / 2)
-    return out, (d, beta)
+    near = np.minimum(size, beta)  # what is beyond beta counts as it is; its square may overflow
+    return near * near / (2 * beta) + (size - near), (d, beta)
 
 
 def smooth_l1_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
