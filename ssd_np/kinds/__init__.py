@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
+    from ssd_np.kinds.batchnorm import BatchNormLayer as BatchNormLayer
     from ssd_np.kinds.conv import ConvLayer as ConvLayer
+    from ssd_np.kinds.depthwise import DepthwiseLayer as DepthwiseLayer
     from ssd_np.kinds.kind import LayerKind as LayerKind
     from ssd_np.kinds.kind import Window as Window
     from ssd_np.kinds.kind import require_pad as require_pad

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ssd_np.model.archive import read_arrays_and_comment as read_arrays_and_comment
     from ssd_np.model.archive import write_archive as write_archive
     from ssd_np.model.base import build_stages as build_stages
+    from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
+    from ssd_np.model.fold import folded_config as folded_config
     from ssd_np.model.heads import Head as Head
     from ssd_np.model.heads import grid_to_rows as grid_to_rows
     from ssd_np.model.heads import rows_to_grid as rows_to_grid
