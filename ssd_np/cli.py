@@ -44,7 +44,14 @@ class Version(argparse.Action):
     """The package's version, and which engine computes here."""
 
     def __call__(self, parser, *_: object) -> None:
-        parser.exit(message=f"ssd-np {__version__}\n")
+        from ssd_np.engine import select
+
+        try:
+            engine = select().name
+        except SsdError as error:  # SSD_NP_ENGINE says what there is not
+            parser.error(str(error))
+        print(f"ssd-np {__version__}, engine {engine}")
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 EVERY = 30.0  # seconds between two lines
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 Item = TypeVar("Item")
 
@@ -29,9 +30,8 @@ class Progress:
         self._started = self._told = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, initial=done, desc=what, unit=unit, leave=leave, dynamic_ncols=True
-            )
+            settings = {"desc": what, "leave": leave, "bar_format": BAR, "dynamic_ncols": True}
+            self._bar = tqdm(total=total, initial=done, **settings)
 
     def update(self, note: str = "") -> None:
         """One more is done; `note` says how it went."""

@@ -18,6 +18,7 @@ from ssd_np.bench.networks import ALGORITHMS, time_forward, time_layers, time_st
 from ssd_np.bench.rivals import installed
 from ssd_np.bench.steps import time_steps
 from ssd_np.config import load_config
+from ssd_np.engine import select
 from ssd_np.engine.threads import thread_count
 from ssd_np.progress import Progress
 
@@ -65,6 +66,7 @@ def _machine() -> dict[str, Any]:
     versions |= {package: version(package) for package in packages}
     return {
         "processor": processor_name(),
+        "engine": select().name,
         "threads": thread_count(),
         "gemm_gflop_per_s": gemm_peak(),
         "copy_gb_per_s": copy_rate(),
@@ -81,6 +83,7 @@ def text(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         f"{machine['processor']}, {machine['threads']} threads; {versions}",
+        f"engine {machine['engine']}",
         f"at most {machine['gemm_gflop_per_s']:.0f} GFLOP/s (matrix products), "
         f"{machine['copy_gb_per_s']:.1f} GB/s (copying)",
     ]

@@ -1,0 +1,199 @@
+"""`ssd-np train`: what it refuses, what it honours, what it says."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ssd_np.cli import COMMANDS, build_parser, main
+from ssd_np.config import config_to_json, load_config
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.errors import ConfigError
+from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load, save
+from ssd_np.train.start import fitted
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr("ssd_np.commands.datasets.TRAIN_SHAPES", 20)
+    monkeypatch.setattr("ssd_np.commands.datasets.EVAL_SHAPES", 4)
+
+
+@pytest.fixture
+def narrow(tmp_path):
+    """A config file of `tiny` with few channels."""
+    config = load_config("tiny")
+    layers = tuple(
+        dataclasses.replace(layer, channels=layer.channels // 8) if layer.kind == "conv" else layer
+        for layer in config.layers
+    )
+    (tmp_path / "narrow.json").write_text(
+        config_to_json(dataclasses.replace(config, layers=layers))
+    )
+    return tmp_path / "narrow.json"
+
+
+def run(capsys, *argv) -> tuple[int, str, str]:
+    try:
+        code = main([str(a) for a in argv])
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+# --- what is evaluated ---------------------------------------------------------------------------
+
+
+def test_none_is_no_evaluation_for_every_source(capsys, tmp_path, few, narrow):
+    argv = ["train", "--config", narrow, "--steps", 1, "--eval-split", "none", "--out"]
+    code, out, _ = run(capsys, *argv, tmp_path / "a")
+    assert code == 0 and "AP" not in out and not (tmp_path / "a" / "eval.json").exists()
+    assert load(tmp_path / "a" / "best.npz")
+    code, out, _ = run(capsys, *argv, tmp_path / "b", "--val-split", "none")
+    assert code == 0 and load(tmp_path / "b" / "best.npz").config.training.validate_every == 0
+    argv = ["pretrain", "--config", narrow, "--steps", 1, "--out", tmp_path / "base.npz"]
+    code, out, _ = run(capsys, *argv, "--eval-split", "none")
+    assert code == 0 and "named rightly" not in out
+
+
+def test_other_data_for_the_evaluation(capsys, tmp_path, few, narrow, bccd_root):
+    argv = ["train", "--config", narrow, "--steps", 1, "--out", tmp_path / "run"]
+    code, _, err = run(capsys, *argv, "--eval-data", f"voc:{bccd_root}")
+    assert code == 1 and "unknown class 'WBC' (known: circle" in err
+    assert not (tmp_path / "run").exists()
+    argv = ["train", "--config", narrow, "--data", f"voc:{bccd_root}", "--split", "val"]
+    argv += ["--eval-data", f"voc:{bccd_root}", "--steps", 1, "--out", tmp_path / "run"]
+    code, out, err = run(capsys, *argv, "--eval-split", "test+val")
+    assert code == 0 and "159 images" in out
+    assert "note: 87 of the 159 images that it is evaluated on are images that it learns" in err
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert settings["eval_data"] == f"voc:{bccd_root}"
+
+
+def test_a_validation_split_chooses(capsys, tmp_path, few, narrow):
+    argv = ["train", "--config", narrow, "--steps", 12, "--eval-split", "none"]
+    assert run(capsys, *argv, "--val-split", "val", "--out", tmp_path / "run")[0] == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["training"]["validate_every"] == 2  # of 12 steps: at least ten times
+    assert fitted_every(validated=True, validate_every=5) == 5  # what a config says counts
+    assert fitted_every(validated=False) == 0
+
+
+def fitted_every(validated, **training):
+    config = load_config("tiny")
+    rule = dataclasses.replace(config.training, **training)
+    config = dataclasses.replace(config, training=rule)
+    return fitted(config, ShapesDataset(0, 9), 0, validated=validated).training.validate_every
+
+
+# --- resume --------------------------------------------------------------------------------------
+
+
+OPTIONS = [
+    action
+    for action in build_parser()._subparsers._group_actions[0].choices["train"]._actions
+    if action.dest not in ("help", "debug", "resume")
+]
+
+
+@pytest.mark.parametrize("action", OPTIONS, ids=lambda action: action.dest)
+def test_resume_takes_no_other_option(capsys, tmp_path, action):
+    """Also those that happen to say what the option's default is."""
+    option, values = action.option_strings[0], []
+    if action.nargs != 0:
+        values = [{"steps": "5", "epochs": "5", "seed": "0", "data": "shapes",
+                   "eval_data": "shapes"}.get(action.dest, "trainval")]  # fmt: skip
+    code, _, err = run(capsys, "train", "--resume", tmp_path, option, *values)
+    assert code == 1 and f"{option}: a resumed training goes on as it was started" in err
+    assert "--fine-tune RUN/best.npz" in err
+
+
+# --- length --------------------------------------------------------------------------------------
+
+
+def test_an_inherited_schedule_that_is_far_too_long_is_refused(capsys, tmp_path, few):
+    config = load_config("tiny")
+    rule = dataclasses.replace(config.training, steps=40_000, batch_size=32)
+    save(tmp_path / "w.npz", SSD(dataclasses.replace(config, training=rule)))
+    argv = ["train", "--fine-tune", tmp_path / "w.npz", "--eval-split", "none", "--out"]
+    code, _, err = run(capsys, *argv, tmp_path / "a")
+    assert code == 1 and not (tmp_path / "a").exists()
+    assert "40,000 steps of 32 is 64,000 epochs of these 20 images, more than 200" in err
+    assert "--steps or --epochs" in err
+    for length in (["--steps", 1], ["--epochs", 1]):
+        assert run(capsys, *argv, tmp_path / length[0], *length)[0] == 0
+
+
+def test_a_schedule_of_ones_own_is_not_refused():
+    config, one = load_config("ssd300_voc"), ShapesDataset(0, 1)
+    assert fitted(config, one, 0).training.steps == config.training.steps
+    assert fitted(config, one, 0, epochs=3, inherited_from="w.npz").training.steps == 1
+    at_limit = dataclasses.replace(config.training, steps=200, batch_size=1)
+    limit = dataclasses.replace(config, training=at_limit)
+    assert fitted(limit, one, 0, inherited_from="w.npz").training.steps == 200
+    above = dataclasses.replace(config, training=dataclasses.replace(at_limit, steps=201))
+    with pytest.raises(ConfigError, match="201 steps of 1 is 201 epochs of these 1 images"):
+        fitted(above, one, 0, inherited_from="w.npz")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["ten", "0", "-3", "1.5", "", "99999999999", "3_000", "٣"])
+def test_a_number_that_is_none_takes_one_line_that_names_the_limits(capsys, value):
+    code, out, err = run(capsys, "train", f"--steps={value}")
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert f"must be a whole number from 1 to 2147483647, not '{value}'" in err
+
+
+@pytest.mark.parametrize("value", ["half", "-0.1", "1.5", "nan", "inf"])
+def test_a_share_that_is_none_takes_one_line(capsys, value):
+    code, _, err = run(capsys, "detect", "x.png", f"--min-score={value}")
+    assert code == 2 and f"must be a number from 0 to 1, not '{value}'" in err
+
+
+def test_help_has_an_example_everywhere_and_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom ssd_np.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'numba', 'matplotlib', 'PIL', 'tqdm', 'pytest'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    actions = [["exercise", action] for action in ("list", "start", "check")]
+    for words in ([], *([name] for name in COMMANDS), *actions):
+        command = [sys.executable, "-c", code, *words, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"example: ssd-np( \w|$)", done.stdout), words
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_version_says_the_engine(capsys, monkeypatch, engine):
+    monkeypatch.setenv("SSD_NP_ENGINE", engine)
+    code, out, _ = run(capsys, "--version")
+    assert code == 0 and re.fullmatch(rf"ssd-np [0-9.]+, engine {engine}\n", out)
+    monkeypatch.setenv("SSD_NP_ENGINE", "warp")
+    code, _, err = run(capsys, "--version")
+    assert code == 2 and "unknown engine 'warp'" in err and err.count("\n") == 1
+
+
+def test_what_weights_know_is_said(capsys, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(ShapesDataset(5, 1)[0].image).save(tmp_path / "p.png")
+    argv = ["detect", tmp_path / "p.png", "--out", tmp_path / "d", "--weights"]
+    code, out, _ = run(capsys, *argv, "blood_cells")
+    assert code == 0 and "microscope pictures of blood smears; it knows Platelets, RBC, WBC" in out
+    assert "in other pictures it is wrong, however sure" in out
+    code, out, err = run(capsys, *argv, "shapes", "--json", "--force")
+    assert "generated pictures of shapes" in err and json.loads(out)
+    save(tmp_path / "w.npz", SSD(load_config("ssd300_voc")))
+    code, out, _ = run(capsys, *argv, tmp_path / "w.npz", "--force")
+    assert "it knows aeroplane, bicycle" in out and "and 12 more" in out and "wrong" not in out
+    code, out, _ = run(capsys, "explain", tmp_path / "p.png", "--weights", "blood_cells")
+    assert code == 0 and "it knows Platelets, RBC, WBC" in out
