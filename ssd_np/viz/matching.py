@@ -18,7 +18,7 @@ from ssd_np.boxes.matching import NEUTRAL, match
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, Out, canvas, draw_box, show_image
 
 TOGETHER = 3  # objects in one panel; with more, each has a panel of its own, or nothing is seen
-MOST_PANELS, ACROSS = 40, 4
+MOST_PANELS, ACROSS = 40, 6
 MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
 STYLES = ((GREY, ":", 1.2), (ORANGE, "--", 2), (BLUE, "-", 2.6))
 
@@ -59,8 +59,8 @@ def match_figure(
     shown = min(len(gt_corner), MOST_PANELS)
     rows_of_panels = math.ceil(shown / ACROSS)
     aspect = image.shape[0] / image.shape[1]
-    heights = 4.4 * aspect + 0.3, (1.75 * aspect + 0.3) * rows_of_panels
-    with canvas(out, 7.4, sum(heights) + 0.7) as figure:
+    heights = 4.6 * aspect + 0.3, (1.6 * aspect + 0.3) * rows_of_panels
+    with canvas(out, 10, sum(heights) + 0.7) as figure:
         above, below = figure.subfigures(2, 1, height_ratios=heights)
         _overview(above.subplots(), pale, gt_corner, shown)
         panels = below.subplots(rows_of_panels, ACROSS, squeeze=False).ravel()
