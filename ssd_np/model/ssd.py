@@ -12,9 +12,11 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes
 from ssd_np.config import Config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
@@ -63,6 +65,7 @@ class SSD:
                     self.ops,
                 )
             )
+        self.priors = [DefaultBoxes(config, i) for i in range(len(config.feature_maps))]
         self.default_boxes = default_boxes(config)  # (T, 8) float64
 
     @property
@@ -96,16 +99,23 @@ class SSD:
         n, t = len(images), len(self.default_boxes)
         logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
+        first = 0
         with self.ops.at_work():
-            x, first = images, 0
-            for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
-                x = stage.forward(x, training)
-                source = norm.forward(x, training) if norm else x
-                map_logits, map_offsets = head.forward(source, training)
+            for _, map_logits, map_offsets in self._maps(images, training):
                 rows = slice(first, first + map_logits.shape[1])
                 logits[:, rows], offsets[:, rows] = map_logits, map_offsets
                 first = rows.stop
         return logits, offsets
+
+    def _maps(
+        self, images: np.ndarray, training: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each map: what its head read (N, H, W, C), logits (N, H*W*A, K), offsets."""
+        x = images
+        for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
+            x = stage.forward(x, training)
+            source = norm.forward(x, training) if norm else x
+            yield source, *head.forward(source, training)
 
     def backward(
         self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = False
@@ -149,9 +159,13 @@ class SSD:
 
         A row holds softmax scores, four offsets, the default box and its variances.
         """
-        logits, offsets = self.forward(images)
-        boxes = np.broadcast_to(self.default_boxes.astype(self.dtype), (*offsets.shape[:2], 8))
-        return np.concatenate([self.ops.softmax(logits), offsets, boxes], axis=-1)
+        images, rows = self._check(images), []
+        with self.ops.at_work():
+            maps = self._maps(images, training=False)
+            for prior, (source, logits, offsets) in zip(self.priors, maps, strict=True):
+                parts = [self.ops.softmax(logits), offsets, prior.forward(source)]
+                rows.append(np.concatenate(parts, axis=-1, dtype=self.dtype))
+        return np.concatenate(rows, axis=1)
 
     def _check(self, images: np.ndarray) -> np.ndarray:
         height, width = self.config.input.shape
