@@ -305,6 +305,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 5e-4  # on weights, never on biases
     bias_multiplier: float = 1.0  # of the learning rate; Caffe trains biases at twice the rate
+    rate_in_momentum: bool = False  # Caffe's rule, see train/sgd.py
     warmup_steps: int = 50
     schedule: Literal["step", "cosine"] = "step"
     milestones: tuple[float, ...] = (2 / 3, 5 / 6)

@@ -205,6 +205,14 @@ CHOICES = (
         ),
     ),
     Choice(
+        "training.rate_in_momentum",
+        "the velocity is one of steps, the rate in it, or of gradients; differs when the rate does",
+        (
+            (True, "caffe socret360 pierluigiferrari"),
+            (False, "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+        ),
+    ),
+    Choice(
         "training.bias_multiplier",
         "learning rate of biases over that of weights",
         (

@@ -88,12 +88,12 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
     know.
     """
     from ssd_np.data.image import read_header
-    from ssd_np.data.sources import open_source
+    from ssd_np.data.sources import is_stored, open_source
     from ssd_np.data.stored import truth_of
     from ssd_np.data.voc import annotation_of
 
     annotated_size = False
-    if spec.startswith(("voc:", "coco:")):
+    if is_stored(spec):
         source = open_source(spec, "all")
         item, annotated_size = source.item_of(image), source.annotated_size
     else:

@@ -96,9 +96,9 @@ def _of_data(spec: str) -> list[Path]:
     from itertools import islice
 
     from ssd_np.data.items import Item
-    from ssd_np.data.sources import open_source
+    from ssd_np.data.sources import is_stored, open_source
 
-    if not spec.startswith(("voc:", "coco:")):
+    if not is_stored(spec):
         raise DataError("is the annotation of one image", spec, "name the image as well")
     items = (item for item in open_source(spec, "all").items() if isinstance(item, Item))
     paths = [item.image for item in islice(items, FROM_DATA)]

@@ -21,6 +21,11 @@ STORED = "voc:FOLDER[+FOLDER...] or coco:FILE.json:IMAGES"
 SHAPES = "shapes"
 
 
+def is_stored(text: str) -> bool:
+    """Whether the text means stored data, and not a file by its path."""
+    return text.startswith(("voc:", "coco:"))
+
+
 def check_spec(spec: str) -> None:
     """DataError if the text is no name of stored data."""
     kind, _, place = spec.partition(":")

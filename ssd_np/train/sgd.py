@@ -3,6 +3,10 @@
     v <- momentum * v + scale * g + decay * w
     w <- w - rate * v                               (nn/sgd.py)
 
+Caffe puts the rate into the velocity, v <- momentum * v + rate * (...), w <- w - v
+(`rate_in_momentum`). As long as the rate stays, both do the same; after a drop Caffe's velocity
+still has the size of the old rate, for some 1 / (1 - momentum) steps.
+
 Decay pulls weights and scales towards 0 and leaves biases alone. `scale` shortens all gradients
 together when their common norm is above a limit (Pascanu et al. 2013), which keeps a rare wild
 batch from throwing the weights far away.
@@ -28,11 +32,12 @@ class SGD:
         weight_decay: float = 0.0,
         bias_multiplier: float = 1.0,
         ops: Engine | None = None,
+        rate_in_momentum: bool = False,
     ) -> None:
         self.ops = ops or select()
         self.parameters = {name: p for name, p in parameters.items() if p.trainable}
         self.momentum, self.weight_decay = momentum, weight_decay
-        self.bias_multiplier = bias_multiplier
+        self.bias_multiplier, self.rate_in_momentum = bias_multiplier, rate_in_momentum
         self.velocity = {
             name: np.zeros(p.value.shape, p.value.dtype) for name, p in self.parameters.items()
         }
@@ -46,12 +51,12 @@ class SGD:
         scale = min(1.0, clip_norm / norm) if clip_norm and norm > 0 else 1.0
         for name, parameter in self.parameters.items():
             bias = name.endswith(".bias")
-            settings = (
-                float(rate * (self.bias_multiplier if bias else 1)),
-                self.momentum,
-                0.0 if bias or not parameter.decays else self.weight_decay,
-                scale,
-            )
+            outside = float(rate * (self.bias_multiplier if bias else 1))
+            inside = 1.0
+            if self.rate_in_momentum:
+                outside, inside = inside, outside
+            decay = 0.0 if bias or not parameter.decays else self.weight_decay
+            settings = outside, self.momentum, inside * decay, inside * scale
 
             def rule(w, name=name, g=parameter.grad, settings=settings):
                 w, self.velocity[name] = self.ops.sgd_update(w, self.velocity[name], g, *settings)

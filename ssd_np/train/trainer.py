@@ -80,6 +80,7 @@ class Trainer:
             train_config.weight_decay,
             train_config.bias_multiplier,
             self.ops,
+            train_config.rate_in_momentum,
         )
         self.log = Log()
         self.callbacks: list[Callback] = [

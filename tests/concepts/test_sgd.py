@@ -53,6 +53,33 @@ def test_equals_pytorch_with_no_decay_on_biases():
         np.testing.assert_allclose(params[name].value, tensor.detach().numpy(), rtol=1e-6)
 
 
+def test_the_rate_in_the_momentum_by_hand():
+    """w = 1, gradients 1 at rate 0.1, then 0.01: velocities 0.1 and 0.9 * 0.1 + 0.01 = 0.1. The
+    other way they are 1 and 1.9, and the second step is ten times shorter: 0.019."""
+    for inside, expected in ((True, 1 - 0.1 - 0.1), (False, 1 - 0.1 - 0.019)):
+        params = {"w": Parameter(np.array([1.0]))}
+        optimiser = SGD(params, momentum=0.9, rate_in_momentum=inside)
+        for rate in (0.1, 0.01):
+            params["w"].grad = np.array([1.0])
+            optimiser.step(rate)
+        np.testing.assert_allclose(params["w"].value, [expected])
+
+
+def test_where_the_rate_stands_is_the_same_while_it_stays():
+    """With decay, a longer rate for biases and a limit on the norm."""
+    trained = []
+    for inside in (True, False):
+        rng = np.random.default_rng(3)
+        params = parameters(rng)
+        optimiser = SGD(params, 0.9, 5e-4, bias_multiplier=2, rate_in_momentum=inside)
+        for _ in range(5):
+            set_gradients(params, rng)
+            optimiser.step(0.01, clip_norm=3.0)
+        trained.append({name: p.value.copy() for name, p in params.items()})
+    for name, value in trained[0].items():
+        np.testing.assert_allclose(value, trained[1][name], rtol=1e-6, atol=1e-9)
+
+
 def test_a_small_gradient_is_not_stretched():
     params = {"w": Parameter(np.array([0.0]))}
     params["w"].grad = np.array([0.5])

@@ -3,11 +3,14 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from ssd_np.cli import main
 from ssd_np.commands.datasets import evaluation_data, training_data
+from ssd_np.config import load_config
+from ssd_np.data.batches import Batches
 from ssd_np.data.coco import CocoDataset
 from ssd_np.data.lint import check
 from ssd_np.data.shapes import ShapesDataset
@@ -15,6 +18,9 @@ from ssd_np.data.sources import check_spec, open_source
 from ssd_np.data.stored import shared_images
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import DataError, NoSuchSplit
+from ssd_np.evaluate.run import detect_dataset
+from ssd_np.model.ssd import SSD
+from ssd_np.records import Sample, Truth
 
 
 def xml_of(name, *classes):
@@ -166,7 +172,22 @@ def test_generated_pictures_and_data_of_ones_own(tmp_path):
     trained, unseen = training_data("shapes", "", 0), evaluation_data("shapes", "", None, 0)
     assert shared_images(trained, unseen) == 0
 
-    class Mine(list):
-        class_names = ("dog",)
-
     assert shared_images(Mine([1]), Mine([1])) == 0  # nothing tells them apart
+
+
+class Mine(list):
+    """A data set of one's own: its length, its items, its class names, no more."""
+
+    class_names = ("circle", "cross")
+
+
+def test_data_of_ones_own_is_loaded_and_evaluated():
+    config = load_config("tiny")
+    truth = Truth([[0.1, 0.1, 0.5, 0.5]], [2])
+    mine = Mine([Sample(np.zeros((40, 30, 3), np.uint8), truth, f"mine {i}") for i in range(3)])
+    with Batches(mine, config, 3, seed=0) as batches:
+        batch = batches.make(0)
+    assert sorted(batch.names) == ["mine 0", "mine 1", "mine 2"]
+    found, truths = detect_dataset(SSD(config), mine)
+    assert len(found) == len(truths) == 3
+    assert truths[0].labels.tolist() == [config.class_names.index("cross") + 1]

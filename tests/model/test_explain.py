@@ -327,3 +327,21 @@ def test_the_names_of_the_boxes_are_explained(explanation, model):
     assert place_of(model, 1025).meaning == "a square of side sqrt(min_size * max_size) = " + (
         "sqrt(40 * 64) = 50.6"
     )
+
+
+def test_the_annotation_of_another_image_is_refused(capsys, files):
+    """By name, in the file and of it, and by size; a name in either of the two is enough."""
+    xml = files / "Annotations" / "picture.xml"
+    text, other = xml.read_text(), files / "other.xml"
+    named = "<annotation><filename>other.jpg</filename>"
+    other.write_text(text.replace("<annotation>", named))
+    code, _, err = run(capsys, files, "--truth", other)
+    assert code == 1 and err.count("\n") == 1
+    assert "other.xml: is the annotation of another image, 'other.jpg'" in err
+    other.write_text(text.replace("<annotation>", "<annotation><filename>picture.jpg</filename>"))
+    assert run(capsys, files, "--truth", other)[0] == 0
+    size = "<annotation><size><width>640</width><height>480</height></size>"
+    xml.write_text(text.replace("<annotation>", size))
+    for truth in (xml, f"voc:{files}"):
+        code, _, err = run(capsys, files, "--truth", truth)
+        assert code == 1 and "is the annotation of an image of 640 x 480 pixels" in err

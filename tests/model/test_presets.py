@@ -142,6 +142,7 @@ def test_training_as_published(config):
     drops = [round(share * t.steps) for share in t.milestones]
     voc = config.name.endswith("voc")
     assert (*drops, t.steps) == ((80_000, 100_000, 120_000) if voc else (280_000, 360_000, 400_000))
+    assert t.rate_in_momentum
     assert t.bias_multiplier == 2 and t.gamma == 0.1 and t.schedule == "step"
     # Caffe's 18 are half degrees; its channels keep their order (random_order_prob: 0.0)
     caffe = AugmentationConfig(hue=Hue(low=-36.0, high=36.0), lighting_noise=0.0)

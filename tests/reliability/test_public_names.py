@@ -216,7 +216,7 @@ MISTAKES = {
         "unknown to the model",
     ),
     "Trainer: label above the names": (
-        lambda: Trainer(MODEL, Mislabelled(0, 4), MODEL.config.training, "x").targets(
+        lambda: Trainer(MODEL, Mislabelled(0, 4), MODEL.config.training, "x").match(
             Batches(Mislabelled(0, 4), MODEL.config, 4, 0).make(0)
         ),
         "shapes.*: an object has label . .its data has 1 class names",
