@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ssd_np.data.shapes import paint as paint
     from ssd_np.data.sources import check_spec as check_spec
     from ssd_np.data.sources import describe as describe
+    from ssd_np.data.sources import is_stored as is_stored
     from ssd_np.data.sources import open_source as open_source
     from ssd_np.data.sources import voc_roots as voc_roots
     from ssd_np.data.stored import StoredDataset as StoredDataset
