@@ -86,7 +86,7 @@ function readNpy(buffer, from) {
 }
 
 function useWeights(parameters, name) {
-  live.parameters = parameters;
+  live.base = live.parameters = parameters;
   live.weightsName = name;
   live.training = null;
   live.running = false;

@@ -54,7 +54,7 @@ function askWorker(message, transfer = []) {
     _worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
     _worker.onmessage = ({ data }) => HEARD[data.kind](data);
     _worker.onerror = event => say(`The network stopped: ${event.message}.`, "bad");
-    _worker.postMessage({ kind: "start", config: CONFIG, parameters: live.parameters });
+    _worker.postMessage({ kind: "start", config: CONFIG, parameters: live.base });
   }
   _worker.postMessage(message, transfer);
 }
@@ -102,16 +102,19 @@ function refreshOutputs(before) {
     if (live.training && !Number.isNaN(before.picture)) { live.training = null; live.running = false; askWorker({ kind: "reset" }); }
     if (state.picture >= 0) live.outputs = storedOutputs(picture());
   }
-  for (const { name, index, value } of before.edits ?? []) if (!state.edits.some(e => e.name === name && e.index === index)) live.parameters[name].value[index] = baseValue(name, index);
-  for (const { name, index, value } of state.edits) live.parameters[name].value[index] = value;
+  live.parameters = withEdits(live.base, state.edits);
   if (!changed && before.edits?.length && state.picture >= 0) { live.outputs = storedOutputs(picture()); live.maps = null; }
   if (changed || state.picture < 0 || state.part === "network") requestMaps();
 }
 
-/** A weight as it was before the reader changed it. */
-function baseValue(name, index) {
-  live.base = live.base || storedParameters();
-  return live.base[name].value[index];
+/** Parameters with some weights changed; what is not changed is shared. */
+function withEdits(parameters, edits) {
+  const changed = { ...parameters };
+  for (const { name, index, value } of edits) {
+    if (changed[name] === parameters[name]) changed[name] = { ...changed[name], value: changed[name].value.slice() };
+    changed[name].value[index] = value;
+  }
+  return changed;
 }
 
 // --- what is always there -------------------------------------------------------------------------
@@ -120,7 +123,7 @@ function baseValue(name, index) {
 function say(text, kind = "") {
   const line = h("p", { class: `notice ${kind}` }, h("span", {}, text), button("×", () => line.remove(), { "aria-label": "close" }));
   const all = document.getElementById("notices");
-  [...all.querySelectorAll(".bad")].slice(0, -1).forEach(old => old.remove());
+  all.querySelectorAll(".bad").forEach(old => old.remove());
   all.append(line);
 }
 
@@ -199,7 +202,9 @@ function _render() {
   drawTour();
   document.querySelectorAll("#pictures .thumb[data-key]").forEach(thumb => thumb.setAttribute("aria-pressed", thumb.dataset.key === `picture ${state.picture}`));
   writeAddress();
-  document.documentElement.dataset.ready = part.id;
+  const { dataset } = document.documentElement;  // for whoever waits for the page
+  dataset.ready = part.id;
+  if (imageOf(picture())) dataset.first ??= Math.round(performance.now());
 }
 
 function mount(part) {
@@ -223,8 +228,12 @@ function keyDown(event) {
   if (objectKey(event) || stageKey(event)) { event.preventDefault(); return; }
   const index = PARTS.findIndex(part => part.id === state.part), tab = event.target.closest("[role=tab]");
   const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (tab && side) { update({ part: PARTS[(index + side + PARTS.length) % PARTS.length].id }); event.preventDefault(); }
-  else if (/^[1-5]$/.test(event.key)) update({ part: PARTS[event.key - 1].id });
+  if (tab && side) {
+    const { id } = PARTS[(index + side + PARTS.length) % PARTS.length];
+    document.getElementById(`tab-${id}`).focus();
+    update({ part: id });
+    event.preventDefault();
+  } else if (/^[1-5]$/.test(event.key)) update({ part: PARTS[event.key - 1].id });
   else if (event.key.toLowerCase() === "t") tourStep(state.tour === null ? 0 : null);
   else if (event.key === "Escape") { if (state.tour !== null) tourStep(null); else update({ cell: null, box: null, found: null }); }
 }
@@ -252,7 +261,7 @@ function listen() {
 function begin() {
   state = fromAddress(location.hash);
   if (DATA.home) document.getElementById("home").hidden = false;
-  live.parameters = DATA.parameters ? storedParameters() : null;
+  live.base = live.parameters = DATA.parameters ? storedParameters() : null;
   live.outputs = storedOutputs(picture());
   listen();
   everything();

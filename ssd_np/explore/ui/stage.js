@@ -175,6 +175,7 @@ function drawHandles() {
     return element;
   };
   const focused = svg.contains(document.activeElement) ? document.activeElement.dataset.object : null;
+  const grips = make("g", { class: "truth chosen" });
   const groups = (partOf(state.part).objects ? truths() : []).map(({ corner, label }, index) => {
     const [x, y, w, hgt] = toPixels(corner, g), name = NAMES[label - 1];
     const group = make("g", { class: `truth${index === state.object ? " chosen" : ""}`, tabindex: 0, role: "button",
@@ -185,20 +186,21 @@ function drawHandles() {
     const tag = make("text", { x: x + 4, y: Math.max(y - 5, 12) });
     tag.textContent = `${index} ${name}`;
     group.append(tag);
-    if (index === state.object) {
+    if (index === state.object) {  // its handles lie above all objects
       const half = Math.min(12, w / 3, hgt / 3);
-      group.append(make("path", { class: "centre", "data-handle": "centre",
+      grips.dataset.object = index;
+      grips.append(make("path", { class: "centre", "data-handle": "centre",
         d: `M${x + w / 2 - half} ${y + hgt / 2}h${2 * half}M${x + w / 2} ${y + hgt / 2 - half}v${2 * half}` }));
       for (let k = 0; k < 4; k++) {
         const at = [x + (k === 1 || k === 2 ? w : 0), y + (k >= 2 ? hgt : 0)];
-        group.append(make("circle", { class: "knob", cx: at[0], cy: at[1], r: 6 }));
-        group.append(make("circle", { class: "grip", "data-handle": k, cx: at[0], cy: at[1], r: 16, style: `cursor:${CURSORS[k]}` }));
+        grips.append(make("circle", { class: "knob", cx: at[0], cy: at[1], r: 6 }));
+        grips.append(make("circle", { class: "grip", "data-handle": k, cx: at[0], cy: at[1], r: 16, style: `cursor:${CURSORS[k]}` }));
       }
     }
     return group;
   });
-  svg.replaceChildren(...groups);
-  if (focused !== null) svg.querySelector(`[data-object="${focused}"]`)?.focus({ preventScroll: true });
+  svg.replaceChildren(...groups, grips);
+  if (focused !== null) svg.querySelector(`[tabindex][data-object="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 function setTruth(index, corner) {
@@ -233,7 +235,7 @@ function startDrag(event) {
   drag = { index, handle: handle === "centre" ? handle : +handle,
     slip: handle === "centre" ? [at[0] - centre[0], at[1] - centre[1]] : [0, 0] };
   document.getElementById("handles").setPointerCapture(event.pointerId);
-  group.focus({ preventScroll: true });
+  document.querySelector(`#handles [tabindex][data-object="${index}"]`).focus({ preventScroll: true });
   event.preventDefault();
   if (index !== state.object) update({ object: index });
 }

@@ -21,7 +21,7 @@ const START = {
 let state = { ...START };
 
 /** What is no choice of the reader: outputs, maps, what is trained, what an own file brought. */
-const live = { own: null, outputs: null, maps: null, training: null, parameters: null, waiting: false };
+const live = { own: null, outputs: null, maps: null, training: null, base: null, parameters: null, waiting: false };
 
 function picture() {
   return state.picture < 0 ? live.own : DATA.pictures[state.picture];
@@ -189,8 +189,8 @@ function _truthFrom(text, wrong) {
 
 function _editsFrom(text, wrong) {
   return text.split(";").map(item => item.split(",")).filter(([name, index, value]) => {
-    const there = DATA.parameters && DATA.parameters[name] && +index < DATA.parameters[name].count
-      && Number.isFinite(+value);
+    const count = DATA.parameters?.[name]?.count ?? 0;
+    const there = Number.isInteger(+index) && +index >= 0 && +index < count && Number.isFinite(+value);
     if (!there) wrong.push(`the weight ${name} ${index}`);
     return there;
   }).map(([name, index, value]) => ({ name, index: +index, value: +value }));
