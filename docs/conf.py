@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import math_core
@@ -15,6 +16,7 @@ from ssd_np import dialects
 from ssd_np.viz import screen
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE))  # for one_file_pages
 NOT_SHOWN = ("ssd_np.exercises.graded", "ssd_np.exercises.wrong_solutions")
 
 project = "ssd_np"
@@ -27,6 +29,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
+    "one_file_pages",
 ]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
