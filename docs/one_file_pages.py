@@ -99,6 +99,7 @@ def page(file: str) -> str:
         if n in gone:
             part.append(_removed(gone[n]))
         kind = "new" if n in new else "kept" if n in kept or n in notes else "same"
+        kind += " rule" if line.startswith("# ---") else ""
         indent = len(line) - len(line.lstrip())
         part.append(
             f'<span class="line {kind}" id="l{n + 1}" data-number="{n + 1}" '
@@ -110,8 +111,8 @@ def page(file: str) -> str:
     if new:
         before = list(TITLES)[list(TITLES).index(file) - 1]
         switch = (
-            '<input type="checkbox" id="only-new"><label for="only-new"> Show only what is new. '
-            f"{len(new)} lines are, marked green; the rest stands in {before}.py.</label>"
+            '<input type="checkbox" id="only-new"><label for="only-new"> Show only what is new: '
+            f"{len(new)} lines, marked green. The rest stands in {before}.py too.</label>"
         )
     body = "\n".join(f'<div class="part">{_part(part)}</div>' for part in parts)
     text = f'{switch}\n<div class="walk highlight">\n{body}\n</div>'

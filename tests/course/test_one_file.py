@@ -314,7 +314,7 @@ def test_every_note_stands_at_one_line(pages):
 
 @pytest.mark.parametrize("name", FILES)
 def test_page_shows_the_file_and_nothing_else(pages, name):
-    shown = re.findall(r'<span class="line (\w+)" id="l(\d+)".*?>(.*)</span>\n?', "\n".join(
+    shown = re.findall(r'<span class="line (\w+)(?: rule)?" id="l(\d+)".*?>(.*)</span>\n?', "\n".join(
         re.findall(r'<span class="line .*?(?=<span class="line|</div>)', pages.page(name), re.S)
     ))  # fmt: skip
     text = [html.unescape(re.sub(r"<[^>]+>", "", code)) for _, _, code in shown]
