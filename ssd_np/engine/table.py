@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.util
 import inspect
 import os
 from collections.abc import Callable
@@ -78,7 +77,15 @@ class Engine:
     def __getattr__(self, name: str) -> Callable:
         if name not in TABLE:
             raise AttributeError(f"no function {name!r} in the table of engines")
-        module = importlib.import_module(TABLE[name][NAMES.index(self.name)])
+        try:
+            module = importlib.import_module(TABLE[name][NAMES.index(self.name)])
+        except ModuleNotFoundError as error:
+            if error.name != "numba":
+                raise
+            raise ConfigError(
+                "the fast engine needs Numba, which is not installed",
+                hint="pip install numba, or set SSD_NP_ENGINE=plain",
+            ) from error
         function = getattr(module, name)
         if self._place and "memory" in inspect.signature(function).parameters:
             function = functools.partial(function, memory=self._place)
@@ -124,10 +131,4 @@ def select(name: str | None = None) -> Engine:
     name = name or os.environ.get("SSD_NP_ENGINE") or "fast"
     if name not in NAMES:
         raise ConfigError(f"unknown engine {name!r}", where, f"known: {', '.join(NAMES)}")
-    if name == "fast" and importlib.util.find_spec("numba") is None:
-        raise ConfigError(
-            "the fast engine needs Numba, which is not installed",
-            where,
-            "pip install numba, or set SSD_NP_ENGINE=plain",
-        )
     return Engine(name)

@@ -48,8 +48,10 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
     workers = min(thread_count(), count)
 
     def lane(worker: int) -> None:
-        for tile in range(worker, count, workers):
-            job(tile, worker)
+        # what is not finite goes on as inf or NaN, and who reads the result says where it began
+        with np.errstate(over="ignore", invalid="ignore"):
+            for tile in range(worker, count, workers):
+                job(tile, worker)
 
     with one_blas_thread():
         helpers = [_pool(thread_count()).submit(lane, worker) for worker in range(1, workers)]

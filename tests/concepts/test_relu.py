@@ -1,10 +1,17 @@
-"""ReLU: gradient, the kink, NaN, PyTorch."""
+"""ReLU and ReLU6: gradient, the kinks, NaN, PyTorch."""
 
 import numpy as np
 import pytest
 
+from ssd_np.errors import ConfigError
 from ssd_np.gradcheck import numeric_gradient, relative_error
-from ssd_np.nn.relu import relu_backward, relu_forward
+from ssd_np.nn.relu import (
+    activation_forward,
+    relu6_backward,
+    relu6_forward,
+    relu_backward,
+    relu_forward,
+)
 
 pytestmark = pytest.mark.lesson06
 
@@ -52,3 +59,39 @@ def test_types_and_fresh_results(dtype, rng):
     assert not np.shares_memory(out, x) and not np.shares_memory(dx, dout)
     assert np.array_equal(x, before[0]) and np.array_equal(dout, before[1])
     assert np.array_equal(out, kept)
+
+
+def test_relu6_by_hand():
+    x = np.array([-2.0, 0, 3, 6, 9])
+    out, cache = relu6_forward(x)
+    assert out.tolist() == [0, 0, 3, 6, 6]
+    assert relu6_backward(np.full(5, 5.0), cache).tolist() == [0, 0, 5, 0, 0]  # 0 at both kinks
+
+
+def test_relu6_gradient_and_torch(rng):
+    torch = pytest.importorskip("torch")
+    x, dout = 6 * rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((2, 3, 4, 5))
+    x[np.abs(x) < 0.01] = 0.5
+    x[np.abs(x - 6) < 0.01] = 0.5
+    out, cache = relu6_forward(x)
+    dx = relu6_backward(dout, cache)
+    assert (out == 6).any() and (out == 0).any()
+    numeric = numeric_gradient(lambda v: relu6_forward(v)[0], x, dout)
+    assert relative_error(numeric, dx) <= 1e-6
+    integers = rng.integers(-2, 9, (6, 5)).astype(float)  # the kinks too
+    x_torch = torch.tensor(integers, requires_grad=True)
+    expected = torch.nn.functional.relu6(x_torch)
+    upstream = rng.standard_normal((6, 5))
+    expected.backward(torch.tensor(upstream))
+    out, cache = relu6_forward(integers)
+    assert np.array_equal(out, expected.detach().numpy())
+    assert np.array_equal(relu6_backward(upstream, cache), x_torch.grad.numpy())
+
+
+def test_relu6_hides_no_nan():
+    assert np.isnan(relu6_forward(np.array([np.nan, 9.0]))[0]).tolist() == [True, False]
+
+
+def test_an_unknown_activation_is_named():
+    with pytest.raises(ConfigError, match=r"unknown activation 'tanh' \(known: none, relu, relu6"):
+        activation_forward(np.zeros(3), "tanh")

@@ -13,6 +13,8 @@ from ssd_np.engine import TABLE, select
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
 
+# im2col's loops: whether a compiled function is seen depends on the versions of Numba and Python
+COMPILED = ("nn/im2col.py: _lay_out", "nn/im2col.py: _add_back")
 GT, GT_LABELS = np.array([[0.1, 0.1, 0.4, 0.5], [0.5, 0.5, 0.9, 0.8]]), np.array([1, 2])
 
 
@@ -34,7 +36,7 @@ def ops():
 def steps(call):
     found = entered(call)
     assert set().union(*found.values()) == {"MainThread"}
-    return [place for place in found if "checks.py" not in place]
+    return [place for place in found if "checks.py" not in place and place not in COMPILED]
 
 
 MATCHING = [
@@ -69,6 +71,52 @@ def test_suppression(rng, ops):
         "boxes/nms.py: best_first",
         "boxes/iou.py: iou_matrix",
         "boxes/coords.py: area",
+    ]
+
+
+def test_convolution(rng, ops):
+    """What lesson 05 steps into: with the loop of im2col five functions in two files."""
+    x, w = rng.standard_normal((1, 5, 6, 2)), rng.standard_normal((3, 3, 2, 4))
+    assert steps(lambda: ops.conv2d_forward(x, w, np.zeros(4), 1, 1)) == CONVOLUTION
+    out, cache = ops.conv2d_forward(x, w, np.zeros(4), 1, 1)
+    assert steps(lambda: ops.conv2d_backward(out, cache)) == [
+        "nn/conv.py: conv2d_backward",
+        "nn/im2col.py: im2col",
+        "nn/im2col.py: output_size",
+        "nn/im2col.py: col2im",
+    ]
+
+
+CONVOLUTION = [
+    "nn/conv.py: conv2d_forward",
+    "nn/conv.py: check_convolution",
+    "nn/im2col.py: im2col",
+    "nn/im2col.py: output_size",
+]
+
+
+def test_a_layer_of_the_network(rng, model):
+    layer = model.stages[0].layers[0]
+    x = rng.standard_normal((1, 16, 16, 3), np.float32)
+    layer.forward(x)  # looks its functions up
+    found = steps(lambda: layer.forward(x, training=True))
+    assert [place for place in found if "parameter.py" not in place] == [
+        "nn/layers.py: Conv.forward",
+        "nn/blocks.py: conv_block_forward",
+        *CONVOLUTION,
+        "nn/relu.py: activation_forward",
+        "nn/relu.py: check_activation",
+        "nn/relu.py: relu_forward",
+    ]
+
+
+def test_other_layers(rng, ops):
+    x, w = rng.standard_normal((2, 5, 6, 2)), rng.standard_normal((3, 3, 2))
+    assert len(steps(lambda: ops.depthwise_forward(x, w, np.zeros(2)))) == 4
+    assert len(steps(lambda: ops.max_pool2d_forward(x, 2, 2))) <= 5
+    assert steps(lambda: ops.batchnorm_forward(x, np.ones(2), np.zeros(2))) == [
+        "nn/batchnorm.py: batchnorm_forward",
+        "nn/batchnorm.py: check_batchnorm",
     ]
 
 

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from ssd_np.engine import NAMES, TABLE, select
@@ -63,6 +64,34 @@ class Hide(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Hide())
 """
+
+
+def test_a_model_runs_and_learns_without_numba():
+    """im2col then runs as plain Python; the numbers are those of the fast engine."""
+    code = """
+import numpy as np
+from ssd_np import SSD, load_config
+model = SSD(load_config('tiny'), seed=1)
+images = np.random.default_rng(0).standard_normal((1, 128, 128, 3)).astype(np.float32)
+logits, offsets = model.forward(images, training=True)
+model.backward(np.ones_like(logits), np.ones_like(offsets))
+from ssd_np.train.sgd import SGD
+SGD(model.parameters).step(1e-4)
+total = sum(float(np.abs(p.value).sum()) for p in model.parameters.values())
+print(model.ops.name, float(np.abs(logits).sum()), total)
+"""
+    plain = run("import os; os.environ['SSD_NP_ENGINE'] = 'plain'\n" + HIDE_NUMBA + code).split()
+    fast = run("import os; os.environ['SSD_NP_ENGINE'] = 'fast'\n" + code).split()
+    assert (plain[0], fast[0]) == ("plain", "fast")
+    np.testing.assert_allclose([float(n) for n in plain[1:]], [float(n) for n in fast[1:]], 1e-5)
+
+
+def test_the_fast_engine_without_numba_says_what_to_do():
+    said = run(
+        HIDE_NUMBA + "from ssd_np.engine import select\n"
+        "try: select('fast').softmax\nexcept Exception as error: print(repr(error))"
+    )
+    assert "ConfigError" in said and "set SSD_NP_ENGINE=plain" in said
 
 
 def test_the_plain_column_needs_no_numba():

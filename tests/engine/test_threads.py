@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -135,6 +136,18 @@ def test_layers_called_from_several_threads(rng, monkeypatch, two_blas_threads):
         t.join(30)
     assert not wrong and not any(t.is_alive() for t in threads)
     assert set(blas_threads()) == {2}
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_numbers_that_are_not_finite_go_through_without_a_warning(threads, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", threads)
+    monkeypatch.setattr(conv, "LEAST_WORK", 0)
+    x, b = np.full((2, 9, 9, 4), 3e38, np.float32), np.zeros(5, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out, cache = conv2d_forward(x, np.ones((3, 3, 4, 5), np.float32), b, 1, 1)
+        dx, _, _ = conv2d_backward(out, cache)
+    assert np.isinf(out).all() and not np.isfinite(dx).any()
 
 
 @pytest.mark.parametrize("threads", ["1", "2", "3"])

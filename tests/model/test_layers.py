@@ -6,8 +6,9 @@ import pytest
 from ssd_np.engine import select
 from ssd_np.engine.memory import Place, Workspace
 from ssd_np.gradcheck import numeric_gradient, relative_error
-from ssd_np.nn.layers import Conv, L2Normalization, MaxPool, Sequential
+from ssd_np.nn.layers import BatchNorm, Conv, Depthwise, L2Normalization, MaxPool, Sequential
 from ssd_np.nn.parameter import Parameter
+from ssd_np.train.sgd import SGD
 
 pytestmark = pytest.mark.lesson08
 
@@ -181,3 +182,138 @@ def test_starting_values():
     assert (L2Normalization("n", 5).scale.value == 20).all()
     parameter = Parameter(np.ones(2))
     assert parameter.trainable and parameter.grad is None
+
+
+# --- depthwise convolution and batch normalisation -----------------------------------------------
+
+ENGINES = pytest.mark.parametrize(
+    "ops",
+    [select("plain"), select("fast"), select("fast").for_model()],
+    ids=["plain", "fast", "kept memory"],
+)
+
+
+def separable(ops, dtype=np.float64):
+    """A MobileNet block behind a first convolution: depthwise, then 1x1, each normalised."""
+    rng = np.random.default_rng(3)
+    options = {"rng": rng, "dtype": dtype, "ops": ops}
+    network = Sequential(
+        [
+            Conv("first", 2, 4, activation="none", **options),
+            BatchNorm("first_bn", 4, dtype=dtype, ops=ops),
+            Depthwise("wide", 4, stride=2, pad=((0, 1), (0, 1)), activation="relu6", **options),
+            BatchNorm("wide_bn", 4, activation="none", dtype=dtype, ops=ops),
+            Conv("narrow", 4, 3, kernel=1, pad=0, activation="none", **options),
+            BatchNorm("narrow_bn", 3, activation="relu6", dtype=dtype, ops=ops),
+        ]
+    )
+    for p in network.parameters.values():
+        p.assign(np.abs(p.value) + 0.3 * rng.random(p.value.shape).astype(dtype))
+    return network
+
+
+@ENGINES
+@pytest.mark.parametrize("frozen", [False, True])
+def test_gradients_through_batch_normalisation(ops, frozen, rng):
+    network = separable(ops)
+    if frozen:
+        for layer in network:
+            if isinstance(layer, BatchNorm):
+                layer.scale.trainable = layer.shift.trainable = False
+    statistics = {n: p.value.copy() for n, p in network.parameters.items() if not p.trainable}
+    x = rng.standard_normal((3, 6, 8, 2))
+    dout = rng.standard_normal((3, 3, 4, 3))
+
+    def forward(v):
+        return network.forward(v, training=True).copy()
+
+    numeric = numeric_gradient(forward, x, dout)
+    network.forward(x, True)
+    assert relative_error(numeric, network.backward(dout)) <= 1e-6
+    gradients = {n: p.grad.copy() for n, p in network.parameters.items() if p.trainable}
+    assert {n.rpartition(".")[2] for n in gradients} == (
+        {"weight", "bias"} if frozen else {"weight", "bias", "scale", "shift"}
+    )
+    for name, grad in gradients.items():
+        p = network.parameters[name]
+
+        def with_value(v, p=p):
+            kept = p.value.copy()
+            p.assign(v)
+            out = forward(x)
+            p.assign(kept)
+            return out
+
+        numeric = numeric_gradient(with_value, p.value, dout)
+        if not frozen and name in ("first.bias", "narrow.bias", "wide_bn.shift"):
+            # what the next normalisation takes away again learns nothing
+            np.testing.assert_allclose(grad, 0, atol=1e-12)
+            np.testing.assert_allclose(numeric, 0, atol=1e-8)
+        else:
+            assert relative_error(numeric, grad) <= 1e-6, name
+    for name, value in statistics.items():  # frozen, they are kept; else they have moved
+        if frozen or name.endswith((".scale", ".shift")):
+            assert np.array_equal(network.parameters[name].value, value), name
+        else:
+            assert not np.array_equal(network.parameters[name].value, value), name
+
+
+@ENGINES
+def test_training_with_batch_normalisation_is_pytorchs(ops, rng):
+    """Three steps of SGD with decay, which leaves scale and shift alone; then inference."""
+    torch = pytest.importorskip("torch")
+    network = separable(ops)
+    tensors = {n: p.value.copy() for n, p in network.parameters.items()}
+
+    def bn(name, channels):
+        layer = torch.nn.BatchNorm2d(channels, dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight[:] = torch.tensor(tensors[f"{name}.scale"])
+            layer.bias[:] = torch.tensor(tensors[f"{name}.shift"])
+            layer.running_mean[:] = torch.tensor(tensors[f"{name}.mean"])
+            layer.running_var[:] = torch.tensor(tensors[f"{name}.variance"])
+        return layer
+
+    def conv(name, c_in, c_out, kernel, **options):
+        layer = torch.nn.Conv2d(c_in, c_out, kernel, dtype=torch.float64, **options)
+        w = tensors[f"{name}.weight"]
+        w = w[:, :, None] if w.ndim == 3 else w  # (kh, kw, 1, C): one channel comes in
+        with torch.no_grad():
+            layer.weight[:] = torch.tensor(w.transpose(3, 2, 0, 1))
+            layer.bias[:] = torch.tensor(tensors[f"{name}.bias"])
+        return layer
+
+    theirs = torch.nn.Sequential(
+        *(conv("first", 2, 4, 3, padding=1), bn("first_bn", 4), torch.nn.ReLU()),
+        *(torch.nn.ZeroPad2d((0, 1, 0, 1)), conv("wide", 4, 4, 3, stride=2, groups=4)),
+        *(torch.nn.ReLU6(), bn("wide_bn", 4), conv("narrow", 4, 3, 1), bn("narrow_bn", 3)),
+        torch.nn.ReLU6(),
+    )
+    named = dict(theirs.named_parameters())
+    decaying = [p for n, p in named.items() if p.ndim == 4]
+    rest = [p for n, p in named.items() if p.ndim != 4]
+    reference = torch.optim.SGD(
+        [{"params": decaying, "weight_decay": 0.1}, {"params": rest}], 0.05, momentum=0.9
+    )
+    optimiser = SGD(network.parameters, momentum=0.9, weight_decay=0.1)
+    for step in range(4):
+        theirs.train(step < 3)
+        x, dout = rng.standard_normal((3, 6, 8, 2)), rng.standard_normal((3, 3, 4, 3))
+        expected = theirs(torch.tensor(x.transpose(0, 3, 1, 2)))
+        out = network.forward(x, training=step < 3)
+        assert relative_error(out, expected.detach().permute(0, 2, 3, 1).numpy()) <= 1e-10, step
+        if step == 3:
+            break
+        network.backward(dout)
+        optimiser.step(0.05)
+        reference.zero_grad()
+        expected.backward(torch.tensor(dout.transpose(0, 3, 1, 2)))
+        reference.step()
+
+
+def test_running_statistics_belong_to_the_tensors_but_not_to_the_optimiser():
+    network = separable(select("fast"))
+    assert {"wide_bn.mean", "wide_bn.variance"} <= network.parameters.keys()
+    velocity = SGD(network.parameters).velocity
+    assert {"wide_bn.scale", "wide_bn.shift", "wide.weight"} <= velocity.keys()
+    assert not any(name.endswith((".mean", ".variance")) for name in velocity)
