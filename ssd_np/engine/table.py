@@ -20,6 +20,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ssd_np.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -113,12 +115,18 @@ class Engine:
         return Engine(self.name, self._place.of_layer(name, gradients)) if self._place else self
 
     def at_work(self) -> AbstractContextManager:
-        """Around everything that a model computes: one thread at a time, BLAS on one thread."""
+        """Around everything that a model computes: one thread at a time, BLAS on one thread.
+
+        NumPy warns of no overflow here: whoever uses what the model computed looks for numbers that
+        are none, and says where they come from.
+        """
+        quiet = np.errstate(over="ignore", invalid="ignore")
         if self.name == "plain":
-            return contextlib.nullcontext()
+            return quiet
         from ssd_np.engine.threads import one_blas_thread
 
         stack = contextlib.ExitStack()
+        stack.enter_context(quiet)
         if self._place:
             stack.enter_context(self._place.workspace.turn)
         stack.enter_context(one_blas_thread())

@@ -71,7 +71,12 @@ def shares(count: int, least: int = 1 << 15) -> list[int]:
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="ssd_np")
+    return ThreadPoolExecutor(threads, thread_name_prefix="ssd_np", initializer=_no_warnings)
+
+
+def _no_warnings() -> None:
+    """In these threads NumPy warns of no overflow: see `Engine.at_work`."""
+    np.seterr(over="ignore", invalid="ignore")
 
 
 # a forked child has none of its parent's threads: it makes its own pool

@@ -103,7 +103,8 @@ class Trainer:
         KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         start = time.perf_counter()
         remove_leftovers(self.out_dir)
-        with self._attached(), self.batches() as batches:
+        quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
+        with quiet, self._attached(), self.batches() as batches:
             stream = itertools.islice(batches, self.config.steps - self.progress.step)
             while (batch := self._next(stream)) is not None:
                 step = Step(self.progress.step, batch, self.rate(self.progress.step))

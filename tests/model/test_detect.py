@@ -112,6 +112,17 @@ def test_a_network_gone_astray_warns_of_nothing(model):
     assert len(Detector(model).decode(logits, offsets)) > 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_weights_gone_astray_are_told_without_a_warning(engine, monkeypatch):
+    monkeypatch.setenv("SSD_NP_ENGINE", engine)
+    model = SSD(load_config("tiny"))
+    for parameter in model.parameters.values():
+        parameter.assign(parameter.value * np.float32(1e5))
+    with pytest.raises(NotFinite, match="outputs are not finite"):
+        Detector(model).detect(np.full((60, 80, 3), 200, np.uint8))
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_outputs_that_are_no_numbers_are_no_answer(which, bad, model):

@@ -203,7 +203,11 @@ def test_the_first_broken_tensor_is_the_cause_not_what_follows(tmp_path, name, e
         learner.fit()
 
 
-def test_an_overflow_is_found_in_its_layer(tmp_path):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_an_overflow_is_found_in_its_layer(engine, tmp_path, monkeypatch):
+    """And told once: no warning of NumPy beside it."""
+    monkeypatch.setenv("SSD_NP_ENGINE", engine)
     learner = trainer(tmp_path)
     weight = learner.model.parameters["conv3_2.weight"]
     weight.assign(np.full_like(weight.value, 3e38))
