@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
+from ssd_np.bench.twin import of_kind, torch_images, torch_network
 from ssd_np.engine.threads import thread_count
-from ssd_np.errors import ConfigError
-from ssd_np.geometry import Pad, borders
+from ssd_np.geometry import borders
 from ssd_np.kinds.kind import Window
 from ssd_np.model.ssd import SSD
 
@@ -25,106 +25,6 @@ Targets = tuple[np.ndarray, np.ndarray]  # labels (N, T), offsets (N, T, 4)
 def installed(name: str) -> ModuleType | None:
     """The module, or None if it is not there."""
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
-
-
-def _torch_conv(functional: ModuleType, x, layer, weights: dict, training: bool):
-    weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
-    x, pad = _torch_border(functional, x, layer.pad, 0.0)
-    groups = x.shape[1] if layer.kind == "depthwise" else 1
-    x = functional.conv2d(x, weight, bias, layer.stride, pad, layer.dilation, groups)
-    return _torch_activation(functional, x, layer.activation)
-
-
-def _torch_pool(functional: ModuleType, x, layer, weights: dict, training: bool):
-    x, pad = _torch_border(functional, x, layer.pad, -np.inf)
-    return functional.max_pool2d(x, layer.size, layer.stride, pad, ceil_mode=layer.ceil)
-
-
-def _torch_batchnorm(functional: ModuleType, x, layer, weights: dict, training: bool):
-    order = ("mean", "variance", "scale", "shift")
-    arguments = (weights[f"{layer.name}.{part}"] for part in order)
-    x = functional.batch_norm(x, *arguments, training, layer.momentum, layer.eps)
-    return _torch_activation(functional, x, layer.activation)
-
-
-def _torch_border(functional: ModuleType, x, pad: Pad, value: float) -> tuple:
-    """What a layer reads, and the border that is left to it: only even ones can be its own."""
-    if isinstance(pad, int):
-        return x, pad
-    (top, bottom), (left, right) = pad
-    return functional.pad(x, (left, right, top, bottom), value=value), 0
-
-
-def _torch_activation(functional: ModuleType, x, activation: str):
-    kinds = {"none": lambda x, inplace: x, "relu": functional.relu, "relu6": functional.relu6}
-    return kinds[activation](x, inplace=True)
-
-
-# a layer of a kind in PyTorch
-TORCH = {
-    "conv": _torch_conv,
-    "depthwise": _torch_conv,
-    "pool": _torch_pool,
-    "batchnorm": _torch_batchnorm,
-}
-
-
-def _of_kind(layers: dict, layer) -> Callable:
-    if layer.kind not in layers:
-        known = ", ".join(layers)
-        raise ConfigError(
-            f"a layer of kind {layer.kind!r} is not measured against others", hint=f"only {known}"
-        )
-    return layers[layer.kind]
-
-
-def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[dict, Callable]:
-    """Tensors by our names, and forward: (N, 3, H, W) -> logits (N, T, K), offsets (N, T, 4).
-
-    Running statistics are among the tensors; `forward(x, training=True)` moves them.
-    """
-    functional, config = torch.nn.functional, model.config
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    weights = {}
-    for name, parameter in model.parameters.items():
-        value = torch.from_numpy(parameter.value.copy())
-        if value.ndim == 4:
-            value = value.permute(3, 2, 0, 1).contiguous(memory_format=layout)  # (Co, C, kh, kw)
-        elif value.ndim == 3:
-            value = value.permute(2, 0, 1)[:, None].contiguous()  # depthwise: (C, 1, kh, kw)
-        weights[name] = value.requires_grad_(parameter.trainable)
-    norms = {m.name for m in config.feature_maps if m.l2norm_scale is not None}
-    maps = {m.name for m in config.feature_maps}
-
-    def convolution(x, name: str, *geometry: int):
-        return functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], *geometry)
-
-    def heads(x, name: str) -> list:
-        if name in norms:
-            scale = weights[f"{name}_norm.scale"].view(1, -1, 1, 1)
-            x = x / torch.sqrt((x * x).sum(1, keepdim=True) + config.l2norm.eps) * scale
-        pad, rows = config.head_kernel // 2, []
-        for kind, width in (("conf", config.num_classes + 1), ("loc", 4)):
-            out = convolution(x, f"{kind}_{name}", 1, pad)  # (N, A * width, H, W)
-            rows.append(out.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width))
-        return rows
-
-    def forward(x, training: bool = False):
-        rows = []
-        for layer in config.layers:
-            x = _of_kind(TORCH, layer)(functional, x, layer, weights, training)
-            if layer.name in maps:
-                rows.append(heads(x, layer.name))
-        logits, offsets = zip(*rows, strict=True)
-        return torch.cat(logits, 1), torch.cat(offsets, 1)
-
-    return weights, forward
-
-
-def torch_images(torch: ModuleType, images: np.ndarray, channels_last: bool):
-    """(N, S, S, 3) -> the same in PyTorch's order of axes, in the layout of memory asked for."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
 
 
 def torch_forward(model: SSD, images: np.ndarray, channels_last: bool) -> Callable | None:
@@ -254,7 +154,7 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
     kinds = {"conv": conv, "depthwise": conv, "pool": pool, "batchnorm": batchnorm}
     x, head = "images", Window(config.head_kernel, pad=config.head_kernel // 2)
     for layer in config.layers:
-        x = _of_kind(kinds, layer)(x, layer)
+        x = of_kind(kinds, layer)(x, layer)
         feature_map = next((m for m in config.feature_maps if m.name == x), None)
         if feature_map is None:
             continue

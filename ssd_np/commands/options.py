@@ -170,6 +170,15 @@ def positive(text: str) -> int:
     return _integer(text, 1)
 
 
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width)."""
+    sides = text.lower().split("x")
+    if len(sides) != 2:
+        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, as 512x320, not {text!r}")
+    width, height = map(positive, sides)
+    return height, width
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     return _number(text, lambda value: 0 <= value <= 1, "from 0 to 1")

@@ -29,6 +29,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="preset or .json file (default: tiny for shapes, small for other data)",
     )  # fmt: skip
     parser.add_argument(
+        "--size", metavar="WIDTHxHEIGHT", type=kinds.size,
+        help="of the pictures the network sees, its boxes in proportion (default: the config's)",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", metavar="FOLDER", type=kinds.output_folder(),
         help="for the results (default: runs/CONFIG, or runs/CONFIG-2, ...)",
     )  # fmt: skip
@@ -108,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     tensors = {}
     if not arguments.resume:
         config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
+        config = start.sized(config, arguments.size) if arguments.size else config
         inherited = arguments.fine_tune if not arguments.config else None
         config = start.fitted(
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from ssd_np.cli import COMMANDS, build_parser, main
@@ -14,7 +15,7 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ConfigError
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
-from ssd_np.train.start import fitted
+from ssd_np.train.start import fitted, sized
 
 
 @pytest.fixture
@@ -105,8 +106,8 @@ def test_resume_takes_no_other_option(capsys, tmp_path, action):
     """Also those that happen to say what the option's default is."""
     option, values = action.option_strings[0], []
     if action.nargs != 0:
-        values = [{"steps": "5", "epochs": "5", "seed": "0", "data": "shapes",
-                   "eval_data": "shapes"}.get(action.dest, "trainval")]  # fmt: skip
+        known = {"steps": "5", "epochs": "5", "seed": "0", "data": "shapes", "size": "64x64"}
+        values = [known.get(action.dest.removeprefix("eval_"), "trainval")]
     code, _, err = run(capsys, "train", "--resume", tmp_path, option, *values)
     assert code == 1 and f"{option}: a resumed training goes on as it was started" in err
     assert "--fine-tune RUN/best.npz" in err
@@ -138,6 +139,49 @@ def test_a_schedule_of_ones_own_is_not_refused():
     above = dataclasses.replace(config, training=dataclasses.replace(at_limit, steps=201))
     with pytest.raises(ConfigError, match="201 steps of 1 is 201 epochs of these 1 images"):
         fitted(above, one, 0, inherited_from="w.npz")
+
+
+# --- size ----------------------------------------------------------------------------------------
+
+
+def test_a_size_of_ones_own(capsys, tmp_path, few, narrow):
+    argv = ["train", "--config", narrow, "--steps", 1, "--eval-split", "none", "--size", "192x96"]
+    assert run(capsys, *argv, "--out", tmp_path / "run")[0] == 0
+    model = load(tmp_path / "run" / "best.npz")
+    assert model.config.input.shape == (96, 192)  # height, width
+    first = model.config.feature_maps[0]
+    assert (first.shape, first.steps, first.min_size) == ((12, 24), (8, 8), 20 * 96 / 128)
+    corner = model.default_boxes[:24, :4]
+    assert np.all(corner[:, 2:].max(0) <= 1)
+    code, _, _ = run(capsys, "train", "--fine-tune", tmp_path / "run" / "best.npz", *argv[3:],
+                     "--out", tmp_path / "more")  # fmt: skip
+    assert code == 0 and load(tmp_path / "more" / "best.npz").config.input.shape == (96, 192)
+
+
+def test_the_published_size_is_what_it_is():
+    """Sized to itself, a preset stays; SSD300's steps of its upper maps are the network's."""
+    for name in ("tiny", "small", "ssd300_voc", "ssd512_voc"):
+        config = load_config(name)
+        same = sized(config, config.input.shape)
+        for a, b in zip(config.feature_maps, same.feature_maps, strict=True):
+            assert (a.shape, a.steps, a.min_size, a.max_size) == (
+                b.shape, pytest.approx(b.steps), b.min_size, b.max_size
+            )  # fmt: skip
+    wide = sized(load_config("ssd300_voc"), (300, 600)).feature_maps
+    assert wide[0].shape == (38, 75) and wide[0].steps == (8, 8)
+    assert wide[-1].steps == pytest.approx((300, 600 / wide[-1].shape[1]))
+
+
+@pytest.mark.parametrize("text", ["192", "x", "192x", "0x96", "1x2x3", "192x-96", "axb"])
+def test_a_size_that_is_none(capsys, text):
+    code, _, err = run(capsys, "train", "--size", text)
+    assert code == 2 and err.count("\n") == 1 and "must be" in err
+
+
+def test_a_size_too_small_for_the_network(capsys, tmp_path):
+    argv = ["train", "--config", "ssd300_voc", "--size", "64x64", "--out", tmp_path / "run"]
+    code, _, err = run(capsys, *argv)
+    assert code == 1 and "64x64 leaves nothing for layer" in err and not (tmp_path / "run").exists()
 
 
 # --- words ---------------------------------------------------------------------------------------

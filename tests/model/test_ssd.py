@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ssd_np.bench.twin import our_layout, torch_network
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.errors import ConfigError, ShapeError
@@ -132,35 +133,10 @@ def test_the_gradient_of_the_image_is_the_numeric_one(case):
 
 def test_network_and_gradients_equal_pytorch(case):
     torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
     model, images, _, _, loss, dimages = case
-    config = model.config
-    tensors = {}
-    for name, parameter in model.parameters.items():
-        value = torch.tensor(parameter.value)
-        if value.ndim == 4:
-            value = value.permute(3, 2, 0, 1).contiguous()  # HWIO -> OIHW
-        tensors[name] = value.requires_grad_()
+    tensors, forward = torch_network(torch, model, channels_last=False)
     image = torch.tensor(images).permute(0, 3, 1, 2).contiguous().requires_grad_()
-    x, logits, offsets = image, [], []
-    maps = {m.name: m for m in config.feature_maps}
-    for layer in config.layers:
-        if layer.kind == "pool":
-            x = functional.max_pool2d(x, layer.size, layer.stride, layer.pad, ceil_mode=layer.ceil)
-        else:
-            w, b = tensors[f"{layer.name}.weight"], tensors[f"{layer.name}.bias"]
-            x = functional.conv2d(x, w, b, layer.stride, layer.pad, layer.dilation).relu()
-        if layer.name not in maps:
-            continue
-        source = x
-        if maps[layer.name].l2norm_scale is not None:
-            scale = tensors[f"{layer.name}_norm.scale"]
-            source = x / (x.square().sum(1, keepdim=True) + 1e-10).sqrt() * scale[:, None, None]
-        for kind, width, rows in (("conf", config.num_classes + 1, logits), ("loc", 4, offsets)):
-            w, b = (tensors[f"{kind}_{layer.name}.{part}"] for part in ("weight", "bias"))
-            out = functional.conv2d(source, w, b, padding=1)
-            rows.append(out.permute(0, 2, 3, 1).reshape(1, -1, width))
-    logits, offsets = torch.cat(logits, 1), torch.cat(offsets, 1)
+    logits, offsets = forward(image)
     ours = model.forward(images)
     assert relative_error(ours[0], logits.detach().numpy()) <= 1e-10
     assert relative_error(ours[1], offsets.detach().numpy()) <= 1e-10
@@ -168,9 +144,8 @@ def test_network_and_gradients_equal_pytorch(case):
         [logits, offsets], [torch.tensor(loss.dlogits), torch.tensor(loss.doffsets)]
     )
     for name, tensor in tensors.items():
-        gradient = tensor.grad
-        gradient = gradient.permute(2, 3, 1, 0) if gradient.ndim == 4 else gradient
-        assert relative_error(model.parameters[name].grad, gradient.numpy()) <= 1e-8, name
+        gradient = our_layout(tensor.grad.numpy())
+        assert relative_error(model.parameters[name].grad, gradient) <= 1e-8, name
     assert relative_error(dimages, image.grad.permute(0, 2, 3, 1).numpy()) <= 1e-8
 
 
