@@ -440,10 +440,10 @@ def main():
     precision = {NAMES[k - 1]: average_precision(found, truths, k) for k in range(1, K)}
     print("average precision:", ", ".join(f"{name} {p:.3f}" for name, p in precision.items()))
     print(f"mean average precision at IoU 0.5: {np.mean(list(precision.values())):.3f}")
-    ((boxes, labels, scores),) = detect_all(parameters, samples[4:5])
+    ((boxes, labels, scores),) = detect_all(parameters, samples[3:4])
     for box, label, score in zip(boxes, labels, scores, strict=True):
         print(f"{NAMES[label - 1]:8} {score:.2f}  {box.round(2)}")
-    draw("ssd.bmp", samples[4].image, boxes)  # these boxes
+    draw("ssd.bmp", samples[3].image, boxes)  # these boxes
 
 
 if __name__ == "__main__":
