@@ -213,6 +213,14 @@ CHOICES = (
         ),
     ),
     Choice(
+        "head_init",
+        "how the heads' kernels start: uniform, by what comes in alone, or by what goes out too",
+        (
+            ("caffe_xavier", "caffe"),
+            ("glorot_uniform", "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+        ),
+    ),
+    Choice(
         "training.bias_multiplier",
         "learning rate of biases over that of weights",
         (

@@ -155,6 +155,8 @@ def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier
     return model, average
 
 
+# a number that overflows is told as NotFinite, with its step, not as NumPy's warning
+@np.errstate(over="ignore", invalid="ignore")
 def _gradients(model: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
     """Forward, loss, backward: the mean cross-entropy of a batch, its gradients in the model."""
     rows, cache = cross_entropy_forward(model.forward(images, training=True), labels)
