@@ -30,7 +30,7 @@ def derive_sizes(
     [30.0, 60.0, 112.5, 165.0, 217.5, 270.0, 322.5]
 
     SSD300 on COCO is (300, 7, 15, 90, 6); SSD512 is (512, 7, 15, 90, 7) on VOC and
-    (512, 4, 10, 90, 7) on COCO.
+    (512, 4, 10, 90, 7) on COCO. Raises ConfigError for fewer than three maps: m is then 1 or 0.
     """
     if maps < 3:
         raise ConfigError(

@@ -165,9 +165,16 @@ def load_torch(path: str | Path, config: Config | None = None) -> SSD:
 def export_torchvision(path: str | Path, model: SSD) -> None:
     """Writes the weights under the names and in the layout of torchvision's `ssd300_vgg16`.
 
-    An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment.
+    An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment. Raises
+    WeightsError for a network that torchvision does not have.
     """
     arrays = to_published(torchvision_names(), model)
+    if model.config.input.shape != (300, 300):
+        height, width = model.config.input.shape
+        raise WeightsError(
+            f"config {model.config.name!r} sees images of {width} x {height} pixels",
+            hint="torchvision's ssd300_vgg16 sees 300 x 300 and would scale them without a word",
+        )
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     with zipfile.ZipFile(buffer, "a") as archive:

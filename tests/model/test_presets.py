@@ -170,3 +170,11 @@ def test_the_first_loss_of_ssd300_is_4_ln_21():
 def test_ssd500_leads_to_ssd512(name):
     with pytest.raises(ConfigError, match=r"first version.*SSD512.*ssd512_voc or ssd512_coco"):
         load_config(name)
+
+
+@pytest.mark.parametrize("whole_percent", [True, False])
+def test_sizes_of_too_few_maps_are_refused(whole_percent):
+    for maps in (0, 1, 2):
+        with pytest.raises(ConfigError, match=f"sizes for {maps} maps"):
+            derive_sizes(300, 10, 20, 90, maps, whole_percent)
+    assert derive_sizes(300, 10, 20, 90, 3, whole_percent) == [30, 60, 270, 480]
