@@ -79,8 +79,6 @@ def describe_call(call: Call, path: Path, results: tuple[str, ...]) -> list[str]
         lines += [f"it raised {type(call.got).__name__}: {call.got}{place}"]
         return lines + labelled("expected  ", show(call.expected))
     got, expected, part = _first_part(call.got, call.expected, results)
-    if same(call.got, call.expected):
-        got, expected, part = call.history, call.by_library[1], "the history that is left"
     if part:
         lines.append(f"{part} differs:")
     lines += labelled("expected  ", show(expected, part))
