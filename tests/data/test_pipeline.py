@@ -123,7 +123,8 @@ def unflipped(sides, history):
     return sides
 
 
-def test_boxes_go_where_their_pixels_go():
+@pytest.mark.parametrize("size", [128, (96, 160)], ids=["square", "wide"])
+def test_boxes_go_where_their_pixels_go(size):
     """One white object on black: in the result its extent is its box, to a pixel."""
     pixels = np.zeros((120, 160, 3), np.uint8)
     pixels[30:90, 40:120] = 255
@@ -135,14 +136,15 @@ def test_boxes_go_where_their_pixels_go():
         horizontal_flip=0.5,
         vertical_flip=0.5,
     )
-    config = config_with(geometry, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    config = config_with(geometry, size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    height, width = config.input.shape
     for seed in range(40):
         sample = Sample(pixels, truth, "white")
         image, boxes, labels, _ = augment(sample, config, np.random.default_rng(seed))
-        assert labels.tolist() == [1]
+        assert labels.tolist() == [1] and image.shape == (height, width, 3)
         rows, columns = np.nonzero(image[..., 0] > 127)
         found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-        assert np.abs(found - boxes[0] * 128).max() <= 1
+        assert np.abs(found - boxes[0] * (width, height, width, height)).max() <= 1
 
 
 def test_photometric_chain_clips_once_at_its_end():
