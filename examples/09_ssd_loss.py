@@ -25,7 +25,7 @@ from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.model.ssd import SSD
-from ssd_np.viz.figures import mining_figure
+from ssd_np.viz.mining import mining_figure
 from ssd_np.viz.screen import show
 
 # %%

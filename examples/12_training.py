@@ -33,7 +33,7 @@ from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 from ssd_np.train.trainer import Trainer
 from ssd_np.viz.boxes import detection_figure
-from ssd_np.viz.figures import loss_curve
+from ssd_np.viz.loss import loss_curve
 from ssd_np.viz.screen import show
 
 # %%

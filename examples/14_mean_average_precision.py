@@ -21,7 +21,7 @@ from ssd_np.evaluate.average_precision import all_point_ap, eleven_point_ap, eva
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.model.weights import load
 from ssd_np.records import Detections, Truth
-from ssd_np.viz.figures import precision_recall
+from ssd_np.viz.recall import precision_recall
 from ssd_np.viz.screen import show
 
 # %%

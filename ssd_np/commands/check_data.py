@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.data.coverage import coverage
     from ssd_np.data.lint import check
     from ssd_np.data.sources import describe, open_source
-    from ssd_np.viz.figures import coverage as coverage_figure
+    from ssd_np.viz.cover import coverage as coverage_figure
 
     spec, split, names = arguments.data, arguments.split, arguments.classes
     config = load_config(arguments.config)

@@ -18,7 +18,7 @@ from ssd_np.files import remove_files, write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Detections, Truth
 from ssd_np.viz.draw import draw_detections, draw_truth, gallery
-from ssd_np.viz.figures import precision_recall
+from ssd_np.viz.recall import precision_recall
 
 GALLERY_IMAGES = 8
 VOC_METRICS = {"voc07": "11-point", "voc": "all-point"}

@@ -11,7 +11,7 @@ import numpy as np
 from ssd_np.errors import DataError
 from ssd_np.files import write_atomically
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.viz.figures import loss_curve
+from ssd_np.viz.loss import loss_curve
 
 COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
            "gradient_norm", "images_per_second")  # fmt: skip

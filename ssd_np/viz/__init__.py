@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from ssd_np.viz.boxes import default_box_figure as default_box_figure
     from ssd_np.viz.boxes import detection_figure as detection_figure
     from ssd_np.viz.canvas import draw_box as draw_box
+    from ssd_np.viz.canvas import plain_numbers as plain_numbers
     from ssd_np.viz.canvas import show_image as show_image
     from ssd_np.viz.canvas import tidy as tidy
     from ssd_np.viz.costs import costs_figure as costs_figure
+    from ssd_np.viz.cover import coverage as coverage
     from ssd_np.viz.draw import class_color as class_color
     from ssd_np.viz.draw import draw_detections as draw_detections
     from ssd_np.viz.draw import draw_truth as draw_truth
@@ -22,15 +24,14 @@ if TYPE_CHECKING:
     from ssd_np.viz.draw import save_picture as save_picture
     from ssd_np.viz.explain import decode_figure as decode_figure
     from ssd_np.viz.explain import mined_figure as mined_figure
-    from ssd_np.viz.figures import coverage as coverage
-    from ssd_np.viz.figures import loss_curve as loss_curve
-    from ssd_np.viz.figures import mining_figure as mining_figure
-    from ssd_np.viz.figures import precision_recall as precision_recall
     from ssd_np.viz.im2col import im2col_figure as im2col_figure
+    from ssd_np.viz.loss import loss_curve as loss_curve
     from ssd_np.viz.matching import match_figure as match_figure
+    from ssd_np.viz.mining import mining_figure as mining_figure
     from ssd_np.viz.network import feature_map_figure as feature_map_figure
     from ssd_np.viz.network import network_figure as network_figure
     from ssd_np.viz.network import receptive_field_figure as receptive_field_figure
+    from ssd_np.viz.recall import precision_recall as precision_recall
     from ssd_np.viz.screen import show as show
 else:
     __getattr__, __dir__ = contents(__name__, __file__)

@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ssd_np.errors import OutputError
 from ssd_np.files import write_atomically
@@ -79,3 +80,10 @@ def draw_box(
     if style == "-":
         axes.add_patch(Rectangle(*place, fill=False, edgecolor="black", linewidth=width + 1.2))
     axes.add_patch(Rectangle(*place, fill=False, edgecolor=color, linewidth=width, linestyle=style))
+
+
+def plain_numbers(axis) -> None:
+    """10 instead of 10^1 on a logarithmic axis, with 2 and 5 marked as well."""
+    axis.get_major_locator().set_params(subs=(1, 2, 5))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())

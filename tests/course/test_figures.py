@@ -11,8 +11,10 @@ from PIL import Image
 from ssd_np.errors import DataError, OutputError, ShapeError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.records import Detections, Truth
-from ssd_np.viz import figures
-from ssd_np.viz.figures import coverage, loss_curve, mining_figure, precision_recall
+from ssd_np.viz.cover import coverage
+from ssd_np.viz.loss import _smoothed, loss_curve
+from ssd_np.viz.mining import mining_figure
+from ssd_np.viz.recall import precision_recall
 
 HEADER = "step,total,location,confidence,positives,learning_rate,gradient_norm,images_per_second"
 
@@ -71,7 +73,7 @@ def test_loss_curve_of_a_file_equals_that_of_its_columns(tmp_path, drawn):
 
 def test_smoothing_leaves_a_constant_alone_at_both_ends():
     for window in (1, 4, 5):
-        np.testing.assert_allclose(figures._smoothed(np.full(20, 3.0), window), 3.0)
+        np.testing.assert_allclose(_smoothed(np.full(20, 3.0), window), 3.0)
 
 
 @pytest.mark.filterwarnings("error")
@@ -157,7 +159,7 @@ def test_coverage_refuses_what_is_none(tmp_path):
 
 def test_no_pyplot_and_no_backend_is_chosen(tmp_path):
     code = (
-        "import sys, numpy as np; from ssd_np.viz.figures import coverage;"
+        "import sys, numpy as np; from ssd_np.viz.cover import coverage;"
         "coverage(np.array([.4, .6]), np.array([9., 90.]), sys.argv[1]);"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

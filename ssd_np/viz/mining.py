@@ -1,0 +1,57 @@
+"""Mined against easy negatives: who is trained, and what that does to the gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.ticker import ScalarFormatter
+
+from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from ssd_np.viz.canvas import BLUE, GREY, VERMILION, Out, canvas, plain_numbers, tidy
+
+
+def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out: Out) -> None:
+    """Mined against easy negatives of one image.
+
+    logits (T, K), labels (T,): class, 0 background, -1 neutral; mined (T,) bool. Left, every
+    negative's loss by rank, with the cut; right, what share of the boxes each group is, and what
+    share of the gradient (sum of |dlogits|) it would have if every box were trained.
+    """
+    known = labels >= 0
+    loss, cache = cross_entropy_forward(logits, np.maximum(labels, 0))
+    pull = np.abs(cross_entropy_backward(np.ones_like(loss), cache)).sum(axis=1)  # (T,)
+    groups = (
+        ("positive", labels > 0, BLUE, None),
+        ("mined negative", mined, VERMILION, "//"),
+        ("easy negative", (labels == 0) & ~mined, GREY, None),
+    )
+    with canvas(out, 7.4, 4) as figure:
+        ranks, bars = figure.subplots(1, 2, width_ratios=(1.4, 1))
+        negatives = np.flatnonzero(labels == 0)
+        order = negatives[np.argsort(-loss[negatives], kind="stable")]
+        rank = np.arange(1, len(order) + 1)
+        for name, color, marker in (("easy", GREY, "."), ("mined", VERMILION, "o")):
+            part = mined[order] == (name == "mined")
+            label = f"{name}: {part.sum():,}"
+            ranks.plot(rank[part], loss[order[part]], marker, color=color, ms=5, label=label)
+        ranks.axvline(mined.sum() + 0.5, color="black", ls="--", lw=1)
+        ranks.set(xscale="log", yscale="log", xlabel="rank among the negatives (log scale)")
+        ranks.set(ylabel="loss as background (log scale)", title="negatives and the cut")
+        plain_numbers(ranks.yaxis)
+        ranks.xaxis.set_major_formatter(ScalarFormatter())
+        ranks.legend(frameon=False)
+        tidy(ranks)
+        left = np.zeros(2)
+        for name, part, color, hatch in groups:
+            shares = 100 * np.array(
+                [pull[part].sum() / pull[known].sum(), part.sum() / known.sum()]
+            )
+            bars.barh(
+                ("gradient", "boxes"), shares, left=left, color=color, hatch=hatch, ec="black",
+                lw=0.7, label=f"{name}: {part.sum():,}"
+            )  # fmt: skip
+            left += shares
+        bars.set(xlabel="share in %", xlim=(0, 100), title="if all were trained")
+        figure.legend(
+            *bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False
+        )
+        bars.spines[["top", "right"]].set_visible(False)
