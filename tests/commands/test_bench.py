@@ -1,5 +1,6 @@
 """The benchmark: what its report holds and that its contestants compute the same; never seconds."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,11 @@ from ssd_np.bench import machine, networks, rivals
 from ssd_np.bench.report import benchmark, text
 from ssd_np.bench.steps import time_steps
 from ssd_np.cli import main
-from ssd_np.config import load_config
+from ssd_np.config import FeatureMapConfig, InputConfig, load_config
+from ssd_np.kinds.batchnorm import BatchNormLayer
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.depthwise import DepthwiseLayer
+from ssd_np.kinds.pool import PoolLayer
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.ssd import SSD
 
@@ -62,6 +67,28 @@ def test_work_of_the_layers(report):
     assert rows["head_conv5_2"]["gigaflop"] == pytest.approx(2e-9 * 8 * 8 * heads * 9 * 128)
     assert rows["pool4"]["gigaflop"] == 0 and rows["pool4"]["share"] is None
     assert set(rows["conv5_2"]["milliseconds"]) == set(networks.ALGORITHMS)
+
+
+def test_onnx_runtime_computes_every_kind_of_layer(rng):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    layers = (
+        ConvLayer("stem", 8, stride=2, pad=((0, 1), (0, 1)), activation="none"),
+        BatchNormLayer("norm", activation="relu6"),
+        DepthwiseLayer("deep", stride=2, activation="none"),
+        PoolLayer("pool"),
+    )
+    config, last = load_config("tiny"), FeatureMapConfig("pool", (8, 12), 8, 8, 16)
+    config = dataclasses.replace(
+        config, input=InputConfig((64, 96)), layers=layers, base_end="deep", feature_maps=(last,)
+    )
+    model = SSD(config)
+    for name in ("norm.mean", "norm.variance", "norm.scale", "norm.shift"):
+        model.parameters[name].assign(rng.uniform(0.5, 2, 8))
+    images = rng.standard_normal((2, 64, 96, 3), np.float32)
+    theirs = rivals.onnx_forward(model, images)()
+    for ours, out in zip(model.forward(images), theirs, strict=True):
+        np.testing.assert_allclose(ours, out, rtol=0, atol=1e-4)
 
 
 def test_pytorch_trains_the_same_step(rng):

@@ -1,15 +1,23 @@
 """A network with batch normalisation: what moves when, what does not decay, what travels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from test_fold import normalised
 from test_kinds import SEPARABLE, with_layers
 
+from ssd_np.config import TrainConfig, load_config
+from ssd_np.data.shapes import ShapesDataset
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
+from ssd_np.model.pretrained import read_base, save_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
 from ssd_np.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from ssd_np.train.pretrain import classifier_config, pretrain
 from ssd_np.train.sgd import SGD
+from ssd_np.train.trainer import Trainer
 
 LAYERS = (
     ConvLayer("c", 4, activation="none"),
@@ -122,3 +130,52 @@ def test_resume_is_bit_exact(frozen, tmp_path):
         step(rest, optimiser, seed)
     for name, value in values(whole).items():
         np.testing.assert_array_equal(rest.parameters[name].value, value, err_msg=name)
+
+
+def test_the_trainer_resumes_bit_exactly(tmp_path):
+    """`tiny` with batch normalisation throughout: four steps, and two with two more."""
+    shapes = ShapesDataset(seed=5, count=16)
+    config = normalised(load_config("tiny"))
+
+    def trainer(folder):
+        changes = {"steps": 4, "batch_size": 2, "checkpoint_every": 2}
+        training = dataclasses.replace(config.training, **changes)
+        whole = dataclasses.replace(config, training=training)
+        return Trainer(SSD(whole, seed=1), shapes, training, tmp_path / folder)
+
+    whole = trainer("whole")
+    whole.fit()
+    part = trainer("part")
+    learn, done = part.learn, []
+
+    def two(step):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        learn(step)
+        done.append(step.number)
+
+    part.learn = two
+    with pytest.raises(KeyboardInterrupt):
+        part.fit()
+    rest = trainer("part")
+    rest.resume()
+    assert rest.progress.step == 2
+    rest.fit()
+    for name, value in values(whole.model).items():
+        np.testing.assert_array_equal(rest.model.parameters[name].value, value, err_msg=name)
+
+
+def test_a_normalised_base_is_pretrained_and_set(tmp_path):
+    """Its running statistics come along; frozen, the detector keeps them."""
+    shapes = ShapesDataset(seed=5, count=16)
+    config = normalised(load_config("tiny"))
+    small = classifier_config(config, shapes.class_names)
+    classifier, _ = pretrain(small, shapes, TrainConfig(steps=3, batch_size=4))
+    arrays = {name: p.value for name, p in classifier.base.parameters.items()}
+    assert np.abs(arrays["conv1_1_bn.mean"]).max() > 0
+    save_base(tmp_path / "base.npz", small, arrays)
+    found, base = read_base(tmp_path / "base.npz", config)
+    model = SSD(found)
+    assert set_base(model, base, "base.npz") == []
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(model.parameters[name].value, array)
