@@ -38,6 +38,7 @@ LINES: dict[str, tuple[str, str] | str] = {
     "ssd-np detect BCCD/JPEGImages/BloodImage_00007.jpg --weights blood_cells": ("user", AS_IT_IS),
     "ssd-np detect photo.jpg --weights blood_cells": ("user", AS_IT_IS),
     "python examples/03_matching.py": ("developer", AS_IT_IS),
+    "python examples/one_file/ssd.py": ("developer", AS_IT_IS),
     "ssd-np exercise start match": ("developer", AS_IT_IS),
     # a blank fails, with exit code 1
     "ssd-np exercise check match.py": ("developer", "! ssd-np exercise check match.py"),
@@ -84,6 +85,13 @@ LINES: dict[str, tuple[str, str] | str] = {
     "ssd-np eval --detections found.json --data voc:BCCD --split test --metric coco": (
         "user",
         AS_IT_IS,
+    ),
+    # docs/stepping.md; a debugger that is told nothing but to go on
+    "SSD_NP_ENGINE=plain NUMBA_DISABLE_JIT=1 python -m pdb -m ssd_np train --steps 1"
+    " --eval-split none": (
+        "user",
+        "printf 'continue\\nquit\\n' | SSD_NP_ENGINE=plain NUMBA_DISABLE_JIT=1 python -m pdb"
+        " -m ssd_np train --steps 1 --eval-split none --out run-pdb",
     ),
     # docs/reliability.md
     "python -m pytest -m reliability": (

@@ -46,7 +46,7 @@ print("hue turned by 120 degrees:", turn_hue(pixel, 120).ravel())
 
 # %%
 # One object for each change
-# -------------------------
+# --------------------------
 # These five functions say what happens. *How much* is drawn by an object around each: it draws from
 # a generator that the caller gives, changes the image, changes the boxes (light: not at all), and
 # can undo. A fixed seed gives the same picture again, on any number of threads.

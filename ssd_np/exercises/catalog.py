@@ -16,6 +16,7 @@ from ssd_np.exercises.lessons import (
     lesson_12,
     lesson_13,
     lesson_14,
+    lesson_17,
 )
 
 LESSONS = {
@@ -32,6 +33,7 @@ LESSONS = {
     12: "training",
     13: "decoding and non-maximum suppression",
     14: "mean average precision",
+    17: "batch normalisation",
 }
 
 _FILES = (
@@ -48,6 +50,7 @@ _FILES = (
     lesson_12,
     lesson_13,
     lesson_14,
+    lesson_17,
 )
 EXERCISES = tuple(exercise for file in _FILES for exercise in file.EXERCISES)
 

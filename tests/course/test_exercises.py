@@ -24,11 +24,12 @@ from ssd_np.exercises.wrong_solutions import (
     layers,
     loss,
     network,
+    normalisation,
     training,
 )
 
 ROOT = Path(__file__).parents[2]
-THEMES = (boxes, layers, network, loss, augmentation, training)
+THEMES = (boxes, layers, normalisation, network, loss, augmentation, training)
 SOLUTIONS = {name: pair for theme in THEMES for name, pair in theme.SOLUTIONS.items()}
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 SLIPS = [(name, slip) for name, (_, slips) in SOLUTIONS.items() for slip in slips]
@@ -113,7 +114,7 @@ def test_every_slip_is_caught(name, slip, grade):
 
 
 def test_there_are_slips_for_every_exercise():
-    assert len(EXERCISES) >= 34
+    assert len(EXERCISES) >= 37
     assert SOLUTIONS.keys() == {exercise.name for exercise in EXERCISES}
     assert all(len(slips) >= 3 for _, slips in SOLUTIONS.values())
 
@@ -122,7 +123,7 @@ def test_every_lesson_has_a_marker_with_tests():
     """`pytest -m lesson03` runs the tests of lesson 03, those of its exercises among them."""
     files = [*GRADED.glob("test_*.py"), *(ROOT / "tests").rglob("test_*.py")]
     marked = {path.name: _lessons(path) for path in files}
-    assert set().union(*marked.values()) == set(range(1, 17))
+    assert set().union(*marked.values()) == set(range(1, 18))
     assert [e.name for e in EXERCISES if e.lesson not in marked[e.tests]] == []
 
 

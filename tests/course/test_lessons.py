@@ -76,8 +76,8 @@ def _anchor(title):
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def test_there_are_sixteen_in_order():
-    assert [f"{k:02}" for k in range(1, 17)] == NUMBERS
+def test_there_are_seventeen_in_order():
+    assert [f"{k:02}" for k in range(1, 18)] == NUMBERS
 
 
 @pytest.mark.parametrize("path", MARKED)
