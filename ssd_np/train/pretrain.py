@@ -12,9 +12,9 @@ a detector's first layers need, too; the boxes it must learn itself.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
-from tqdm import tqdm
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
@@ -25,6 +25,7 @@ from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forw
 from ssd_np.model.base import build_stages
 from ssd_np.nn.init import glorot_uniform
 from ssd_np.nn.parameter import Parameter
+from ssd_np.progress import Progress
 from ssd_np.records import Sample, Truth
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
@@ -141,17 +142,17 @@ def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier
     )
     average = None
     with Batches(crops, config, training.batch_size, training.seed) as batches:
-        stream = iter(batches)
-        bar = tqdm(range(training.steps), desc="pretrain", unit="step", disable=None)
-        for step in bar:
-            batch = next(stream)
-            labels = np.array([labels[0] - 1 for _, labels in batch.truths])  # no background
-            loss = _gradients(model, batch.images, labels)
-            if not np.isfinite(loss):
-                raise NotFinite(f"the loss is {loss}", f"step {step}", "lower the learning rate")
-            optimiser.step(learning_rate(step, training), training.clip_norm)
-            average = loss if step == 0 else SMOOTHING * average + (1 - SMOOTHING) * loss
-            bar.set_postfix_str(f"loss {average:.3f}", refresh=False)
+        stream = itertools.islice(batches, training.steps)
+        with Progress(training.steps, "pretrain", "step") as bar:
+            for step, batch in enumerate(stream):
+                labels = np.array([labels[0] - 1 for _, labels in batch.truths])  # no background
+                loss = _gradients(model, batch.images, labels)
+                if not np.isfinite(loss):
+                    what = f"the loss is {loss}"
+                    raise NotFinite(what, f"step {step}", "lower the learning rate")
+                optimiser.step(learning_rate(step, training), training.clip_norm)
+                average = loss if step == 0 else SMOOTHING * average + (1 - SMOOTHING) * loss
+                bar.update(f"loss {average:.3f}")
     return model, average
 
 
