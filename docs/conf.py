@@ -13,6 +13,8 @@ from docutils.nodes import SkipNode
 
 import ssd_np
 from ssd_np import dialects
+from ssd_np.explore import build
+from ssd_np.explore.pictures import generated
 from ssd_np.viz import screen
 
 HERE = Path(__file__).parent
@@ -286,6 +288,16 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
+def write_explore_page(app, exception) -> None:
+    """explore/index.html: the detector under glass, one file that runs in the browser."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir) / "explore"
+    out.mkdir(exist_ok=True)
+    text = build.page(ssd_np.load("shapes"), "shapes", generated(), home=True)
+    (out / "index.html").write_text(text, encoding="utf-8")
+
+
 def setup(app) -> None:
     app.add_html_math_renderer("mathml", (write_inline_equation, None), (write_equation, None))
     app.connect("autodoc-process-docstring", show_docstring)
@@ -293,3 +305,4 @@ def setup(app) -> None:
     app.connect("html-page-context", label_cells)
     app.connect("builder-inited", write_api_pages)
     app.connect("builder-inited", write_dialects_page)
+    app.connect("build-finished", write_explore_page)

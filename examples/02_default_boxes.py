@@ -10,6 +10,9 @@ Large objects are left to coarse grids and small ones to fine grids (SSD paper, 
 
 Exercises: ``corner_to_center``, ``default_boxes``; begin with ``ssd-np exercise start
 corner_to_center``.
+
+Try it: `the default boxes of a cell, and what it sees
+<../explore/index.html#part=match&map=1&cell=3.2>`__.
 """
 
 import dataclasses

@@ -7,6 +7,9 @@ default box: does it stand for an object, and for which one? That takes two thin
 much two boxes agree, and two rules for what to do with it (SSD paper, section 2.2).
 
 Exercises: ``iou_matrix``, ``match``; begin with ``ssd-np exercise start iou_matrix``.
+
+Try it: `drag an object, and see who stands for it
+<../explore/index.html#part=match&object=1>`__.
 """
 
 import matplotlib.pyplot as plt

@@ -8,6 +8,9 @@ applies them. Training compares offsets with offsets, detection decodes (SSD pap
 
 Exercises: ``encode``, ``decode``, ``decode_backward``; begin with ``ssd-np exercise start encode``.
 Derivation: docs/derivations.md#decoding.
+
+Try it: `a detection, decoded with its numbers
+<../explore/index.html#part=detect&found=1093.4>`__.
 """
 
 import matplotlib.pyplot as plt

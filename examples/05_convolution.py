@@ -8,6 +8,9 @@ matrix product, which computers are extremely good at, and then its gradient int
 Exercises: ``im2col``, ``col2im``, ``conv2d_forward``, ``conv2d_backward``; begin with ``ssd-np
 exercise start im2col``.
 Derivation: docs/derivations.md#convolution.
+
+Try it: `a value of a map, its patch, its kernel, their products
+<../explore/index.html#part=network&layer=conv2_1&channel=5>`__.
 """
 
 import matplotlib.pyplot as plt

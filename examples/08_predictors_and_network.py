@@ -8,6 +8,9 @@ offsets: that is one convolution. And from an image to all 8,732 answers: that i
 Exercises: ``prediction_rows``, ``shape_trace``; begin with ``ssd-np exercise start
 prediction_rows``.
 Derivation: docs/derivations.md#the-network.
+
+Try it: `the maps of every layer, down to the class scores
+<../explore/index.html#part=network&layer=conf_conv4_2>`__.
 """
 
 import matplotlib.pyplot as plt

@@ -10,6 +10,9 @@ Exercises: ``softmax``, ``cross_entropy_backward``, ``smooth_l1``, ``mine_hard_n
 ``multibox_loss``; begin with ``ssd-np exercise start softmax``.
 Derivations: docs/derivations.md#softmax-and-cross-entropy, docs/derivations.md#smooth-l1,
 docs/derivations.md#the-ssd-loss.
+
+Try it: `the costliest background box, its loss and its gradient
+<../explore/index.html#part=loss&box=1097>`__.
 """
 
 import matplotlib.pyplot as plt

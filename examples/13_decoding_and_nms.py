@@ -8,6 +8,9 @@ boxes around it. Two steps make detections of it: decoding, and keeping the best
 
 Exercise: ``nms``; begin with ``ssd-np exercise start nms``.
 Derivation: docs/derivations.md#decoding.
+
+Try it: `all raw boxes, and who drops whom
+<../explore/index.html#part=detect&raw=1&score=0.3>`__.
 """
 
 import matplotlib.pyplot as plt

@@ -21,6 +21,7 @@ FROM_DATA = 6  # pictures of --truth if none is named
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ssd-np explore`."""
     parser.add_argument(
         "images", metavar="IMAGE", nargs="*", type=kinds.Images,
         help="image files or folders (default: some of --truth, else generated pictures)",

@@ -71,6 +71,8 @@ def broken(page, link, pages):
     file = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
     if file.suffix != ".html":
         return not file.is_file()
+    if file == BUILT / "explore" / "index.html":  # the rest is a state: tests/explore reads it
+        return file not in pages
     return file not in pages or unquote(parts.fragment) not in pages[file].anchors
 
 
