@@ -231,12 +231,11 @@ class BatchNorm(Layer):
         self.of_batch = training and self.trainable
         if self.of_batch:
             z, cache = self.ops.batchnorm_forward(x, *learned, self.eps)
-            for parameter, moved in zip(
-                (self.mean, self.variance),
-                running_statistics(*running, cache, self.momentum),
-                strict=True,
-            ):
-                parameter.assign(moved)
+            moved = running_statistics(*running, cache, self.momentum)
+            # a step that breaks is told by its loss; the weights before it stay good
+            if all(np.isfinite(statistic).all() for statistic in moved):
+                self.mean.assign(moved[0])
+                self.variance.assign(moved[1])
         else:
             z, cache = self.ops.batchnorm_inference_forward(x, *learned, *running, self.eps)
         out, activation_cache = self.behind.activation_forward(z, self.activation)

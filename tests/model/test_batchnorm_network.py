@@ -9,8 +9,10 @@ from test_kinds import SEPARABLE, with_layers
 
 from ssd_np.config import TrainConfig, load_config
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.errors import NotFinite
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
+from ssd_np.model.archive import read_archive
 from ssd_np.model.pretrained import read_base, save_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
@@ -179,3 +181,18 @@ def test_a_normalised_base_is_pretrained_and_set(tmp_path):
     assert set_base(model, base, "base.npz") == []
     for name, array in arrays.items():
         np.testing.assert_array_equal(model.parameters[name].value, array)
+
+
+def test_a_training_that_diverges_leaves_good_statistics(tmp_path):
+    """The batch that breaks does not move them: the cause is found, the last weights are kept."""
+    config = normalised(load_config("tiny"))
+    changes = {"steps": 9, "batch_size": 2, "learning_rate": 1e25, "clip_norm": None}
+    training = dataclasses.replace(config.training, warmup_steps=0, **changes)
+    model = SSD(dataclasses.replace(config, training=training))
+    shapes = ShapesDataset(seed=5, count=16)
+    with pytest.raises(NotFinite, match="first broken: output of layer"):
+        Trainer(model, shapes, training, tmp_path / "run").fit()
+    kept = load(tmp_path / "run" / "last.npz")
+    for parameter in (*model.parameters.values(), *kept.parameters.values()):
+        assert np.isfinite(parameter.value).all()
+    assert read_archive(tmp_path / "run" / "last.npz")[0]["progress"]["step"] == 1
