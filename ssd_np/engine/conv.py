@@ -61,6 +61,7 @@ def conv_block_forward(
     """The same with the activation in the same pass."""
     check_convolution(x, w, b)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    b = b.copy()  # a parameter's is read-only, and Numba looks for such a type anew at each call
     pad, (kh, kw, _, c_out) = borders(pad), w.shape
     ho = output_size(x.shape[1], kh, stride, pad[0], dilation)
     wo = output_size(x.shape[2], kw, stride, pad[1], dilation)

@@ -7,6 +7,7 @@ whole model, which take turns on the way back. What lies there is overwritten by
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ class Workspace:
     def array(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """An uninitialised array, the same memory for the same key."""
         dtype = np.dtype(dtype)
-        size = dtype.itemsize * int(np.prod(shape))
+        size = dtype.itemsize * math.prod(shape)
         if key not in self._memory or self._memory[key].nbytes < size:
             self._memory[key] = np.empty(size, np.uint8)
         return self._memory[key][:size].view(dtype).reshape(shape)

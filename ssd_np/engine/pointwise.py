@@ -3,6 +3,8 @@
 An activation is a pair of limits: what lies below the first or above the second becomes that.
 """
 
+import functools
+
 import numba
 import numpy as np
 
@@ -12,6 +14,7 @@ from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.relu import check_activation
 
 
+@functools.cache
 def limits(activation: str, dtype: np.dtype) -> tuple[np.floating, np.floating]:
     """Lowest and highest output of an activation, in the type of the kernels' arrays."""
     check_activation(activation)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -147,7 +148,7 @@ def scratch(shape: tuple[int, ...], dtype: np.dtype, name: str = "tile") -> np.n
     Kept between calls: fresh memory costs a page fault for each 4 KiB.
     """
     dtype = np.dtype(dtype)
-    size = dtype.itemsize * int(np.prod(shape))
+    size = dtype.itemsize * math.prod(shape)
     memory = _scratch.memory.get(name)
     if memory is None or memory.nbytes < size:
         memory = _scratch.memory[name] = np.empty(size, np.uint8)

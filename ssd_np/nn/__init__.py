@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.conv import check_convolution as check_convolution
     from ssd_np.nn.conv import conv2d_backward as conv2d_backward
     from ssd_np.nn.conv import conv2d_forward as conv2d_forward
+    from ssd_np.nn.conv import described as described
     from ssd_np.nn.depthwise import check_depthwise as check_depthwise
     from ssd_np.nn.depthwise import depthwise_backward as depthwise_backward
     from ssd_np.nn.depthwise import depthwise_forward as depthwise_forward

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_gradient, check_image
+from ssd_np.nn.conv import described
 from ssd_np.nn.im2col import col2im, im2col, output_size
 
 
@@ -55,8 +56,11 @@ def depthwise_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 def check_depthwise(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     """Raises ShapeError unless image, kernel and bias fit each other."""
     check_image(x)
-    shapes = f"x {x.shape} {x.dtype}, w {w.shape} {w.dtype}, b {b.shape} {b.dtype}"
     if w.ndim != 3 or w.shape[2:] != x.shape[3:] or b.shape != w.shape[2:]:
-        raise ShapeError(f"depthwise convolution got {shapes}", hint="w is (kh, kw, C), b (C,)")
+        raise ShapeError(
+            f"depthwise convolution got {described(x, w, b)}", hint="w is (kh, kw, C), b (C,)"
+        )
     if not x.dtype == w.dtype == b.dtype:
-        raise ShapeError(f"types must be equal, float32 or float64: {shapes}", hint="use x.astype")
+        raise ShapeError(
+            f"types must be equal, float32 or float64: {described(x, w, b)}", hint="use x.astype"
+        )
