@@ -82,7 +82,8 @@ assert boxes.shape == (16 * 16 * 4 + 8 * 8 * 4 + 4 * 4 * 4, 8) == (1344, 8)
 # %%
 # The very first box: cell (0, 0) of the finest map, whose cells are 8 pixels wide. Its centre is
 # (0.5 * 8, 0.5 * 8) = (4, 4) pixels, its side 20 pixels: as fractions of 128, 0.03125 and
-# 0.15625.
+# 0.15625. In an oblong image x and w are divided by its width, y and h by its height: a square of
+# 20 pixels is one on both axes, though its fractions differ.
 
 print("first box:", boxes[0])
 assert boxes[0, :4].tolist() == [0.03125, 0.03125, 0.15625, 0.15625]

@@ -110,6 +110,9 @@ assert times[0, 0] == 4 and times[0, 2] == 6 and times[2, 2] == 9
 #
 #    \left\lfloor \frac{n + 2p - (d (k - 1) + 1)}{s} \right\rfloor + 1 .
 #
+# Height and width go their own ways. Where the border differs in front and behind, as TensorFlow's
+# "SAME" has it, 2p is the sum of the two.
+#
 # SSD's fc6 has dilation 6: its 3 taps reach over 13.
 
 wide = rng.standard_normal((1, 19, 19, 1))

@@ -32,7 +32,8 @@ from ssd_np.viz.screen import show
 # A cell of a 3 x 3 convolution sees 3 pixels. Put a second one on top: its outer taps see one
 # pixel further on each side, so 5. Now a pooling of 2 with stride 2: it sees one more, 6, and its
 # cells are 2 pixels apart. From here on every step counts double: another 3 x 3 convolution adds
-# 2 * 2 = 4: 10.
+# 2 * 2 = 4: 10. Windows are squares, so this holds for both axes of any image, oblong ones too.
+# Only where the first field lies, ``center``, is a pair (y, x), for the borders may differ.
 
 field = ReceptiveField(size=1, stride=1, center=(0.5, 0.5))  # a pixel sees itself
 sizes = []
