@@ -82,7 +82,7 @@ function detailCard() {
   if (!found) return card("One detection", note("Click a detection: the default box it came from, its offsets, and whom it dropped appear here with their numbers."));
   const t = found.t, default_ = [...DEFAULTS.subarray(8 * t, 8 * t + 8)], o = [...live.outputs.offsets.subarray(4 * t, 4 * t + 4)];
   const lost = dropped.filter(d => d.by === t && d.label === found.label);
-  return card(`${NAMES[found.label - 1]} ${num(found.score)}`, h("p", {}, h("i", { class: "swatch one" }), ` from ${placeWords(placeOf(CONFIG, DEFAULTS, t))}`),
+  return namedCard("onefound", `${NAMES[found.label - 1]} ${num(found.score)}`, h("p", {}, h("i", { class: "swatch one" }), ` from ${placeWords(placeOf(CONFIG, DEFAULTS, t))}`),
     formula(`${v("c")} = ${v("d")}<sub>c</sub> + ${v("t")} · variance · ${v("d")}<sub>size</sub>, &nbsp; size = ${v("d")}<sub>size</sub> · exp(${v("t")} · variance)`),
     h("pre", { class: "numbers" }, decodingLines(default_, o, CONFIG.decoding.max_exponent).join("\n").replace(/-/g, "−").replace(/ \* /g, " · ")),
     h("h4", {}, lost.length ? `It dropped ${plural(lost.length, "box", "boxes")} of its class` : "It dropped no other box"),

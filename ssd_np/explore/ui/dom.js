@@ -44,7 +44,12 @@ function plural(count, one, many = `${one}s`) {
 }
 
 function card(title, ...children) {
-  return h("section", { class: "card" }, title ? h("h3", {}, title) : null, ...children);
+  return namedCard(null, title, ...children);
+}
+
+/** A card that the tour can lead to. */
+function namedCard(id, title, ...children) {
+  return h("section", { class: "card", id }, title ? h("h3", {}, title) : null, ...children);
 }
 
 function note(html) {

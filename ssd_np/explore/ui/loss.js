@@ -169,7 +169,7 @@ function lossBoxCard(t) {
     const how = Math.abs(d) < 1 ? `${num(d)}² / 2` : `|${num(d)}| − ½`;
     return h("tr", {}, h("th", {}, side), h("td", {}, num(got)), h("td", {}, num(want)), h("td", {}, `${how} = ${num(smoothL1(d))}`), h("td", { class: "gradient" }, num(doffsets[4 * t + k], 4)));
   });
-  return card("One box", h("p", {}, h("i", { class: `swatch ${kind}` }), ` ${placeWords(place)} ${what}.`),
+  return namedCard("onebox", "One box", h("p", {}, h("i", { class: `swatch ${kind}` }), ` ${placeWords(place)} ${what}.`),
     h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["class", "logit", "softmax", "gradient back"].map(text => h("th", {}, text)))), h("tbody", {}, rows))), cross,
     label > 0 ? h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["offset", "says", "should say", "smooth L1", "gradient back"].map(text => h("th", {}, text)))), h("tbody", {}, sides)))
       : note("Only positives have a place to learn: a background box has no offsets to be right about."));

@@ -98,7 +98,7 @@ function objectsCard() {
   const lost = runner ? [h("h4", {}, "The best box that does not stand for it"),
     boxRow(runner.place.index, placeWords(runner.place), runner.iou, `IoU ${num(runner.iou)}`, kindOf(runner.place.index)),
     note(`Why not? ${escape_(runner.reason[0].toUpperCase() + runner.reason.slice(1))}.`)] : [];
-  return card("Objects", tools,
+  return namedCard("objects", "Objects", tools,
     h("div", { class: "line" }, h("span", {}, `Object ${state.object} is a `), choice,
       button("remove", () => removeTruth(state.object), { id: "remove", class: "quiet" }),
       state.truth ? button("back to the true objects", () => update({ truth: null, object: 0 }), { id: "restore", class: "quiet" }) : null),

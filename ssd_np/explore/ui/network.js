@@ -180,7 +180,7 @@ function sumCard(layer, maps, channel) {
   const most = Math.max(...Array.from({ length: kernel * kernel }, (_, k) => Math.abs(weight.value[index(Math.floor(k / kernel), k % kernel, c)])), 1e-6);
   const tap = NetworkPart.tap && NetworkPart.tap[0] < kernel && NetworkPart.tap[1] < kernel ? NetworkPart.tap : [kernel >> 1, kernel >> 1];
   const shade = (number, top) => `background:color-mix(in srgb, var(--${number < 0 ? "less" : "ink"}) ${Math.round(45 * Math.min(Math.abs(number) / top, 1))}%, transparent)`;
-  return card("The sum behind it",
+  return namedCard("sum", "The sum behind it",
     formula(`${v("out")} = ${v("bias")} + Σ patch · kernel &nbsp; over ${kernel} × ${kernel} × ${inputs} = ${times(kernel * kernel * inputs)} products`,
       `= ${num(bias, 4)} + ${num(sum, 4)} = ${num(total, 4)}${rule.kind === "head" ? "" : ` &nbsp;→ ReLU: max(0, ${num(total, 4)})`} = <b>${num(value, 4)}</b>`),
     h("h4", {}, `${inputs > 3 ? `Input map ${c}` : `Channel ${["red", "green", "blue"][c]}`} of ${rule.source} adds ${num(share[c], 4)}`),

@@ -6,19 +6,19 @@ const TOUR = [
    "These boxes are the <b>truth</b>: what a person says is in the picture. Drag a corner or the middle of one. A detector should learn to draw them by itself."],
   ["A detector starts from a grid", { part: "match", map: 1, cell: [3, 2] }, "#grids",
    "The network looks at the picture through grids of cells. Every cell holds a few <b>default boxes</b> of fixed shape. All it will ever say is: this one, but a little to the left and wider."],
-  ["Who stands for whom", { part: "match", object: 0 }, "#panel",
+  ["Who stands for whom", { part: "match", object: 0 }, "#objects",
    "For every object some default boxes must stand, so that the network knows which of its answers should have been that object. <b>Rule one</b>: the best box of all, for every object. <b>Rule two</b>: every box with enough overlap."],
   ["Objects can be in each other's way", { part: "match", object: 0, threshold: 0.35, neutral: 0.25 }, "#threshold",
    "With a lower threshold more boxes stand for an object. Those of the <b>neutral zone</b> are neither object nor background: they count for nothing. Move an object onto another, and see who loses a box to whom."],
   ["Almost everything is background", { part: "loss" }, "#curve",
    "A handful of boxes are positive, more than a thousand are background. Trained on all, a network would learn to say “background” always. So only the <b>costliest</b> count: those left of the cut."],
-  ["One box, all its numbers", { part: "loss", pick: "mined" }, "#panel",
+  ["One box, all its numbers", { part: "loss", pick: "mined" }, "#onebox",
    "A mined box: its scores, what they cost, and the gradient that goes back. The gradient is the softmax, with 1 taken from the right class, over the number of positives."],
   ["From answers to boxes", { part: "detect", raw: true }, "#stage",
    "Now the other way: every default box, moved and stretched by its offsets. Most are unsure and faint. Where many agree, there is an object."],
-  ["One box for each object", { part: "detect", pick: "found" }, "#panel",
+  ["One box for each object", { part: "detect", pick: "found" }, "#onefound",
    "Of boxes that overlap too much, the best scored stays: <b>suppression</b>. Green stays, purple was dropped. Move the slider to 1, and none is dropped any more."],
-  ["Inside the network", { part: "network", layer: "conv4_2", fallback: true }, "#panel",
+  ["Inside the network", { part: "network", layer: "conv4_2", fallback: true }, "#sum",
    "Each value of each map is one sum of products. Change a weight: the maps, the boxes, the loss, everything on this page follows."],
   ["Let it learn, then break it", { part: "train" }, "#panel",
    "From random weights the network learns this one picture by heart in about thirty steps. Then switch a mistake on. The gradient check tells one of them at once; others only show in what it finds."],
@@ -40,7 +40,7 @@ function tourStep(index) {
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const target = document.querySelector(TOUR[index][2]), place = target?.getBoundingClientRect();
-    if (place && (place.top < 0 || place.top > window.innerHeight * 0.6)) target.scrollIntoView({ block: "start", behavior: "smooth" });
+    if (place && (place.top < 60 || place.bottom > window.innerHeight * 0.7)) target.scrollIntoView({ block: "start", behavior: "smooth" });
     document.getElementById("tournext")?.focus({ preventScroll: true });
   }));
 }
@@ -51,7 +51,7 @@ function drawTour() {
   box.hidden = state.tour === null || !TOUR[state.tour];
   if (box.hidden) return;
   const [title, , target, words] = TOUR[state.tour];
-  document.querySelector(target)?.closest(".slider, figure, .stage, .grids, .right")?.classList.add("lit");
+  document.querySelector(target)?.closest(".slider, figure, .stage, .grids, .card, .right")?.classList.add("lit");
   if (box.dataset.step === String(state.tour)) return;
   box.dataset.step = state.tour;
   fill(box, h("div", { class: "dots" }, TOUR.map((_, i) => button("", () => tourStep(i), { "aria-label": `step ${i + 1}`, "aria-current": i === state.tour ? "step" : null }))),
