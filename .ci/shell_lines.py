@@ -37,6 +37,11 @@ LINES: dict[str, tuple[str, str] | str] = {
     "ssd-np eval blood_cells --data voc:BCCD --split test": ("user", AS_IT_IS),
     "ssd-np detect BCCD/JPEGImages/BloodImage_00007.jpg --weights blood_cells": ("user", AS_IT_IS),
     "ssd-np detect photo.jpg --weights blood_cells": ("user", AS_IT_IS),
+    "ssd-np explore": ("user", AS_IT_IS),
+    "ssd-np explore photo.jpg --weights blood_cells --truth photo.xml --out page.html": (
+        "user",
+        "ssd-np explore photo.jpg --weights blood_cells --out page.html",
+    ),
     "python examples/03_matching.py": ("developer", AS_IT_IS),
     "python examples/one_file/ssd.py": ("developer", AS_IT_IS),
     "ssd-np exercise start match": ("developer", AS_IT_IS),
