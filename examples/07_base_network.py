@@ -65,7 +65,8 @@ x = preprocess(sample.image, config)[None]  # (1, 128, 128, 3)
 maps = []
 for stage, feature_map in zip(model.stages, config.feature_maps, strict=True):
     x = stage.forward(x)
-    maps.append((feature_map.name, x[0]))
+    # a copy: the next call of the layer writes to the same memory
+    maps.append((feature_map.name, x[0].copy()))
     print(f"{feature_map.name}: {x.shape[1:]}")
 feature_map_figure(sample.image, maps, plt.figure())
 show()
