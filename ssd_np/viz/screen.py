@@ -1,11 +1,14 @@
 """Showing figures, also where there is no screen: then they are saved, and their names are said."""
 
+import io
 import itertools
 import sys
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+
+from ssd_np.files import write_atomically
 
 FOLDER = Path("runs") / "lessons"
 
@@ -21,9 +24,10 @@ def show() -> None:
     if matplotlib.get_backend().lower() != "agg":
         plt.show()
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for number in plt.get_fignums():
         path = FOLDER / f"{Path(sys.argv[0]).stem}_{next(_numbers)}.png"
-        plt.figure(number).savefig(path)
+        buffer = io.BytesIO()
+        plt.figure(number).savefig(buffer, format="png")
+        write_atomically(path, buffer.getvalue())
         print(f"figure: {path}")
     plt.close("all")
