@@ -19,9 +19,10 @@ import numpy as np
 from PIL import Image
 
 from ssd_np.data.image import preprocess, resize
-from ssd_np.errors import DataError
+from ssd_np.errors import ConfigError, DataError
 from ssd_np.explore.described import described, fields, rows
 from ssd_np.explore.maps import stored_maps
+from ssd_np.model.fold import fold_batchnorm
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Truth
 
@@ -40,6 +41,7 @@ UI = (
     "tour",
     "main",
 )
+KINDS = {"conv", "depthwise", "pool"}  # of layers, that core/network.js knows
 MOST_PARAMETERS = 2_000_000  # of a network that is put into the page
 LONGEST_SIDE = 1200  # pixels of a picture in the page; larger ones are made smaller
 
@@ -62,6 +64,7 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
     """The whole page as text. `weights` names the model's for people; `home`: it is in the site."""
     if not pictures:
         raise DataError("no picture to show", hint="name at least one image")
+    model = folded(model)
     runs = runs_in_page(model)
     data = {
         "config": described(model.config),
@@ -91,9 +94,18 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
 
 def runs_in_page(model: SSD) -> bool:
     """Whether the page gets the weights: the network is small, and it knows all its layers."""
+    model = folded(model)
     count = sum(p.value.size for p in model.parameters.values())
-    kinds = {layer.kind for layer in model.config.layers}
-    return count <= MOST_PARAMETERS and kinds <= {"conv", "pool"}
+    return count <= MOST_PARAMETERS and {layer.kind for layer in model.config.layers} <= KINDS
+
+
+def folded(model: SSD) -> SSD:
+    """The model with batch normalisation in its convolutions, which the page knows; as it is where
+    that can not be."""
+    try:
+        return fold_batchnorm(model)
+    except ConfigError:
+        return model
 
 
 def _source(name: str) -> str:

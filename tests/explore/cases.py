@@ -40,8 +40,10 @@ from ssd_np.loss.multibox import multibox_loss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
+from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
 from ssd_np.nn.l2norm import l2norm_backward, l2norm_forward
 from ssd_np.nn.pool import max_pool2d_backward, max_pool2d_forward
+from ssd_np.nn.relu import activation_backward, activation_forward
 from ssd_np.nn.softmax import log_softmax_forward, softmax
 from ssd_np.records import Truth
 
@@ -426,6 +428,33 @@ def layer_cases():
             pad=pad,
             dilation=dilation,
             dout=dout[0],
+        )
+        w = rng.normal(size=(kernel, kernel, x.shape[3]))
+        out, cache = depthwise_forward(x, w, b[0] * w[0, 0], stride, pad, dilation)
+        dout = rng.normal(size=out.shape)
+        dx, dw, db = depthwise_backward(dout, cache)
+        yield case(
+            "depthwise",
+            "a kernel read in another order, channels that mix",
+            {"out": out[0], "dx": dx[0], "dw": dw, "db": db},
+            x=x[0],
+            w=w,
+            b=b[0] * w[0, 0],
+            stride=stride,
+            pad=pad,
+            dilation=dilation,
+            dout=dout[0],
+        )
+    corners = np.array([-1.0, 0, 3, 6, 7])
+    for activation in ("none", "relu", "relu6"):
+        out, cache = activation_forward(corners, activation)
+        yield case(
+            "activation",
+            f"{activation}: the gradient at its corners",
+            {"out": out, "dx": activation_backward(np.ones(5), cache)},
+            x=corners,
+            activation=activation,
+            dout=np.ones(5),
         )
     for seed, size, stride, pad, ceil in drawn(
         st.tuples(SEEDS, st.integers(2, 3), st.integers(1, 2), st.integers(0, 1), st.booleans())

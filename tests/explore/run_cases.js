@@ -59,6 +59,18 @@ const RUN = {
     const kernel = rows(rows(rows(dw, shape[3]), shape[2]), shape[1]);
     return { out: cube(out), dx: cube({ ...input, data: dx }), dw: kernel, db: list(db) };
   },
+  depthwise({ x, w, b, stride, pad, dilation, dout }) {
+    const shape = [w.length, w[0].length, w[0][0].length], input = block(x);
+    const { out, cache } = depthwiseForward(input, { shape, value: flat(w) }, { value: flat(b) },
+                                            { stride, pad: [[pad, pad], [pad, pad]], dilation });
+    const { dx, dw, db } = depthwiseBackward(flat(dout), cache);
+    return { out: cube(out), dx: cube({ ...input, data: dx }), dw: rows(rows(dw, shape[2]), shape[1]),
+      db: list(db) };
+  },
+  activation({ x, activation, dout }) {
+    const out = activationForward(flat(x), activation);
+    return { out: list(out), dx: list(activationBackward(flat(dout), out, activation)) };
+  },
   max_pool2d({ x, size, stride, pad, ceil, dout }) {
     const input = block(x);
     const { out, cache } = maxPool2dForward(input, { size, stride, pad: [[pad, pad], [pad, pad]], ceil });

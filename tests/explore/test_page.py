@@ -1,5 +1,6 @@
 """The page in a browser: real pointer, finger and keys, three widths, no network, no error."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,8 @@ from ssd_np.data.image import preprocess, read_image
 from ssd_np.explore.build import Shown, page
 from ssd_np.explore.pictures import generated
 from ssd_np.infer.detect import Detector
+from ssd_np.kinds.batchnorm import BatchNormLayer
+from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
 
@@ -504,8 +507,6 @@ def test_own_weights(browser, file, tmp_path):
 
 
 def test_weights_that_are_not_the_pages(browser, file, tmp_path):
-    import dataclasses
-
     visit(browser, file)
     save(tmp_path / "small.npz", SSD(load_config("small")))
     other = dataclasses.replace(load_config("tiny"), class_names=("a", "b", "c", "d", "e"))
@@ -521,6 +522,57 @@ def test_weights_that_are_not_the_pages(browser, file, tmp_path):
         browser.choose_files("#file", tmp_path / name)
         browser.wait(f"document.body.textContent.includes({json.dumps(words)})")
         assert len(notices(browser)) == 1
+
+
+def test_other_kinds_of_layers_run_in_the_page(browser, tmp_path):
+    """Depthwise convolution, ReLU6, and batch normalisation, which is folded; an oblong input."""
+    tiny = load_config("tiny")
+    layers = []
+    for layer in tiny.layers:
+        if layer.name == "conv4_1":
+            layers.append(DepthwiseLayer("dw4", activation="relu6"))
+        layers.append(layer)
+        if layer.name in ("conv3_1", "conv4_2"):
+            layers[-1] = dataclasses.replace(layer, activation="none")
+            layers.append(BatchNormLayer(f"norm{layer.name[4:]}"))
+    maps = [
+        dataclasses.replace(
+            m,
+            name={"conv4_2": "norm4_2"}.get(m.name, m.name),
+            size=(m.shape[0], m.shape[1] * 3 // 2),
+        )
+        for m in tiny.feature_maps
+    ]
+    config = dataclasses.replace(
+        tiny,
+        layers=tuple(layers),
+        feature_maps=tuple(maps),
+        input=dataclasses.replace(tiny.input, size=(128, 192)),
+    )
+    model, rng = SSD(config, seed=2), np.random.default_rng(0)
+    for parameter in model.parameters.values():
+        parameter.assign(parameter.value + 0.1 * rng.random(parameter.value.shape, np.float32))
+    image = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    path = tmp_path / "kinds.html"
+    path.write_text(page(model, "mine", [Shown("noise", image)]), encoding="utf-8")
+    visit(browser, path, "part=network")
+    browser.wait("live.maps")
+    logits, offsets = model.forward(preprocess(image, config)[None])
+    for name, expected in (("logits", logits), ("offsets", offsets)):
+        got = np.array(browser.run(f"Array.from(live.outputs.{name})"))
+        assert np.abs(got - expected.ravel()).max() < 1e-4 * np.abs(expected).max()
+    visit(browser, path, "part=network&layer=dw4&channel=3")
+    browser.wait("document.querySelector('#weight')")
+    shown = browser.run("[...panel.querySelectorAll('.formula b')].at(-1).textContent")
+    real = browser.run(
+        "(([y, x]) => live.maps.dw4.data[(y * live.maps.dw4.width + x) * live.maps.dw4.channels"
+        " + 3])(chosenValue(live.maps.dw4))"
+    )
+    assert float(shown.replace("−", "-")) == pytest.approx(real, abs=1e-3)
+    visit(browser, path, "part=train&truth=star,0.1,0.1,0.5,0.6")
+    browser.click("#check")
+    browser.wait("document.querySelector('#verdict')", 120)
+    assert browser.run("document.querySelector('#verdict').className") == "verdict right"
 
 
 # --- a network that is too large for the page ----------------------------------------------------

@@ -37,9 +37,9 @@ class Network {
       this.steps.push({ layer, x, out, cache });
       return out;
     }
-    const p = this.parameters;
-    const { out, cache } = conv2dForward(x, p[`${layer.name}.weight`], p[`${layer.name}.bias`], layer);
-    const active = { ...out, data: reluForward(out.data) };
+    const p = this.parameters, forward = layer.kind === "depthwise" ? depthwiseForward : conv2dForward;
+    const { out, cache } = forward(x, p[`${layer.name}.weight`], p[`${layer.name}.bias`], layer);
+    const active = { ...out, data: activationForward(out.data, layer.activation) };
     this.steps.push({ layer, x, before: out, out: active, cache });
     return active;
   }
@@ -74,8 +74,9 @@ class Network {
       if (head) dx = add(dx, this._headBackward(head, dlogits, doffsets, grads));
       if (layer.kind === "pool") { dx = maxPool2dBackward(dx, step.cache); continue; }
       below = inputGradient || layer.name !== first;
-      const dout = reluBackward(dx, step.out.data);
-      const back = conv2dBackward(dout, step.cache, below, this.flipped);
+      const dout = activationBackward(dx, step.out.data, layer.activation);
+      const backward = layer.kind === "depthwise" ? depthwiseBackward : conv2dBackward;
+      const back = backward(dout, step.cache, below, this.flipped);
       grads[`${layer.name}.weight`] = back.dw;
       grads[`${layer.name}.bias`] = back.db;
       dx = back.dx;
@@ -160,7 +161,8 @@ function freshParameters(parameters, seed) {
   for (const [name, { shape, value }] of Object.entries(parameters)) {
     if (name.endsWith(".scale")) { fresh[name] = { shape, value: value.slice() }; continue; }
     const head = /^(conf|loc)_/.test(name), bias = name.endsWith(".bias");
-    const spread = bias ? 0 : head ? 0.01 : Math.sqrt(2 / (shape[0] * shape[1] * shape[2]));
+    const fanIn = shape[0] * shape[1] * (shape.length === 4 ? shape[2] : 1);
+    const spread = bias ? 0 : head ? 0.01 : Math.sqrt(2 / fanIn);
     fresh[name] = { shape, value: value.map(() => spread * normal()) };
   }
   return fresh;

@@ -1,4 +1,4 @@
-// Convolution, pooling, L2 normalisation: forward and backward of one image, the page's nn/ room.
+// Convolutions, pooling, activations, L2 normalisation: forward and backward of one image, the page's nn/ room.
 // An image is {height, width, channels, data}, data flat (H * W * C); kernels are (k, k, C, Co).
 // Sums run in double precision and are stored as the parameters are (Float32Array, or Float64Array).
 "use strict";
@@ -87,7 +87,42 @@ function col2im(dcols, x, kernel, rule, flipped = true) {
   return dx;
 }
 
-// --- pooling and ReLU -----------------------------------------------------------------------------
+// --- depthwise convolution: every channel has a kernel (k, k, C) of its own -----------------------
+
+function depthwiseForward(x, weight, bias, rule) {
+  const kernel = weight.shape[0], c = x.channels, taps = kernel * kernel;
+  const height = outputSize(x.height, kernel, rule.stride, rule.pad[0], rule.dilation);
+  const width = outputSize(x.width, kernel, rule.stride, rule.pad[1], rule.dilation);
+  const out = image(height, width, c, x.data), cols = im2col(x, kernel, rule, height, width);
+  for (let pixel = 0; pixel < height * width; pixel++) {
+    for (let k = 0; k < c; k++) {
+      let sum = bias.value[k];
+      for (let t = 0; t < taps; t++) sum += cols[(pixel * taps + t) * c + k] * weight.value[t * c + k];
+      out.data[pixel * c + k] = sum;
+    }
+  }
+  return { out, cache: { x, weight, rule, cols } };
+}
+
+function depthwiseBackward(dout, { x, weight, rule, cols }, inputGradient = true, flipped = true) {
+  const kernel = weight.shape[0], c = x.channels, taps = kernel * kernel;
+  const dw = new dout.constructor(taps * c), db = new dout.constructor(c);
+  const dcols = new dout.constructor(cols.length);
+  for (let pixel = 0; pixel < dout.length / c; pixel++) {
+    for (let k = 0; k < c; k++) {
+      const g = dout[pixel * c + k];
+      db[k] += g;
+      for (let t = 0; t < taps; t++) {
+        const at = (pixel * taps + t) * c + k;
+        dw[t * c + k] += cols[at] * g;
+        dcols[at] = weight.value[t * c + k] * g;
+      }
+    }
+  }
+  return { dx: inputGradient ? col2im(dcols, x, kernel, rule, flipped) : null, dw, db };
+}
+
+// --- pooling and activations -----------------------------------------------------------------------------
 
 /** The largest of each window; `from` is where it lay, of equal ones the first in reading order. */
 function maxPool2dForward(x, { size, stride, pad, ceil }) {
@@ -116,13 +151,18 @@ function maxPool2dBackward(dout, { count, from }) {
   return dx;
 }
 
-function reluForward(data) {
-  return data.map(value => Math.max(value, 0));
+/** What stands behind a layer: "none", "relu" or "relu6". */
+function activationForward(data, activation) {
+  if (activation === "none") return data;
+  const most = activation === "relu6" ? 6 : Infinity;
+  return data.map(value => Math.min(Math.max(value, 0), most));
 }
 
-/** The gradient passes where the output was above 0. */
-function reluBackward(dout, out) {
-  return dout.map((value, i) => (out[i] > 0 ? value : 0));
+/** The gradient passes where the output lies strictly inside. */
+function activationBackward(dout, out, activation) {
+  if (activation === "none") return dout;
+  const most = activation === "relu6" ? 6 : Infinity;
+  return dout.map((value, i) => (out[i] > 0 && out[i] < most ? value : 0));
 }
 
 // --- L2 normalisation -----------------------------------------------------------------------------

@@ -168,10 +168,12 @@ function sumCard(layer, maps, channel) {
   if (rule.kind === "pool") return poolCard(rule, source, channel, y, x, value);
   if (rule.kind === "norm") return card("Normalised", note(`Each pixel of ${escape_(rule.source)} is divided by its length over all ${source.channels} channels, then times a learned scale: ${num(value, 4)}.`));
   const weight = live.parameters[`${layer.name}.weight`], bias = live.parameters[`${layer.name}.bias`].value[channel];
-  const [kernel, , inputs, outputs] = weight.shape, share = new Float64Array(inputs);
+  const depthwise = rule.kind === "depthwise", kernel = weight.shape[0];
+  const inputs = depthwise ? 1 : weight.shape[2], outputs = depthwise ? weight.shape[2] : weight.shape[3];
+  const share = new Float64Array(inputs), from = c => (depthwise ? channel : c);
   const at = (i, j, c) => {
     const row = y * rule.stride - rule.pad[0][0] + i * rule.dilation, column = x * rule.stride - rule.pad[1][0] + j * rule.dilation;
-    return row < 0 || column < 0 || row >= source.height || column >= source.width ? null : source.data[(row * source.width + column) * source.channels + c];
+    return row < 0 || column < 0 || row >= source.height || column >= source.width ? null : source.data[(row * source.width + column) * source.channels + from(c)];
   };
   const index = (i, j, c) => ((i * kernel + j) * inputs + c) * outputs + channel;
   for (let c = 0; c < inputs; c++) for (let i = 0; i < kernel; i++) for (let j = 0; j < kernel; j++) share[c] += (at(i, j, c) ?? 0) * weight.value[index(i, j, c)];
@@ -182,8 +184,8 @@ function sumCard(layer, maps, channel) {
   const shade = (number, top) => `background:color-mix(in srgb, var(--${number < 0 ? "less" : "ink"}) ${Math.round(45 * Math.min(Math.abs(number) / top, 1))}%, transparent)`;
   return namedCard("sum", "The sum behind it",
     formula(`${v("out")} = ${v("bias")} + Σ patch · kernel &nbsp; over ${kernel} × ${kernel} × ${inputs} = ${times(kernel * kernel * inputs)} products`,
-      `= ${num(bias, 4)} + ${num(sum, 4)} = ${num(total, 4)}${rule.kind === "head" ? "" : ` &nbsp;→ ReLU: max(0, ${num(total, 4)})`} = <b>${num(value, 4)}</b>`),
-    h("h4", {}, `${inputs > 3 ? `Input map ${c}` : `Channel ${["red", "green", "blue"][c]}`} of ${rule.source} adds ${num(share[c], 4)}`),
+      `= ${num(bias, 4)} + ${num(sum, 4)} = ${num(total, 4)}${activationWords(rule.activation ?? "none", num(total, 4))} = <b>${num(value, 4)}</b>`),
+    h("h4", {}, `${inputName(rule.source, from(c))} adds ${num(share[c], 4)}`),
     h("div", { class: "products" },
       table("patch", (i, j) => h("td", {}, at(i, j, c) === null ? "0 (border)" : num(at(i, j, c), 2))), h("span", {}, "·"),
       table("kernel: click a weight", (i, j) => h("td", { style: shade(weight.value[index(i, j, c)], most) }, h("button", { type: "button", class: "tap", "aria-pressed": i === tap[0] && j === tap[1], "data-key": `tap ${i} ${j}`,
@@ -192,7 +194,15 @@ function sumCard(layer, maps, channel) {
     editSliders(`${layer.name}.weight`, index(...tap, c), weight.value[index(...tap, c)], `${layer.name}.bias`, channel, bias),
     h("h4", {}, "Which input maps add most"),
     h("div", { class: "rows" }, order.map(k => h("button", { type: "button", class: `row plain${k === c ? " chosen" : ""}`, "data-key": `input ${k}`, onclick: () => update({ input: k }) },
-      h("span", { class: "name" }, inputs > 3 ? `map ${k}` : ["red", "green", "blue"][k]), h("span", { class: "bar" }, h("i", { class: share[k] < 0 ? "less" : "more", style: `width:${Math.round(100 * Math.abs(share[k]) / Math.max(Math.abs(share[order[0]]), 1e-9))}%` })), h("span", { class: "words" }, num(share[k], 4))))));
+      h("span", { class: "name" }, rule.source === "input" ? ["red", "green", "blue"][k] : `map ${from(k)}`), h("span", { class: "bar" }, h("i", { class: share[k] < 0 ? "less" : "more", style: `width:${Math.round(100 * Math.abs(share[k]) / Math.max(Math.abs(share[order[0]]), 1e-9))}%` })), h("span", { class: "words" }, num(share[k], 4))))));
+}
+
+function inputName(source, c) {
+  return source === "input" ? `The ${["red", "green", "blue"][c]} channel of the picture` : `Map ${c} of ${source}`;
+}
+
+function activationWords(activation, total) {
+  return { none: "", relu: ` &nbsp;→ ReLU: max(0, ${total})`, relu6: ` &nbsp;→ ReLU6: min(6, max(0, ${total}))` }[activation];
 }
 
 function editSliders(name, index, value, biasName, channel, bias) {

@@ -2,7 +2,7 @@
 "use strict";
 
 const CHECKED = () => {  // parameters whose gradient is checked by numbers: from the first layer to the heads
-  const trunk = CONFIG.layers.filter(layer => layer.kind === "conv").map(layer => `${layer.name}.weight`);
+  const trunk = CONFIG.layers.filter(layer => layer.kind !== "pool").map(layer => `${layer.name}.weight`);
   const map = CONFIG.feature_maps[0].name;
   return [trunk[0], trunk[1], trunk[trunk.length >> 1], trunk[trunk.length - 1], `conf_${map}.weight`, `loc_${map}.bias`];
 };
