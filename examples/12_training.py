@@ -95,7 +95,7 @@ one = ShapesDataset(seed=8, count=1)
 learned, log = train(one, "one", steps=100, batch_size=1, learning_rate=0.02)
 print("loss:", {step: float(log["total"][step]) for step in (0, 50, 99)})
 found = Detector(learned, score_threshold=0.5).detect(one[0].image)
-texts = [f"{found.names[k - 1]} {s:.2f}" for k, s in zip(found.labels, found.scores, strict=True)]
+texts = found.captions()
 print("detected:", texts, " in truth:", len(one.truth(0)), "objects")
 
 unseen = ShapesDataset(seed=99, count=24)
@@ -106,7 +106,7 @@ by_heart = evaluate_voc(*detect_dataset(learned, unseen)).mean_ap
 # fails. A falling loss shows that the machine works, not that anything was understood.
 
 other = Detector(learned, score_threshold=0.5).detect(unseen[0].image)
-others = [f"{other.names[k - 1]} {s:.2f}" for k, s in zip(other.labels, other.scores, strict=True)]
+others = other.captions()
 panels = [
     ("learned by heart", one[0].image, found.boxes_corner, texts),
     ("never seen", unseen[0].image, other.boxes_corner, others),

@@ -86,8 +86,8 @@ print(f"{name}: {len(rows)} boxes, {len(candidates)} above 0.3, {len(kept)} afte
 found = Detector(model, score_threshold=0.3).detect(sample.image)
 same = found.boxes_corner[found.labels == best_class]
 assert np.allclose(same, np.clip(corner[kept], 0, 1), atol=1e-5)
-for label, score, box in zip(found.labels, found.scores, found.boxes_corner, strict=True):
-    print(f"  {found.names[label - 1]:9} {score:.2f}  {box.round(2)}")
+for name, score, _, box in found:
+    print(f"  {name:9} {score:.2f}  {box.round(2)}")
 
 # %%
 # The picture
@@ -95,11 +95,11 @@ for label, score, box in zip(found.labels, found.scores, found.boxes_corner, str
 # Left: every candidate of every class. Right: what is left.
 
 above = [
-    (corner[i], f"{found.names[k - 1]} {probability[i, k]:.2f}")
+    (corner[i], f"{found.class_names[k - 1]} {probability[i, k]:.2f}")
     for k in range(1, classes)
     for i in np.flatnonzero(probability[:, k] > 0.3)
 ]
-texts = [f"{found.names[k - 1]} {s:.2f}" for k, s in zip(found.labels, found.scores, strict=True)]
+texts = found.captions()
 detection_figure(
     [
         (f"{len(above)} candidates", sample.image, [box for box, _ in above], [""] * len(above)),

@@ -112,9 +112,7 @@ if "SSD300_WEIGHTS" in os.environ:
     published = load_torch(os.environ["SSD300_WEIGHTS"])
     photograph = plt.imread(get_sample_data("grace_hopper.jpg"))
     found = Detector(published, score_threshold=0.5).detect(photograph)
-    texts = [
-        f"{found.names[k - 1]} {s:.2f}" for k, s in zip(found.labels, found.scores, strict=True)
-    ]
+    texts = found.captions()
     detection_figure([("SSD300", photograph, found.boxes_corner, texts)], plt.figure())
     show()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssd_np.config import load_config as load_config
     from ssd_np.data.shapes import ShapesDataset as ShapesDataset
     from ssd_np.data.voc import VOCDataset as VOCDataset
+    from ssd_np.errors import ConfigError as ConfigError
     from ssd_np.errors import SsdError as SsdError
     from ssd_np.evaluate.average_precision import evaluate_voc as evaluate_voc
     from ssd_np.infer.detect import Detector as Detector

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ssd_np.config_json import join, read, require, write
+from ssd_np.config_json import differences, join, read, require, write
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import Size, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -329,7 +329,7 @@ class TrainConfig:
             require(self.clip_norm > 0, "clip_norm", "a number above 0 or null", self.clip_norm)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """A whole detector: what it sees, its network, its boxes, its loss, its training.
 
@@ -389,6 +389,16 @@ class Config:
         plain = values.get("convolution") == "plain"
         return values | {"convolution": "im2col"} if plain else values
 
+    def __repr__(self) -> str:
+        """What differs from the preset of this name; all of it where there is none."""
+        if self.name not in preset_names():
+            return f"Config {self.name!r}, no preset:\n{config_to_json(self)}"
+        lines = [
+            f"  {path}: {_shortened(mine)} (preset: {_shortened(theirs)})"
+            for path, mine, theirs in differences(self, load_config(self.name))
+        ]
+        return "\n".join([f"Config {self.name!r}, as the preset" + ", but" * bool(lines), *lines])
+
     def _check_class_names(self) -> None:
         require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
         seen: set[str] = set()
@@ -418,6 +428,13 @@ class Config:
     def num_boxes(self) -> int:
         """T: the default boxes of all feature maps."""
         return sum(feature_map.boxes for feature_map in self.feature_maps)
+
+
+def _shortened(value: Any) -> str:
+    """A value in a line: of a list of sections only how many there are."""
+    if isinstance(value, tuple) and value and not isinstance(value[0], int | float | str | tuple):
+        return f"{len(value)} of them"
+    return repr(value)
 
 
 # --- reading and writing --------------------------------------------------------------------------

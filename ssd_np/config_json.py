@@ -10,7 +10,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ssd_np.errors import ConfigError
@@ -97,6 +97,24 @@ def _read_dataclass(kind: type, value: Any, path: str, families: Families) -> An
         return kind(**found)
     except ConfigError as error:  # raised by __post_init__, which knows only its own keys
         raise ConfigError(error.what, join(path, error.where), error.hint) from error
+
+
+def differences(value: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The key path and both values wherever two dataclasses of one kind differ."""
+    if type(value) is type(other) and dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            mine, theirs = getattr(value, field.name), getattr(other, field.name)
+            yield from differences(mine, theirs, join(path, field.name))
+    elif _alike(value) and _alike(other) and len(value) == len(other):
+        for i, pair in enumerate(zip(value, other, strict=True)):
+            yield from differences(*pair, f"{path}[{i}]")
+    elif value != other:
+        yield path, value, other
+
+
+def _alike(value: Any) -> bool:
+    """Whether it is a list of sections, whose items are told apart one by one."""
+    return isinstance(value, tuple) and bool(value) and dataclasses.is_dataclass(value[0])
 
 
 def write(value: Any) -> str:

@@ -1,7 +1,7 @@
 """How far something is: a bar on a terminal, elsewhere a line now and then.
 
-A bar redraws its line, which a file or a batch system's log can not show: there a line is written
-every 30 seconds, none if all is over before. Both go to stderr.
+A notebook has a bar, too. A bar redraws its line, which a file or a batch system's log can not
+show: there a line is written every 30 seconds, none if all is over before. All go to stderr.
 """
 
 from __future__ import annotations
@@ -11,12 +11,24 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
 EVERY = 30.0  # seconds between two lines
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 Item = TypeVar("Item")
+
+
+def in_notebook() -> bool:
+    """Whether Jupyter's kernel takes what is printed, to show it in a cell."""
+    return type(sys.stderr).__module__.startswith("ipykernel.")
+
+
+def _tqdm() -> type:
+    """tqdm's bar for where we are; `tqdm.auto` is slow to import, and in a terminal no other."""
+    if in_notebook():
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    return tqdm
 
 
 class Progress:
@@ -29,9 +41,9 @@ class Progress:
         self.total, self.what, self.unit, self.done, self.begun = total, what, unit, done, done
         self._started = self._told = time.monotonic()
         self._bar = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() or in_notebook():
             settings = {"desc": what, "leave": leave, "bar_format": BAR, "dynamic_ncols": True}
-            self._bar = tqdm(total=total, initial=done, **settings)
+            self._bar = _tqdm()(total=total, initial=done, **settings)
 
     def update(self, note: str = "") -> None:
         """One more is done; `note` says how it went."""

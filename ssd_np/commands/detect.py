@@ -105,7 +105,7 @@ def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]
     pixels = found.boxes_corner * (width, height, width, height)
     objects = [
         {
-            "class": found.names[label - 1],
+            "class": found.class_names[label - 1],
             "score": round(float(score), 4),
             "box_pixels": [round(float(v), 1) for v in box],
         }

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ssd_np.data.items import Labelled as Labelled
     from ssd_np.data.items import Problem as Problem
     from ssd_np.data.items import Source as Source
+    from ssd_np.data.items import sample_at as sample_at
     from ssd_np.data.labels import label_map as label_map
     from ssd_np.data.labels import relabel as relabel
     from ssd_np.data.labels import similar_names as similar_names

@@ -18,10 +18,10 @@ import numpy as np
 
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
-from ssd_np.data.items import Dataset
+from ssd_np.data.items import Dataset, sample_at
 from ssd_np.data.pipeline import Chain
 from ssd_np.engine import select
-from ssd_np.errors import DataError
+from ssd_np.errors import DataError, DegenerateBox
 
 Boxes = tuple[np.ndarray, np.ndarray]  # of one image: boxes_corner (G, 4), labels (G,)
 
@@ -106,7 +106,11 @@ class Batches:
         return places
 
     def _item(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes, str]:
-        sample = self.dataset[index]
+        sample = sample_at(self.dataset, index)
+        low, high = np.split(sample.truth.boxes_corner, 2, axis=1)
+        flat = np.flatnonzero((low == high).any(axis=1) & ~sample.truth.crowd)
+        if len(flat):
+            raise DegenerateBox("has no area", f"{sample.name}: object {flat[0]}", "leave it out")
         if self.chain is None:
             kept = ~sample.truth.crowd
             truth = (sample.truth.boxes_corner[kept], sample.truth.labels[kept])

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from ssd_np.errors import SsdError
 from ssd_np.records import Sample
 
 Effect = Literal["stops", "left out", "kept"]
@@ -111,3 +112,14 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+def sample_at(dataset: Dataset, index: int) -> Sample:
+    """An item of a data set. Of an error that names no place, it says which item it was."""
+    try:
+        return dataset[index]
+    except SsdError as error:
+        if error.where:
+            raise
+        place = f"item {index} of the data set"
+        raise type(error)(error.what, place, error.hint) from error

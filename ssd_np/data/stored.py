@@ -70,7 +70,8 @@ class StoredDataset:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        return Sample(read_image(self._files[index]), self._truths[index], self.names[index])
+        image, name = read_image(self._files[index]), self.names[index]
+        return Sample(image, self._truths[index], name, self.class_names)
 
     def truth(self, index: int) -> Truth:
         """The objects of image `index`, without decoding the image."""
@@ -134,6 +135,7 @@ def truth_of(
         [o.crowd for o in objects],
         [o.area if o.area is not None else value for o, value in zip(objects, own, strict=True)],
         header.size,
+        item.where,
     ), problems
 
 

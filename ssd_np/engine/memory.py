@@ -8,7 +8,9 @@ whole model, which take turns on the way back. What lies there is overwritten by
 from __future__ import annotations
 
 import math
+import os
 import threading
+import weakref
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +20,14 @@ class Workspace:
     """Arrays by key. One thread at a time may work with them: the others wait for their `turn`.
 
     A copy of a model, in this process or by pickle in another, begins with a workspace of its own.
+    So does a forked child, in which the thread whose turn it was does not exist.
     """
 
     def __init__(self) -> None:
+        self._begin()
+        _workspaces.add(self)
+
+    def _begin(self) -> None:
         self._memory: dict[str, np.ndarray] = {}
         self.turn = threading.Lock()
 
@@ -38,6 +45,18 @@ class Workspace:
     def owns(self, key: str, array: np.ndarray) -> bool:
         """Whether `array` lies in the memory of `key`."""
         return key in self._memory and np.may_share_memory(self._memory[key], array)
+
+
+_workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    for workspace in _workspaces:
+        workspace._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)
 
 
 @dataclass(frozen=True)

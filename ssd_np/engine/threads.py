@@ -80,30 +80,43 @@ def _no_warnings() -> None:
     np.seterr(over="ignore", invalid="ignore")
 
 
-# a forked child has none of its parent's threads: it makes its own pool
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-
 _blas = threading.Lock()
-_blas_holders = 0
+_blas_holders: list[int] = []  # a thread's number for each time that it is inside
 _blas_limit = None
+
+
+def _alone() -> None:
+    """A forked child has none of its parent's threads: it makes its own pool, and gives back what
+    was held by those that were at work."""
+    global _blas
+    _pool.cache_clear()
+    _blas = threading.Lock()
+    held = bool(_blas_holders)
+    _blas_holders[:] = [thread for thread in _blas_holders if thread == threading.get_ident()]
+    if held and not _blas_holders:
+        with _free_to_set():
+            _blas_limit.restore_original_limits()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """While any caller is inside, BLAS runs on one thread; the last one out gives it back."""
-    global _blas_holders, _blas_limit
+    global _blas_limit
     with _blas:
-        if _blas_holders == 0:
+        if not _blas_holders:
             with _free_to_set():
                 _blas_limit = _blas_controller().limit(limits=1, user_api="blas")
-        _blas_holders += 1
+        _blas_holders.append(threading.get_ident())
     try:
         yield
     finally:
         with _blas:
-            _blas_holders -= 1
-            if _blas_holders == 0:
+            _blas_holders.remove(threading.get_ident())
+            if not _blas_holders:
                 with _free_to_set():
                     _blas_limit.restore_original_limits()
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ssd_np.evaluate.coco import coco_result as coco_result
     from ssd_np.evaluate.coco import evaluate_coco as evaluate_coco
     from ssd_np.evaluate.coco_matching import Matched as Matched
+    from ssd_np.evaluate.coco_matching import check_sizes as check_sizes
     from ssd_np.evaluate.coco_matching import clean as clean
     from ssd_np.evaluate.coco_matching import coco_iou as coco_iou
     from ssd_np.evaluate.coco_matching import match_image as match_image

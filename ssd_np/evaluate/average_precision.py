@@ -111,8 +111,8 @@ def evaluate_voc(
     metric  "all-point": area under the curve's envelope (VOC 2010 and later);
             "11-point": mean of the best precision at recall >= 0, 0.1 .. 1 (VOC 2007).
 
-    Equal scores keep the order of the lists. Class names are `Detections.names`, the name of label
-    k being `names[k - 1]`. A class without truth has AP nan and is left out of the mean.
+    Equal scores keep the order of the lists. The name of label k is
+    `Detections.class_names[k - 1]`. A class without truth has AP nan and is left out of the mean.
     Raises ConfigError for an unknown metric or threshold, ShapeError for lists that do not fit each
     other, NotFinite for NaN boxes or scores.
     """
@@ -215,10 +215,10 @@ def common_class_names(
             f"{len(detections)} detections for {len(ground_truth)} truths",
             hint="one item for each image in both lists, empty where nothing was found",
         )
-    names = tuple(detections[0].names) if detections else ()
+    names = tuple(detections[0].class_names) if detections else ()
     for i, (found, truth) in enumerate(zip(detections, ground_truth, strict=True)):
         where = f"image {i}"
-        if tuple(found.names) != names:
+        if tuple(found.class_names) != names:
             raise ShapeError("class names differ from those of image 0", where=where)
         if np.shape(found.boxes_corner) != (len(found), 4) or len(found.scores) != len(found):
             raise ShapeError(

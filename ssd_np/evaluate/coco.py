@@ -24,6 +24,7 @@ from ssd_np.evaluate.coco_matching import (
     IOU_THRESHOLDS,
     MOST_DETECTIONS,
     Matched,
+    check_sizes,
     match_image,
 )
 from ssd_np.records import Detections, Truth
@@ -98,7 +99,8 @@ def evaluate_coco(
     Returns AP, AP50, AP75, AP_small, AP_medium, AP_large (mean average precision), and AR_1, AR_10,
     AR_100, AR_small, AR_medium, AR_large (mean recall, with that many detections an image). A class
     without objects to find is left out of a mean; a mean over nothing is -1.
-    Raises ShapeError for lists that do not fit each other, NotFinite for NaN boxes or scores.
+    Raises ShapeError for lists that do not fit each other and truths without a size, NotFinite for
+    NaN boxes or scores.
     """
     return coco_result(detections, ground_truth).summary
 
@@ -106,6 +108,7 @@ def evaluate_coco(
 def coco_result(detections: Sequence[Detections], ground_truth: Sequence[Truth]) -> CocoResult:
     """`evaluate_coco` with the numbers of each class."""
     names = common_class_names(detections, ground_truth)
+    check_sizes(ground_truth)
     by_class = defaultdict(list)
     for found, truth in zip(detections, ground_truth, strict=True):
         for label in np.union1d(found.labels, truth.labels):

@@ -12,10 +12,12 @@ IoU with a crowd is the intersection over the *detection's* area: a crowd outlin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.errors import ShapeError
 from ssd_np.records import Detections, Truth
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -90,6 +92,17 @@ def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
 
 
 # --- pixels ---------------------------------------------------------------------------------------
+
+
+def check_sizes(truths: Sequence[Truth]) -> None:
+    """ShapeError that names the first image whose truth does not tell its size."""
+    for i, truth in enumerate(truths):
+        if truth.size is None:
+            raise ShapeError(
+                "its truth has no size, and COCO measures objects in pixels",
+                where=f"image {i}",
+                hint="Truth(..., size=(height, width)), or the truth of a Sample",
+            )
 
 
 def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.errors import DataError, ShapeError
-from ssd_np.evaluate.coco_matching import clean, to_pixels
+from ssd_np.evaluate.coco_matching import check_sizes, clean, to_pixels
 from ssd_np.records import Detections, Truth
 
 ImageId = int | str
@@ -117,6 +117,7 @@ def to_coco_instances(
     """
     _require_equal_lengths("image", {"truths": truths, "image_ids": image_ids})
     _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
+    check_sizes(truths)
     images, annotations = [], []
     for truth, image_id in zip(truths, image_ids, strict=True):
         height, width = truth.size

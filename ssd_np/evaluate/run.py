@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ssd_np.data.items import Dataset
+from ssd_np.data.items import Dataset, sample_at
 from ssd_np.data.labels import label_map, relabel
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
@@ -25,7 +25,7 @@ def detect_dataset(
 
     def images() -> Iterator[np.ndarray]:  # each sample is opened once, for both
         for i in range(len(dataset)):
-            sample = dataset[i]
+            sample = sample_at(dataset, i)
             truths.append(relabel(sample.truth, mapping))
             yield sample.image
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from ssd_np.data.image import preprocess
 from ssd_np.engine import select
 from ssd_np.infer.decode import Decoded, decode_outputs
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load
 from ssd_np.records import Detections
 
 
 class Detector:
     """A model with the thresholds of its decoding; None stands for the config's.
+
+    `model` may be what `model.weights.load` reads: a file, or "shapes" and the other names of
+    weights that come with the package.
 
     The config's score threshold is low, for evaluation: a precision-recall curve needs its tail. To
     show detections to people, keep those above `model.config.decoding.show_threshold`.
@@ -25,11 +30,12 @@ class Detector:
 
     def __init__(
         self,
-        model: SSD,
+        model: SSD | str | Path,
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         top_k: int | None = None,
     ) -> None:
+        model = model if isinstance(model, SSD) else load(model)
         self.model, self.ops = model, select()
         said = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
         said = {key: value for key, value in said.items() if value is not None}
@@ -37,7 +43,8 @@ class Detector:
 
     def detect(self, image: np.ndarray) -> Detections:
         """Detections of one RGB image (H, W, 3) uint8 of any size."""
-        return self.detect_preprocessed(preprocess(image, self.model.config)[None])[0]
+        found = self.detect_preprocessed(preprocess(image, self.model.config)[None])[0]
+        return dataclasses.replace(found, image=image)
 
     def detect_preprocessed(self, images: np.ndarray) -> list[Detections]:
         """One Detections for each of (N, H, W, 3), already resized and normalised."""

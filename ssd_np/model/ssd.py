@@ -13,15 +13,17 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes
-from ssd_np.config import Config
+from ssd_np.config import Config, load_config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
+from ssd_np.model.trace import trace_table
 from ssd_np.nn.layers import L2Normalization, Layer
 from ssd_np.nn.parameter import Parameter
 
@@ -29,16 +31,19 @@ from ssd_np.nn.parameter import Parameter
 class SSD:
     """The network of a config, with random weights drawn from `seed`.
 
+    `config` may be what `load_config` reads: "tiny" and other presets, or a file.
+
     Several threads may call `forward` or `predict` at once; they take turns.
     """
 
     def __init__(
         self,
-        config: Config,
+        config: Config | str | Path,
         seed: int = 0,
         dtype: np.dtype = np.float32,
         ops: Engine | None = None,
     ) -> None:
+        config = config if isinstance(config, Config) else load_config(config)
         self.config, self.dtype = config, np.dtype(dtype)
         self.ops = (ops or select()).for_model(config.convolution)
         rng = np.random.default_rng(seed)
@@ -67,6 +72,11 @@ class SSD:
             )
         self.priors = [DefaultBoxes(config, i) for i in range(len(config.feature_maps))]
         self.default_boxes = default_boxes(config)  # (T, 8) float64
+
+    def __repr__(self) -> str:
+        return f"SSD {self.config.name!r}, classes {', '.join(self.config.class_names)}\n" + (
+            trace_table(self.config)
+        )
 
     @property
     def layers(self) -> list[Layer]:

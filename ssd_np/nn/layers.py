@@ -29,12 +29,18 @@ class Ops(Protocol):
 
 
 class Layer:
-    """What all layers share: a name, parameters by name, and no memory of a training step."""
+    """What all layers share: a name, parameters by name, and no memory of a training step.
+
+    Nor has a copy of one that was copied, or pickled, between forward and backward.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.parameters: dict[str, Parameter] = {}
         self.cache: tuple | None = None
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"cache": None}
 
     @property
     def trainable(self) -> bool:

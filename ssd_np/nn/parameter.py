@@ -25,6 +25,10 @@ class Parameter:
         self.grad: np.ndarray | None = None
         self.trainable, self.decays = trainable, decays
 
+    def __getstate__(self) -> dict:
+        """Of a copy, or a pickle: without the gradient of a step that it did not take."""
+        return self.__dict__ | {"grad": None}
+
     @property
     def value(self) -> np.ndarray:
         """The tensor as it is now and will be after the next step: a read-only view."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ssd_np.errors import DataError
 from ssd_np.files import write_atomically
+from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.viz.loss import loss_curve
 
@@ -44,6 +45,11 @@ class Log(Callback):
     def __init__(self) -> None:
         self.rows: list[tuple] = []
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """An array (steps,) for each of COLUMNS."""
+        table = np.array(self.rows, np.float64).reshape(-1, len(COLUMNS))
+        return dict(zip(COLUMNS, table.T, strict=True))
+
     def resume(self, trainer) -> None:
         self.rows = read_log(trainer.out_dir / "log.csv", trainer.progress.step)
 
@@ -60,12 +66,27 @@ class Log(Callback):
 
 
 class LossCurve(Callback):
-    """Draws loss.png of the log's lines whenever a checkpoint is written."""
+    """Draws loss.png of the log's lines whenever a checkpoint is written; a notebook shows it."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
 
+    def begin(self, trainer) -> None:
+        self._shown = None
+
     def save(self, trainer) -> None:
         if self.log.rows:
-            columns = zip(COLUMNS, np.array(self.log.rows, np.float64).T, strict=True)
-            loss_curve(dict(columns), trainer.out_dir / "loss.png")
+            path = trainer.out_dir / "loss.png"
+            loss_curve(self.log.columns(), path)
+            if in_notebook():
+                self._show(path)
+
+    def _show(self, path: Path) -> None:
+        """In the cell, in the place of the curve that stands there."""
+        from IPython.display import Image, display
+
+        picture = Image(path.read_bytes(), width=600)
+        if self._shown is None:
+            self._shown = display(picture, display_id=True)
+        else:
+            self._shown.update(picture)

@@ -18,6 +18,7 @@ import numpy as np
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
+from ssd_np.data.items import sample_at
 from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite
 from ssd_np.geometry import shortest
@@ -56,7 +57,7 @@ class Crops:
 
     def __getitem__(self, index: int) -> Sample:
         image, row = self.places[index]
-        sample = self.dataset[image]
+        sample = sample_at(self.dataset, image)
         height, width = sample.image.shape[:2]
         box = sample.truth.boxes_corner[row] * (width, height, width, height)  # pixels
         (cx, cy), side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * CONTEXT

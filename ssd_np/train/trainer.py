@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +44,14 @@ SMOOTHING = 0.98  # of the running average of the loss
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Steps, seconds, the last average loss, and the share of time spent waiting for data."""
+    """Steps, seconds, the last average loss, the share of time spent waiting for data, and the log:
+    history["total"] and so on (`train.log.COLUMNS`) has a number for each step."""
 
     steps: int
     seconds: float
     loss: float
     waited: float
+    history: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Trainer:
@@ -116,7 +118,8 @@ class Trainer:
                 self._count(step)
         seconds = time.perf_counter() - start
         waited = batches.seconds_waited / seconds
-        return TrainResult(self.progress.step, seconds, self.progress.loss_average, waited)
+        average, history = self.progress.loss_average, self.log.columns()
+        return TrainResult(self.progress.step, seconds, average, waited, history)
 
     # --- a step ----------------------------------------------------------------------------------
 

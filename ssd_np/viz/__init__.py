@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from ssd_np.viz.canvas import tidy as tidy
     from ssd_np.viz.costs import costs_figure as costs_figure
     from ssd_np.viz.cover import coverage as coverage
-    from ssd_np.viz.draw import class_color as class_color
     from ssd_np.viz.draw import draw_detections as draw_detections
     from ssd_np.viz.draw import draw_truth as draw_truth
     from ssd_np.viz.draw import gallery as gallery
-    from ssd_np.viz.draw import label_spot as label_spot
     from ssd_np.viz.draw import save_picture as save_picture
     from ssd_np.viz.explain import decode_figure as decode_figure
     from ssd_np.viz.explain import mined_figure as mined_figure

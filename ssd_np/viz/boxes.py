@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes_for_map
 from ssd_np.config import Config
+from ssd_np.picture import label_spot
 from ssd_np.viz.canvas import (
     COLORS,
     ORANGE,
@@ -22,7 +23,6 @@ from ssd_np.viz.canvas import (
     draw_box,
     show_image,
 )
-from ssd_np.viz.draw import label_spot
 
 PANEL = 3.7  # inches: two of them are as wide as a page's text
 

@@ -25,7 +25,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ssd_np.errors import OutputError
 from ssd_np.files import write_atomically
-from ssd_np.viz.draw import OKABE_ITO
+from ssd_np.picture import OKABE_ITO
 
 COLORS = [tuple(c / 255 for c in color) for color in OKABE_ITO]
 ORANGE, SKY, GREEN, YELLOW, VERMILION, BLUE, PURPLE = COLORS

@@ -7,16 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from ssd_np.errors import OutputError, ShapeError
+from ssd_np.picture import OKABE_ITO, class_color, fitted
 from ssd_np.records import Detections, Truth
-from ssd_np.viz.draw import (
-    OKABE_ITO,
-    _fitted,
-    class_color,
-    draw_detections,
-    draw_truth,
-    gallery,
-    save_picture,
-)
+from ssd_np.viz.draw import draw_detections, draw_truth, gallery, save_picture
 
 NAMES = ("cell", "platelet", "a name much longer than the picture is wide, " * 3)
 GREY = np.full((400, 500, 3), 128, np.uint8)
@@ -120,10 +113,10 @@ def test_label_carries_the_name_of_the_class():
 
 def test_text_too_wide_for_the_picture_is_cut():
     font = ImageFont.load_default(13)
-    text, (width, _) = _fitted(NAMES[2], font, 200)
+    text, (width, _) = fitted(NAMES[2], font, 200)
     assert text.endswith("..") and NAMES[2].startswith(text[:-2]) and len(text) > 15
     assert font.getlength(text) + 6 <= width <= 200
-    assert _fitted("cell 0.90", font, 200)[0] == "cell 0.90"
+    assert fitted("cell 0.90", font, 200)[0] == "cell 0.90"
 
 
 def test_truth_says_what_is_not_counted():

@@ -50,7 +50,7 @@ def test_there_and_back():
         np.testing.assert_allclose(after.boxes_corner, before.boxes_corner, atol=1e-9)
         np.testing.assert_array_equal(after.labels, before.labels)
         np.testing.assert_array_equal(after.scores, before.scores)
-        assert after.names == NAMES
+        assert after.class_names == NAMES
 
 
 def test_pixels_with_width_and_height():

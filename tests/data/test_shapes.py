@@ -52,8 +52,14 @@ def test_sample_and_truth_agree():
         assert np.array_equal(sample.truth.labels, truth.labels)
         assert truth.size == (SIZE, SIZE)
     assert i == len(dataset) - 1
-    with pytest.raises(IndexError):
-        dataset[-1]
+    for i in (-1, -5):
+        assert dataset[i] == dataset[i + 5] and dataset.truth(i) == dataset.truth(i + 5)
+        assert dataset[i].name == dataset[i + 5].name
+    for i in (5, -6):
+        with pytest.raises(IndexError):
+            dataset[i]
+        with pytest.raises(IndexError):
+            dataset.truth(i)
 
 
 def test_classes_are_those_of_the_preset():

@@ -42,7 +42,7 @@ def test_planted_objects_are_found_best_first(model):
     np.testing.assert_allclose(found.boxes_corner, [boxes[1], boxes[2], boxes[0]], atol=1e-12)
     expected = [np.exp(z) / (np.exp(z) + 1) for z in (6.0, 4.5, 3.0)]
     np.testing.assert_allclose(found.scores, expected)
-    assert found.names == ("circle", "square", "triangle", "star", "cross")
+    assert found.class_names == ("circle", "square", "triangle", "star", "cross")
 
 
 def test_two_boxes_on_one_object_become_one_but_other_classes_stay(model):

@@ -153,7 +153,7 @@ def test_detections_are_those_of_the_detector(explanation, model, sample):
     rule = model.config.decoding
     found = Detector(model, MIN_SCORE, rule.iou_threshold, rule.top_k).detect(sample.image)
     assert 3 < len(found) == len(explanation.detections)
-    assert [d.name for d in explanation.detections] == [found.names[k - 1] for k in found.labels]
+    assert [d.name for d in explanation.detections] == [one.name for one in found]
     np.testing.assert_allclose([d.score for d in explanation.detections], found.scores, rtol=1e-6)
     corners = [d.corner for d in explanation.detections]
     np.testing.assert_allclose(corners, found.boxes_corner, atol=1e-6)
