@@ -298,7 +298,7 @@ class Detections(_Record):
         shown = self.at_least(SHOWN)
         picture = draw_boxes(image, shown.boxes_corner, shown.labels, shown.captions())
         said = f"{len(shown)} of {_count(len(self), 'detection')} with a score of {SHOWN} or more"
-        return f"{as_html(picture)}<br>{said}"
+        return f"{as_html(picture)}<div>{said}</div>"
 
 
 def _count(number: int, what: str) -> str:
