@@ -111,11 +111,12 @@ assert np.array_equal(first, second)
 #
 # .. math::
 #
-#    \begin{aligned}
-#    m_0 &= (d_0 - d_2)\, g_0 & m_1 &= (d_1 + d_2)\, (g_0 + g_1 + g_2) / 2 \\
-#    m_3 &= (d_1 - d_3)\, g_2 & m_2 &= (d_2 - d_1)\, (g_0 - g_1 + g_2) / 2 \\
-#    y_0 &= m_0 + m_1 + m_2 & y_1 &= m_1 - m_2 - m_3
-#    \end{aligned}
+#    m_0 = (d_0 - d_2)\, g_0, \qquad m_1 = (d_1 + d_2)\, (g_0 + g_1 + g_2) / 2, \qquad
+#    m_3 = (d_1 - d_3)\, g_2, \qquad m_2 = (d_2 - d_1)\, (g_0 - g_1 + g_2) / 2,
+#
+# .. math::
+#
+#    y_0 = m_0 + m_1 + m_2, \qquad y_1 = m_1 - m_2 - m_3 .
 #
 # With d = 1 2 3 4 and g = 1 0 2 the long way gives y0 = 1 + 0 + 6 = 7 and y1 = 2 + 0 + 8 = 10.
 # The short way: m0 = -2, m1 = 5 * 1.5 = 7.5, m2 = 1 * 1.5 = 1.5, m3 = -2 * 2 = -4. So y0 = -2 +
