@@ -125,7 +125,7 @@ assert out.ravel().tolist() == [8, 12, 20, 24]
 model = SSD(load_config("tiny"))
 before = {name: p.value.copy() for name, p in model.parameters.items()}
 training = dataclasses.replace(model.config.training, steps=1, batch_size=2)
-Trainer(model, ShapesDataset(0, 2), training, "run").run()
+Trainer(model, ShapesDataset(0, 2), training, "run").fit()
 assert any((p.value != before[name]).any() for name, p in model.parameters.items())
 Detector(model).detect(ShapesDataset(0, 2)[0].image)
 assert "numba" not in sys.modules
