@@ -29,17 +29,8 @@ from ssd_np.records import Truth
 HERE = Path(__file__).parent
 CORE = ("boxes", "loss", "evaluate", "report", "matmul", "nn", "network", "picture")
 UI = (
-    "dom",
-    "state",
-    "stage",
-    "match",
-    "loss",
-    "detect",
-    "network",
-    "train",
-    "files",
-    "tour",
-    "main",
+    *("dom", "state", "stage", "objects", "pointer", "grids", "carried", "running"),
+    *("match", "loss", "detect", "network", "product", "train", "files", "tour", "always", "main"),
 )
 KINDS = {"conv", "depthwise", "pool"}  # of layers, that core/network.js knows
 MOST_PARAMETERS = 2_000_000  # of a network that is put into the page

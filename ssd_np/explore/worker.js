@@ -124,7 +124,8 @@ function check({ task, entries }) {
     value[index] = kept;
     const numeric = (above - below) / (2 * e), analytic = grads[name][index];
     const size = Math.max(Math.abs(numeric), Math.abs(analytic), 1e-8);
-    postMessage({ kind: "checking", name, index, numeric, analytic, error: Math.abs(numeric - analytic) / size });
+    postMessage({ kind: "checking", name, index, numeric, analytic,
+      error: Math.abs(numeric - analytic) / size });
     setTimeout(next, 0);
   };
   next();

@@ -286,6 +286,22 @@ def test_from_a_layer_to_a_product_and_a_changed_weight(browser, file, width):
     )
 
 
+def test_a_weight_is_held_while_everything_changes(browser, file):
+    """The slider stays under the pointer from the press to the release, through many answers."""
+    visit(browser, file, "part=network&layer=conv1_1&channel=2")
+    browser.wait("document.querySelector('#weight')")
+    x, y = browser.centre("#weight")
+    browser.mouse("mousePressed", x, y, buttons=1)
+    values = []
+    for step in range(1, 9):
+        browser.mouse("mouseMoved", x + 12 * step, y, buttons=1)
+        browser.wait("!_busy")
+        values.append(value(browser, "document.getElementById('weight').value"))
+    browser.mouse("mouseReleased", x + 96, y)
+    assert len(set(values)) == 8
+    assert value(browser, "state.edits.length") == 1
+
+
 # --- training ------------------------------------------------------------------------------------
 
 
@@ -356,7 +372,7 @@ def test_the_address_holds_everything(browser, file):
     state = (
         "part=loss&picture=2&threshold=0.4&neutral=0.3&ratio=2&minimum=5&score=0.3&iou=0.6"
         "&object=1&box=1030&map=1&cell=3.2&found=1030.2&raw=1&layer=conv3_1&channel=4&y=3&x=5"
-        "&mining=0&greedy=0&corners=0&flipped=0&from=weights&rate=0.003&input=2"
+        "&mining=0&greedy=0&corners=0&flipped=0&from=weights&rate=0.003&input=2&tap=0.2"
         "&truth=star,0.1,0.2,0.4,0.5;cross,0.5,0.5,0.9,0.8&edits=conv1_1.weight,5,0.25"
     )
     visit(browser, file, state)

@@ -72,7 +72,8 @@ function defaultBoxes(config) {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         for (const [w, h] of map.shapes) {
-          let box = [(column + 0.5) * across / width, (row + 0.5) * down / height, w / width, h / height];
+          const center = [(column + 0.5) * across / width, (row + 0.5) * down / height];
+          let box = [...center, w / width, h / height];
           if (cut === "all") box = box.map(inside);
           if (cut === "sizes") box = [box[0], box[1], Math.min(box[2], 1), Math.min(box[3], 1)];
           out.push(...box, ...config.boxes.variances);
@@ -107,7 +108,8 @@ function placeOf(config, defaults, t) {
   const center = [...defaults.slice(8 * t, 8 * t + 4)];
   return {
     index: t, feature_map: map.name, row: Math.floor(cell / columns), column: cell % columns,
-    shape: map.names[(t - first) % perCell], meaning: map.meanings[(t - first) % perCell], center, corner: [...centerToCorner(center)],
+    shape: map.names[(t - first) % perCell], meaning: map.meanings[(t - first) % perCell], center,
+      corner: [...centerToCorner(center)],
   };
 }
 
@@ -253,6 +255,7 @@ function _overlap(boxes, i, j) {
   const width = Math.min(boxes[i + 2], boxes[j + 2]) - Math.max(boxes[i], boxes[j]);
   const height = Math.min(boxes[i + 3], boxes[j + 3]) - Math.max(boxes[i + 1], boxes[j + 1]);
   if (width <= 0 || height <= 0) return 0;
-  const areas = (boxes[i + 2] - boxes[i]) * (boxes[i + 3] - boxes[i + 1]) + (boxes[j + 2] - boxes[j]) * (boxes[j + 3] - boxes[j + 1]);
-  return width * height / (areas - width * height);
+  const a = (boxes[i + 2] - boxes[i]) * (boxes[i + 3] - boxes[i + 1]);
+  const b = (boxes[j + 2] - boxes[j]) * (boxes[j + 3] - boxes[j + 1]);
+  return width * height / (a + b - width * height);
 }

@@ -87,8 +87,10 @@ function explainMining(config, defaults, logits, labels, iou, rule) {
 function decodingLines(default_, offsets, maxExponent) {
   const box = decode(Float64Array.from(offsets), Float64Array.from(default_), maxExponent);
   const n = value => fixed(value, 4);
-  const lines = ["cx", "cy"].map((side, i) =>
-    `${side} = ${n(default_[i])} + ${n(offsets[i])} * ${short(default_[4 + i])} * ${n(default_[2 + i])} = ${n(box[i])}`);
+  const lines = ["cx", "cy"].map((side, i) => {
+    const move = `${n(offsets[i])} * ${short(default_[4 + i])} * ${n(default_[2 + i])}`;
+    return `${side} = ${n(default_[i])} + ${move} = ${n(box[i])}`;
+  });
   for (const [i, side] of [[2, "w"], [3, "h"]]) {
     let power = `${n(offsets[i])} * ${short(default_[4 + i])}`;
     if (maxExponent !== null && offsets[i] * default_[4 + i] > maxExponent) {

@@ -16,12 +16,19 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Puts new children into an element; the one that had the focus gets it back by its data-key. */
+/** Puts children into an element. Those that are there already are not touched, for a slider may be held;
+ * a new one that stands for the one with the focus gets it, by its data-key. */
 function fill(element, ...children) {
   const active = document.activeElement;
   const key = element.contains(active) ? active.dataset.key : null;
-  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
-  if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  const wanted = children.flat(Infinity).filter(Boolean);
+  wanted.forEach((child, i) => {
+    const there = element.childNodes[i];
+    if (!there) element.append(child);
+    else if (there !== child) there.replaceWith(child);
+  });
+  while (element.childNodes.length > wanted.length) element.lastChild.remove();
+  if (key && !element.contains(active)) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
 function escape_(text) {

@@ -30,11 +30,13 @@ async function openPicture(file) {
     return;
   }
   if (live.own) URL.revokeObjectURL(live.own.src);
-  live.own = { name: file.name, src: URL.createObjectURL(file), width, height, truth: [], input: null, own: true };
+  live.own = { name: file.name, src: URL.createObjectURL(file), width, height, truth: [], input: null,
+    own: true };
   live.outputs = null;
   askWorker({ kind: "look", bitmap }, [bitmap]);
   drawPictures();
-  update({ picture: -1, truth: null, part: state.part === "match" || state.part === "loss" ? "detect" : state.part });
+  update({ picture: -1, truth: null, part: state.part === "match" || state.part === "loss" ? "detect"
+    : state.part });
 }
 
 // --- weights --------------------------------------------------------------------------------------
@@ -51,10 +53,13 @@ async function openWeights(file) {
   const { config } = JSON.parse(new TextDecoder().decode(arrays["header.json"].value));
   const own = typeof config === "string" ? JSON.parse(config) : config;
   const make = `ssd-np explore --weights ${file.name} makes a page for them.`;
-  const fits = DATA.parameters && Object.entries(DATA.parameters).every(([name, { shape }]) => arrays[name] && String(arrays[name].shape) === String(shape));
+  const fits = DATA.parameters
+    && Object.entries(DATA.parameters).every(([name, { shape }]) => arrays[name]
+    && String(arrays[name].shape) === String(shape));
   if (!own || !fits) { say(`The weights in ${file.name} are of the network ${own?.name ?? "of something else"}, not of this page's ${CONFIG.name}: ${make}`, "bad"); return; }
   if (String(own.class_names) !== String(NAMES)) { say(`The weights in ${file.name} know other classes (${own.class_names.join(", ")}) than this page (${NAMES.join(", ")}): ${make}`, "bad"); return; }
-  useWeights(Object.fromEntries(Object.entries(DATA.parameters).map(([name, { shape }]) => [name, { shape, value: Float32Array.from(arrays[name].value) }])), file.name);
+  useWeights(Object.fromEntries(Object.entries(DATA.parameters).map(([name, { shape }]) => [name,
+    { shape, value: Float32Array.from(arrays[name].value) }])), file.name);
 }
 
 /** An uncompressed .npz -> {name: {shape, value}}. Its directory stands at the end of the file. */
@@ -77,10 +82,12 @@ function readNpz(buffer) {
 
 function readNpy(buffer, from) {
   const view = new DataView(buffer), long = view.getUint8(from + 6) > 1;
-  const size = long ? view.getUint32(from + 8, true) : view.getUint16(from + 8, true), begin = from + (long ? 12 : 10);
+  const size = long ? view.getUint32(from + 8, true) : view.getUint16(from + 8, true), begin = from
+    + (long ? 12 : 10);
   const header = new TextDecoder().decode(new Uint8Array(buffer, begin, size));
   const type = /'descr': '([^']+)'/.exec(header)[1], shape = /'shape': \(([^)]*)\)/.exec(header)[1].split(",").filter(part => part.trim()).map(Number);
-  const Kind = { "<f4": Float32Array, "<f8": Float64Array, "|u1": Uint8Array, "|i1": Int8Array, "<i8": BigInt64Array, "<i4": Int32Array }[type];
+  const Kind = { "<f4": Float32Array, "<f8": Float64Array, "|u1": Uint8Array, "|i1": Int8Array,
+    "<i8": BigInt64Array, "<i4": Int32Array }[type];
   const count = shape.reduce((a, b) => a * b, 1);
   return { shape, value: new Kind(buffer.slice(begin + size, begin + size + count * Kind.BYTES_PER_ELEMENT)) };
 }

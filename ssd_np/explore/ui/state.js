@@ -14,14 +14,15 @@ const START = {
   neutral: CONFIG.matching.neutral_threshold, ratio: CONFIG.loss.ratio,
   minimum: CONFIG.loss.minimum_negatives, score: CONFIG.decoding.show_threshold,
   iou: CONFIG.decoding.iou_threshold, object: 0, box: null, found: null, raw: false, map: 0, cell: null,
-  layer: null, channel: 0, y: null, x: null, input: null, edits: [],
+  layer: null, channel: 0, y: null, x: null, input: null, tap: null, edits: [],
   mining: true, greedy: true, corners: true, flipped: true, from: "nothing", rate: 0.01, steps: 0,
   tour: null,
 };
 let state = { ...START };
 
 /** What is no choice of the reader: outputs, maps, what is trained, what an own file brought. */
-const live = { own: null, outputs: null, maps: null, training: null, base: null, parameters: null, waiting: false };
+const live = { own: null, outputs: null, maps: null, training: null, base: null, parameters: null,
+  waiting: false };
 
 function picture() {
   return state.picture < 0 ? live.own : DATA.pictures[state.picture];
@@ -120,6 +121,7 @@ const NUMBERS = ["picture", "threshold", "ratio", "minimum", "score", "iou", "ob
 const MAYBE = ["neutral", "box", "y", "x", "input", "tour"];  // numbers or nothing
 const FLAGS = ["mining", "greedy", "corners", "flipped", "raw"];
 const WORDS = ["part", "layer", "from"];
+const PAIRS = ["found", "cell", "tap"];  // a default box and a class; row and column, twice
 
 /** The choices that differ from the start, as the part of an address behind "#". */
 function toAddress(s = state) {
@@ -130,14 +132,15 @@ function toAddress(s = state) {
     put(key, typeof s[key] === "number" ? +s[key].toFixed(4) : s[key]);
   }
   for (const key of FLAGS) if (s[key] !== START[key]) out.push([key, s[key] ? 1 : 0]);
-  if (s.found) out.push(["found", s.found.join(".")]);
-  if (s.cell) out.push(["cell", s.cell.join(".")]);
+  for (const key of PAIRS) if (s[key]) out.push([key, s[key].join(".")]);
   if (s.truth) {
     out.push(["truth", s.truth.map(t => [NAMES[t.label - 1], ...t.corner.map(c => +c.toFixed(4))].join(","))
       .join(";") || "none"]);
   }
-  if (s.edits.length) out.push(["edits", s.edits.map(e => `${e.name},${e.index},${+e.value.toFixed(4)}`).join(";")]);
-  return out.map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%2C/g, ",").replace(/%3B/g, ";")}`)
+  if (s.edits.length) out.push(["edits",
+    s.edits.map(e => `${e.name},${e.index},${+e.value.toFixed(4)}`).join(";")]);
+  return out.map(([key, value]) =>
+    `${key}=${encodeURIComponent(value).replace(/%2C/g, ",").replace(/%3B/g, ";")}`)
     .join("&");
 }
 
@@ -152,13 +155,14 @@ function fromAddress(hash) {
     else if (key === "part" && PARTS.some(part => part.id === text)) s.part = text;
     else if (key === "layer" && DATA.layers.some(layer => layer.name === text)) s.layer = text;
     else if (key === "from" && ["nothing", "weights"].includes(text)) s.from = text;
-    else if (["found", "cell"].includes(key)) s[key] = text.split(".").map(Number);
+    else if (PAIRS.includes(key) && /^\d+\.\d+$/.test(text)) s[key] = text.split(".").map(Number);
     else if (key === "truth") s.truth = _truthFrom(text, wrong);
     else if (key === "edits") s.edits = _editsFrom(text, wrong);
     else wrong.push(`${key}=${text}`);
   }
   const inside = (key, low, high) => {
-    if (s[key] !== null && !(s[key] >= low && s[key] <= high)) { wrong.push(`${key}=${s[key]}`); s[key] = START[key]; }
+    if (s[key] !== null && !(s[key] >= low
+      && s[key] <= high)) { wrong.push(`${key}=${s[key]}`); s[key] = START[key]; }
   };
   for (const key of ["threshold", "score", "iou"]) inside(key, 0, 1);
   inside("picture", 0, DATA.pictures.length - 1);
@@ -168,7 +172,8 @@ function fromAddress(hash) {
   inside("minimum", 0, 100);
   inside("steps", 0, 500);
   if (s.neutral !== null) inside("neutral", 0, s.threshold);
-  if (s.cell && !(s.cell.length === 2 && s.cell.every((c, axis) => c >= 0 && c < CONFIG.feature_maps[s.map].size[axis]))) s.cell = null;
+  if (s.cell && !(s.cell.length === 2
+    && s.cell.every((c, axis) => c >= 0 && c < CONFIG.feature_maps[s.map].size[axis]))) s.cell = null;
   if (s.found && !(s.found[0] < BOXES && s.found[1] < K)) s.found = null;
   if (wrong.length) say(`This address does not fit this page: ${wrong.join(", ")} was left out.`, "bad");
   return s;

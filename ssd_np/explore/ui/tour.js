@@ -8,7 +8,8 @@ const TOUR = [
    "The network looks at the picture through grids of cells. Every cell holds a few <b>default boxes</b> of fixed shape. All it will ever say is: this one, but a little to the left and wider."],
   ["Who stands for whom", { part: "match", object: 0 }, "#objects",
    "For every object some default boxes must stand, so that the network knows which of its answers should have been that object. <b>Rule one</b>: the best box of all, for every object. <b>Rule two</b>: every box with enough overlap."],
-  ["Objects can be in each other's way", { part: "match", object: 0, threshold: 0.35, neutral: 0.25 }, "#threshold",
+  ["Objects can be in each other's way", { part: "match", object: 0, threshold: 0.35, neutral: 0.25 },
+    "#threshold",
    "With a lower threshold more boxes stand for an object. Those of the <b>neutral zone</b> are neither object nor background: they count for nothing. Move an object onto another, and see who loses a box to whom."],
   ["Almost everything is background", { part: "loss" }, "#curve",
    "A handful of boxes are positive, more than a thousand are background. Trained on all, a network would learn to say “background” always. So only the <b>costliest</b> count: those left of the cut."],
@@ -26,21 +27,27 @@ const TOUR = [
 
 /** Goes to a step of the tour; null ends it. */
 function tourStep(index) {
-  if (index === null || index < 0 || index >= TOUR.length) { update({ tour: null }); document.getElementById("tourbutton").focus(); return; }
+  if (index === null || index < 0
+    || index >= TOUR.length) { update({ tour: null }); document.getElementById("tourbutton").focus(); return; }
   const [, { pick, fallback, ...wanted }] = TOUR[index];
   const keep_ = { picture: Math.max(state.picture, 0), tour: index };
   if (fallback && !DATA.layers.some(layer => layer.name === wanted.layer)) delete wanted.layer;
-  if (wanted.cell && (wanted.map >= CONFIG.feature_maps.length || wanted.cell.some((c, axis) => c >= CONFIG.feature_maps[wanted.map].size[axis]))) { wanted.map = 0; wanted.cell = [0, 0]; }
+  if (wanted.cell && (wanted.map >= CONFIG.feature_maps.length
+    || wanted.cell.some((c, axis) =>
+    c >= CONFIG.feature_maps[wanted.map].size[axis]))) { wanted.map = 0; wanted.cell = [0, 0]; }
   update({ ...START, truth: state.truth, edits: state.edits, ...keep_, ...wanted });
   if (pick === "mined" && live.outputs) update({ box: mining().ranked[0] });
   if (pick === "found" && live.outputs && detections().detections.length) {
     const { detections: kept, dropped } = detections();
-    const most = [...kept].sort((a, b) => dropped.filter(d => d.by === b.t).length - dropped.filter(d => d.by === a.t).length)[0];
+    const most = [...kept].sort((a, b) =>
+      dropped.filter(d => d.by === b.t).length - dropped.filter(d => d.by === a.t).length)[0];
     update({ found: [most.t, most.label] });
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const target = document.querySelector(TOUR[index][2]), place = target?.getBoundingClientRect();
-    if (place && (place.top < 60 || place.bottom > window.innerHeight * 0.7)) target.scrollIntoView({ block: "start", behavior: "smooth" });
+    if (place && (place.top < 60
+      || place.bottom > window.innerHeight * 0.7)) target.scrollIntoView({ block: "start",
+      behavior: "smooth" });
     document.getElementById("tournext")?.focus({ preventScroll: true });
   }));
 }
@@ -54,9 +61,13 @@ function drawTour() {
   document.querySelector(target)?.closest(".slider, figure, .stage, .grids, .card, .right")?.classList.add("lit");
   if (box.dataset.step === String(state.tour)) return;
   box.dataset.step = state.tour;
-  fill(box, h("div", { class: "dots" }, TOUR.map((_, i) => button("", () => tourStep(i), { "aria-label": `step ${i + 1}`, "aria-current": i === state.tour ? "step" : null }))),
+  fill(box, h("div", { class: "dots" },
+    TOUR.map((_, i) => button("", () => tourStep(i),
+    { "aria-label": `step ${i + 1}`, "aria-current": i === state.tour ? "step" : null }))),
     h("h2", {}, h("small", {}, `${state.tour + 1} of ${TOUR.length}`), ` ${title}`), h("p", { html: words }),
-    h("div", { class: "line" }, button("Back", () => tourStep(state.tour - 1), { disabled: state.tour === 0, "data-key": "tourback" }),
-      button(state.tour === TOUR.length - 1 ? "Done" : "Next", () => tourStep(state.tour + 1), { class: "main", id: "tournext", "data-key": "tournext" }),
+    h("div", { class: "line" },
+      button("Back", () => tourStep(state.tour - 1), { disabled: state.tour === 0, "data-key": "tourback" }),
+      button(state.tour === TOUR.length - 1 ? "Done" : "Next", () => tourStep(state.tour + 1),
+        { class: "main", id: "tournext", "data-key": "tournext" }),
       button("End the tour", () => tourStep(null), { class: "quiet", id: "tourend" })));
 }
