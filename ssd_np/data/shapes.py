@@ -80,24 +80,18 @@ class ShapesDataset:
         return self.count
 
     def __getitem__(self, index: int) -> Sample:
-        index = self._number(index)
+        index = range(self.count)[index]
         rng = np.random.default_rng([self.seed, index])
         layout, name = draw_layout(rng), f"shapes-{self.seed}-{index:05d}"
         return Sample(paint(layout, rng), _truth(layout), name, self.class_names)
 
     def truth(self, index: int) -> Truth:
         """What picture `index` shows, without painting it."""
-        return _truth(draw_layout(np.random.default_rng([self.seed, self._number(index)])))
+        return _truth(draw_layout(np.random.default_rng([self.seed, range(self.count)[index]])))
 
     def identities(self) -> list[str]:
         """What tells each picture from all others."""
         return [f"shapes-{self.seed}-{index}" for index in range(self.count)]
-
-    def _number(self, index: int) -> int:
-        """Counted from the start; -1 is the last."""
-        if not -self.count <= index < self.count:
-            raise IndexError(f"picture {index} of {self.count}")
-        return int(index) % self.count
 
 
 def _truth(layout: list[Placed]) -> Truth:

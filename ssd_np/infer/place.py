@@ -12,7 +12,7 @@ from ssd_np.model.ssd import SSD
 
 def place_of(model: SSD, index: int) -> Place:
     """Which map, cell and shape the default box of that index is."""
-    index, first = int(index), 0
+    index, first = range(len(model.default_boxes))[index], 0  # -1 is the last
     for feature_map in model.config.feature_maps:
         if index < first + feature_map.boxes:
             break

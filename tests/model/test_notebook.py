@@ -14,16 +14,19 @@ from PIL import Image
 
 import ssd_np
 from ssd_np import ConfigError, Detector, ShapesDataset, Trainer, load_config
+from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes_for_map
 from ssd_np.config import preset_names
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import SsdError, WeightsError
 from ssd_np.evaluate.coco_matching import to_pixels
+from ssd_np.infer.place import place_of
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace_table
 from ssd_np.model.weights import load
 from ssd_np.picture import class_color
 from ssd_np.records import Detections, Sample, Truth
 from ssd_np.train.log import COLUMNS
+from ssd_np.train.pretrain import Crops
 
 TINY = load_config("tiny")
 SHORT = dataclasses.replace(TINY.training, steps=4, batch_size=2, checkpoint_every=2)
@@ -252,3 +255,19 @@ def test_the_history_of_a_training_is_an_array_a_column(tmp_path):
     resumed = again.fit().history
     assert resumed["step"].tolist() == [0, 1, 2, 3, 4, 5]
     np.testing.assert_array_equal(resumed["total"][:4], result.history["total"])
+
+
+def test_an_index_may_count_from_the_end():
+    model = SSD("tiny")
+    last, maps = len(model.default_boxes) - 1, len(TINY.feature_maps)
+    for i in (-1, -300, -last - 1):
+        assert place_of(model, i) == place_of(model, last + 1 + i)
+    for i in (last + 1, -last - 2):
+        with pytest.raises(IndexError):
+            place_of(model, i)
+    for i in range(-maps, 0):
+        boxes = default_boxes_for_map(TINY, i)
+        np.testing.assert_array_equal(boxes, default_boxes_for_map(TINY, maps + i))
+        assert DefaultBoxes(TINY, i).name == DefaultBoxes(TINY, maps + i).name
+    crops = Crops(ShapesDataset(0, 3))
+    assert crops[-1] == crops[len(crops) - 1]
