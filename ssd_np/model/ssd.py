@@ -12,6 +12,7 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,11 @@ class SSD:
         return f"SSD {self.config.name!r}, classes {', '.join(self.config.class_names)}\n" + (
             trace_table(self.config)
         )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a table is not to be read with its lines broken."""
+        style = "white-space: pre; overflow-x: auto; margin: 0; font-size: 85%"
+        return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
     def layers(self) -> list[Layer]:

@@ -91,6 +91,9 @@ def test_a_model_is_its_trace_table():
     first, _, table = repr(SSD("tiny")).partition("\n")
     assert table == trace_table(TINY)
     assert first == "SSD 'tiny', classes circle, square, triangle, star, cross"
+    odd = SSD(dataclasses.replace(TINY, class_names=("<b>cat",)))
+    assert "white-space: pre" in odd._repr_html_() and "&lt;b&gt;cat" in odd._repr_html_()
+    assert odd._repr_html_().count("\n") == repr(odd).count("\n")
 
 
 @pytest.mark.parametrize("name", preset_names())
