@@ -163,7 +163,11 @@ class Browser:
     # --- hands -----------------------------------------------------------------------------------
 
     def centre(self, selector, x=0.5, y=0.5):
-        """A point of an element, scrolled into view, in the window's pixels."""
+        """A point of an element, scrolled into view, in the window's pixels.
+
+        First the page draws what it was told before, or the element would move under the pointer.
+        """
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         place = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
