@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssd_np.errors import ShapeError
+
 Size = tuple[int, int]  # height, width
 Pad = int | tuple[tuple[int, int], tuple[int, int]]
 
@@ -39,22 +41,29 @@ def output_size(
     size: int,
     kernel: int,
     stride: int = 1,
-    border: tuple[int, int] = (0, 0),
+    border: int | tuple[int, int] = (0, 0),
     dilation: int = 1,
     ceil: bool = False,
 ) -> int:
     """Cells along an axis of the output, for `size` cells of the input.
 
     A window has `kernel` taps, `dilation` apart, and must fit into the input and its border
-    (cells before, cells after). `ceil` keeps a last window that does not (Caffe's rule: 75 -> 38).
+    (one number of cells, or cells before, cells after). `ceil` keeps a last window that does not
+    (Caffe's rule: 75 -> 38). Raises ShapeError where no window fits at all.
 
     >>> output_size(75, kernel=2, stride=2), output_size(75, kernel=2, stride=2, ceil=True)
     (37, 38)
     """
-    before, after = border
-    span = size + before + after - (dilation * (kernel - 1) + 1)
-    if not ceil:
-        return span // stride + 1
-    out = -(-span // stride) + 1
+    before, after = (border, border) if isinstance(border, int) else border
+    reach = dilation * (kernel - 1) + 1
+    span = size + before + after - reach
+    out = (-(-span // stride) if ceil else span // stride) + 1
     # the last window must begin inside the image or its first border (Caffe and PyTorch alike)
-    return out - 1 if (out - 1) * stride >= size + before else out
+    if ceil and (out - 1) * stride >= size + before:
+        out -= 1
+    if out < 1:
+        raise ShapeError(
+            f"a window that reaches over {reach} pixels does not fit {size} pixels with pad {border}",
+            hint="use a larger image, more padding or a smaller kernel",
+        )
+    return out

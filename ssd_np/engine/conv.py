@@ -14,11 +14,10 @@ from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, add_rows, bias_kernel, limits
 from ssd_np.engine.threads import for_each, scratch, thread_count
-from ssd_np.geometry import borders
+from ssd_np.geometry import borders, output_size
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.conv import check_convolution
-from ssd_np.nn.im2col import output_size
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake

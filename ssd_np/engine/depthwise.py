@@ -12,11 +12,10 @@ import numpy as np
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, column_sums, limits
 from ssd_np.engine.threads import for_each, shares
-from ssd_np.geometry import borders
+from ssd_np.geometry import borders, output_size
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
-from ssd_np.nn.im2col import output_size
 
 LEAST_PRODUCTS = 1 << 17  # for which another thread is worth the call
 

@@ -11,6 +11,7 @@ The two loops are compiled by Numba where it is installed, and run as they stand
 import numpy as np
 
 from ssd_np.errors import ShapeError
+from ssd_np.geometry import output_size
 
 try:
     from numba import njit
@@ -18,21 +19,6 @@ except ModuleNotFoundError:
 
     def njit(**_options):
         return lambda function: function
-
-
-def output_size(
-    size: int, kernel: int, stride: int, pad: int | tuple[int, int], dilation: int
-) -> int:
-    """Output pixels along one axis: as many as there are places for the kernel to begin at."""
-    before, after = (pad, pad) if isinstance(pad, int) else pad
-    reach = dilation * (kernel - 1) + 1
-    begins = range(-before, size + after - reach + 1, stride)
-    if not begins:
-        raise ShapeError(
-            f"a kernel that reaches over {reach} pixels does not fit {size} pixels with pad {pad}",
-            hint="use a larger image, more padding or a smaller kernel",
-        )
-    return len(begins)
 
 
 def im2col(

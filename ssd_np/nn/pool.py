@@ -17,13 +17,12 @@ def pool_output_size(
 ) -> int:
     """Output pixels along one axis; a window must begin inside the image or its first border."""
     border = (pad, pad) if isinstance(pad, int) else pad
-    out = output_size(size, window, stride, border, ceil=ceil_mode)
-    if out < 1 or max(border) > window // 2:
+    if max(border) > window // 2:
         raise ShapeError(
-            f"no window of {window} pixels, stride {stride}, pad {pad} fits {size} pixels",
+            f"a window of {window} pixels with pad {pad} may see padding only",
             hint="pad may be at most half a window",
         )
-    return out
+    return output_size(size, window, stride, border, ceil=ceil_mode)
 
 
 def max_pool2d_forward(

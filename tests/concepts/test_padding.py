@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ssd_np.engine import NAMES, select
+from ssd_np.geometry import output_size
 from ssd_np.gradcheck import relative_error
-from ssd_np.nn.im2col import col2im, im2col, output_size
+from ssd_np.nn.im2col import col2im, im2col
 
 pytestmark = pytest.mark.lesson05
 

@@ -75,14 +75,15 @@ def test_suppression(rng, ops):
 
 
 def test_convolution(rng, ops):
-    """What lesson 05 steps into: with the loop of im2col five functions in two files."""
+    """What lesson 05 steps into: with the loop of im2col five functions; the formula of the output
+    size is the one of the config's layers."""
     x, w = rng.standard_normal((1, 5, 6, 2)), rng.standard_normal((3, 3, 2, 4))
     assert steps(lambda: ops.conv2d_forward(x, w, np.zeros(4), 1, 1)) == CONVOLUTION
     out, cache = ops.conv2d_forward(x, w, np.zeros(4), 1, 1)
     assert steps(lambda: ops.conv2d_backward(out, cache)) == [
         "nn/conv.py: conv2d_backward",
         "nn/im2col.py: im2col",
-        "nn/im2col.py: output_size",
+        "geometry.py: output_size",
         "nn/im2col.py: col2im",
     ]
 
@@ -91,7 +92,7 @@ CONVOLUTION = [
     "nn/conv.py: conv2d_forward",
     "nn/conv.py: check_convolution",
     "nn/im2col.py: im2col",
-    "nn/im2col.py: output_size",
+    "geometry.py: output_size",
 ]
 
 
@@ -154,6 +155,7 @@ def test_decoding(rng, model, monkeypatch):
         "boxes/coords.py: area",
         "infer/decode.py: Decoded.detections",
         "boxes/coords.py: clip",
+        "records.py: Detections.__post_init__",
     ]
 
 
