@@ -63,7 +63,7 @@ def output_size(
         out -= 1
     if out < 1:
         raise ShapeError(
-            f"a window that reaches over {reach} pixels does not fit {size} pixels with pad {border}",
+            f"a window that reaches over {reach} pixels does not fit {size} pixels, pad {border}",
             hint="use a larger image, more padding or a smaller kernel",
         )
     return out
