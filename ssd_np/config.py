@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssd_np.config_json import differences, join, read, require, write
-from ssd_np.errors import ConfigError
+from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.geometry import Size, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
@@ -414,9 +414,10 @@ class Config:
         size = self.input.shape
         for i, layer in enumerate(self.layers):
             require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
-            size = layer.output_shape(size)
-            require(min(size) >= 1, f"layers[{i}]", "an output of at least 1 cell", min(size))
-            sizes[layer.name] = size
+            try:
+                size = sizes[layer.name] = layer.output_shape(size)
+            except ShapeError as error:
+                raise ConfigError(error.what, f"layers[{i}]", error.hint) from error
         return sizes
 
     @property

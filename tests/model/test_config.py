@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -102,6 +103,17 @@ def test_a_wrong_value_is_refused_with_its_path(values, path, value, message):
         config_from_json(text, where="mine.json")
     assert str(caught.value).startswith("mine.json: ")
     assert message in str(caught.value)
+
+
+def test_a_layer_that_does_not_fit_is_named_with_its_file(values, tmp_path):
+    path = tmp_path / "mine.json"
+    values["layers"][-1] |= {"kernel": 9, "pad": 0}
+    path.write_text(json.dumps(values))
+    where = rf"{re.escape(str(path))}: layers\[{len(values['layers']) - 1}\]: "
+    with pytest.raises(
+        ConfigError, match=where + "a window that reaches over 9 pixels does not fit"
+    ):
+        load_config(path)
 
 
 def test_a_missing_key_is_named(values):
