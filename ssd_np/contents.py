@@ -13,9 +13,12 @@ from pathlib import Path
 
 
 def contents(package: str, file: str) -> tuple[Callable, Callable]:
-    """`__getattr__` and `__dir__` of the package whose `__init__.py` is `file`."""
+    """`__getattr__` and `__dir__` of the package whose `__init__.py` is `file`. Its `__all__`, for
+    `from package import *`, is what the block lists."""
 
     def get(name: str) -> object:
+        if name == "__all__":
+            return sorted(homes(file))
         if name not in homes(file):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(homes(file)[name]), name)

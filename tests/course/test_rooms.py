@@ -132,6 +132,8 @@ def test_a_room_offers_its_names_and_loads_nothing_else():
     loaded = run("from ssd_np.nn import conv2d_forward; import sys; print(*sys.modules)")
     assert "ssd_np.nn.conv" in loaded
     assert {"ssd_np.nn.l2norm", "ssd_np.nn.layers", "ssd_np.boxes"}.isdisjoint(loaded)
+    starred = run("from ssd_np import *; print(Detector.__module__, 'os' in globals())")
+    assert starred == ["ssd_np.infer.detect", "False"]
     with pytest.raises(AttributeError, match=r"'ssd_np\.boxes' has no attribute 'iou_matrxi'"):
         _ = importlib.import_module("ssd_np.boxes").iou_matrxi
 
