@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,9 +181,13 @@ class DecodingConfig:
 
     def __post_init__(self) -> None:
         for key in ("score_threshold", "show_threshold", "iou_threshold"):
-            require(0 <= getattr(self, key) <= 1, key, "a number in [0, 1]", getattr(self, key))
+            value = getattr(self, key)
+            good = isinstance(value, Real) and 0 <= value <= 1
+            require(good, key, "a number in [0, 1]", value)
         for key in ("top_k_class", "top_k"):
-            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
+            value = getattr(self, key)
+            require(isinstance(value, Integral), key, "a whole number", value)
+            require(value >= 1, key, "at least 1", value)
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,11 @@ MISTAKES = {
         lambda: Detector(MODEL).detect(np.zeros((3, 40, 50), np.uint8)),
         r"image.transpose\(1, 2, 0\)",
     ),
+    "Detector: half a detection": (lambda: Detector(MODEL, top_k=2.5), "top_k.*whole number"),
+    "Detector: a word for a score": (
+        lambda: Detector(MODEL, score_threshold="a"),
+        "score_threshold: expected a number",
+    ),
     "Detector.detect: floats": (lambda: Detector(MODEL).detect(IMAGES[0]), "expected uint8"),
     "Detector.detect: grey": (
         lambda: Detector(MODEL).detect(np.zeros((9, 8), np.uint8)),
