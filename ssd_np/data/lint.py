@@ -20,7 +20,10 @@ from ssd_np.progress import Progress
 
 
 def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
-    """Checks the images and annotations of a source. With `class_names`, others are findings."""
+    """Checks the images and annotations of a source. With `class_names`, others are findings.
+
+    Raises DataError where no image at all is found: one mistake, not one for each image.
+    """
     report = Report(len(source))
     declared = source.class_names is not None
     if declared and class_names is not None:
@@ -35,6 +38,10 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
             bar.update()
             names.update(labelled.name for labelled in item.objects)
             check_item(report, item, source, None if declared else class_names)
+    missing = [f for f in report.findings if f.kind == "no image" and f.effect == "left out"]
+    if missing and len(missing) == len(source):  # the folder is wrong, not each of its files
+        what = f"none of the {len(source)} images is there; the first: {missing[0].what}"
+        raise DataError(what, where=str(source), hint="is it the folder of the images?")
     report.findings += similar_names(names, str(source))
     return report
 

@@ -218,6 +218,19 @@ def test_coco(tmp_path, change, expected):
     agrees_with_training(report, lambda: CocoDataset(tmp_path, path))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_wrong_folder_is_one_mistake(tmp_path, count):
+    """Not a finding for each image: nothing else can be said of images that are not there."""
+    (tmp_path / "elsewhere").mkdir()
+    content = instances()
+    content["images"] = content["images"][:count]
+    content["annotations"] = content["annotations"][:count]
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"none of the {count} images is there; .*elsewhere"):
+        check(CocoSource(tmp_path / "elsewhere", path))
+
+
 def test_coco_classes_and_crowds(tmp_path):
     for name in "ab":
         Image.new("RGB", (200, 150)).save(tmp_path / f"{name}.png")
