@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ssd_np.data.items import Problem
 from ssd_np.data.labels import label_map
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.shared import shared_images
 from ssd_np.data.sources import SHAPES, describe, open_source
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
@@ -63,6 +64,14 @@ def unseen_data(
     if split in (None, "none"):
         return None
     return evaluation_data(spec, split, class_names, seed, strict, option)
+
+
+def tell_shared(known: Dataset | None, other: Dataset | None, purpose: str, use: str) -> None:
+    """Says how many images that it is `purpose` are images that it `use`, if any are."""
+    shared = shared_images(known, other)
+    if shared:
+        what = f"{shared} of the {len(other)} images that it is {purpose}"
+        print(f"note: {what} are images that it {use}", file=sys.stderr)
 
 
 def describe_evaluation(spec: str, split: str) -> str:

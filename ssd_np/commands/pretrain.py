@@ -35,7 +35,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the base to an `.npz` file for `ssd-np train --base-weights`."""
-    from ssd_np.commands.datasets import describe_evaluation, training_data, unseen_data
+    from ssd_np.commands.datasets import (
+        describe_evaluation,
+        tell_shared,
+        training_data,
+        unseen_data,
+    )
     from ssd_np.config import load_config
     from ssd_np.model.pretrained import base_names, save_base
     from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
@@ -47,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     unseen = unseen_data(
         arguments.data, arguments.eval_split, "--eval-split", dataset.class_names, seed
     )
+    tell_shared(dataset, unseen, "evaluated on", "learns from")
     config = classifier_config(detector, tuple(dataset.class_names))
     training = dataclasses.replace(
         PRETRAINING, steps=arguments.steps or PRETRAINING.steps, seed=seed

@@ -159,19 +159,16 @@ def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:
 
 def _other_data(arguments: argparse.Namespace, dataset, names: Sequence[str], seed: int) -> tuple:
     """The data sets to validate and to evaluate on, each None where none is wished for."""
-    from ssd_np.commands.datasets import unseen_data
-    from ssd_np.data.stored import shared_images
+    from ssd_np.commands.datasets import tell_shared, unseen_data
 
     data, strict = arguments.data, arguments.strict
     unseen = unseen_data(
         arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, strict
     )
     validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, strict)
-    for other, purpose in ((unseen, "evaluated on"), (validation, "chosen by")):
-        shared = 0 if other is None else shared_images(dataset, other)
-        if shared:
-            what = f"{shared} of the {len(other)} images that it is {purpose}"
-            print(f"note: {what} are images that it learns from", file=sys.stderr)
+    tell_shared(dataset, unseen, "evaluated on", "learns from")
+    tell_shared(dataset, validation, "chosen by", "learns from")
+    tell_shared(validation, unseen, "evaluated on", "is chosen by")
     return validation, unseen
 
 

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from ssd_np.data.shapes import ShapesDataset as ShapesDataset
     from ssd_np.data.shapes import draw_layout as draw_layout
     from ssd_np.data.shapes import paint as paint
+    from ssd_np.data.shared import shared_images as shared_images
     from ssd_np.data.sources import check_spec as check_spec
     from ssd_np.data.sources import describe as describe
     from ssd_np.data.sources import is_stored as is_stored
@@ -72,7 +73,6 @@ if TYPE_CHECKING:
     from ssd_np.data.stored import box_faults as box_faults
     from ssd_np.data.stored import header_of as header_of
     from ssd_np.data.stored import place as place
-    from ssd_np.data.stored import shared_images as shared_images
     from ssd_np.data.stored import truth_of as truth_of
     from ssd_np.data.transform import Step as Step
     from ssd_np.data.transform import Transform as Transform

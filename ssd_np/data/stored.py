@@ -194,12 +194,3 @@ def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Pro
         what = f"{box} {what}"
         faults[i] = Problem(kind, effect, item.where, what, labelled.index, labelled.name)
     return faults
-
-
-def shared_images(dataset: object, other: object) -> int:
-    """How many images of `other` are images of `dataset`, too; those of a data set that has no
-    `identities`, as your own may not have, count as different."""
-    if not (hasattr(dataset, "identities") and hasattr(other, "identities")):
-        return 0
-    known = set(dataset.identities())
-    return sum(identity in known for identity in other.identities())

@@ -180,6 +180,7 @@ def test_train_on_coco_and_evaluate_by_every_metric(capsys, tmp_path):
     data = write_coco(tmp_path, "train")
     shutil.copytree(tmp_path / "train", tmp_path / "test")
     shutil.copy(tmp_path / "train.json", tmp_path / "test.json")
+    Image.new("RGB", (200, 150), "red").save(tmp_path / "test" / "a.png")  # not the one learnt from
     out = tmp_path / "out"
     argv = ["train", "--config", "tiny", "--data", data, "--split", "train", "--steps", 1]
     code, text, err = run(capsys, *argv, "--out", out)
@@ -201,6 +202,20 @@ def test_train_on_coco_and_evaluate_by_every_metric(capsys, tmp_path):
     assert code == 0 and "IoU >= 0.7" in text
 
 
+def test_evaluation_by_what_the_best_weights_were_chosen_by_is_said(capsys, tmp_path):
+    """It is no training image, and yet no measure of best.npz."""
+    data = write_voc(tmp_path / "v", {"a": [GOOD], "b": [GOOD]})
+    images = tmp_path / "v" / "JPEGImages"
+    Image.new("RGB", (200, 150), "red").save(images / "b.png")
+    for split, name in (("one", "a"), ("two", "b")):
+        (tmp_path / "v" / "ImageSets" / "Main" / f"{split}.txt").write_text(name)
+    argv = ["train", "--config", "tiny", "--data", data, "--split", "one", "--val-split", "two"]
+    argv += ["--eval-split", "two", "--steps", 1, "--out", tmp_path / "out"]
+    code, _, err = run(capsys, *argv)
+    assert code == 0 and "learns from" not in err
+    assert "note: 1 of the 1 images that it is evaluated on are images that it is chosen by" in err
+
+
 def test_evaluation_on_the_training_images_is_said(capsys, tmp_path):
     data = write_voc(tmp_path / "v", {"a": [GOOD]})
     argv = ["train", "--config", "tiny", "--data", data, "--eval-split", "trainval", "--steps", 1]
@@ -209,6 +224,9 @@ def test_evaluation_on_the_training_images_is_said(capsys, tmp_path):
         code == 0
         and "note: 1 of the 1 images that it is evaluated on are images that it learns from" in err
     )
+    argv = ["pretrain", "--config", "tiny", "--data", data, "--eval-split", "trainval"]
+    code, _, err = run(capsys, *argv, "--steps", 1, "--out", tmp_path / "base.npz")
+    assert code == 0 and "note: 1 of the 1 images that it is evaluated on" in err
 
 
 def test_saved_detections_above_a_high_score_are_noticed(capsys, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from ssd_np.data.batches import Batches
 from ssd_np.data.coco import CocoDataset
 from ssd_np.data.lint import check
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.shared import shared_images
 from ssd_np.data.sources import check_spec, open_source
-from ssd_np.data.stored import shared_images
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.evaluate.run import detect_dataset
@@ -38,7 +40,8 @@ def write_voc(root, splits, classes=("dog",)):
         (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
         for name in ids:
             (root / "Annotations" / f"{name}.xml").write_text(xml_of(name, *classes))
-            Image.new("RGB", (40, 30)).save(root / "JPEGImages" / f"{name}.jpg")
+            colour = zlib.crc32(name.encode()) & 0xFFFFFF  # each picture is another
+            Image.new("RGB", (40, 30), colour).save(root / "JPEGImages" / f"{name}.jpg")
     return root
 
 
@@ -164,6 +167,19 @@ def test_images_in_training_and_evaluation_are_counted(tmp_path):
     assert shared_images(learnt, VOCDataset(tmp_path / "link", "val")) == 2
     path = write_coco(tmp_path, ["b.jpg", "d.jpg"])
     assert shared_images(learnt, CocoDataset(root / "JPEGImages", path)) == 1
+
+
+def test_a_copy_of_an_image_is_the_same_image(tmp_path):
+    """Of another name, in another folder; a picture of the same length that differs is another."""
+    learnt = VOCDataset(write_voc(tmp_path / "v", {"train": ["a", "b"]}), "train")
+    root = write_voc(tmp_path / "w", {"test": ["a", "q", "r"]})
+    images, taken = root / "JPEGImages", tmp_path / "v" / "JPEGImages" / "b.jpg"
+    shutil.copyfile(taken, images / "q.jpg")
+    other = bytearray(taken.read_bytes())
+    other[-3] ^= 1
+    (images / "r.jpg").write_bytes(other)
+    assert shared_images(learnt, VOCDataset(root, "test")) == 2
+    assert shared_images(VOCDataset(root, "test"), learnt) == 2
 
 
 def test_generated_pictures_and_data_of_ones_own(tmp_path):
