@@ -128,10 +128,15 @@ def to_published(names: dict[str, str], model: SSD) -> dict[str, np.ndarray]:
 
 
 def _check_layers(names: dict[str, str], model: SSD) -> None:
-    different = sorted(names.keys() ^ model.parameters.keys())
+    heads = ("conf_", "loc_")  # named last: they differ where the maps before them do
+    different = sorted(
+        names.keys() ^ model.parameters.keys(), key=lambda name: (name.startswith(heads), name)
+    )
     if different:
+        first = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
         raise WeightsError(
-            f"config {model.config.name!r} is not the published SSD300: they differ in {different}",
+            f"config {model.config.name!r} is not the published SSD300: they differ in "
+            f"{len(different)} tensors: {first}",
             hint="only ssd300_voc, ssd300_coco and configs with their layers have published names",
         )
 
