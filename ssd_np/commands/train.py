@@ -95,7 +95,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
-    from ssd_np.commands.datasets import training_data
+    from ssd_np.commands.datasets import describe_evaluation, training_data
     from ssd_np.config import config_to_json, load_config
     from ssd_np.train import start
     from ssd_np.train.trainer import FILES, Trainer
@@ -137,6 +137,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
         print(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
+    if validation is not None:
+        chosen_by = describe_evaluation(data, arguments.val_split)
+        best = trainer.progress.best_score
+        print(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
 
