@@ -433,17 +433,17 @@ def main():
         return check()
     parameters = train(options.steps)
     print("In 100 new pictures:")
-    samples = [ShapesDataset(seed=1_000_003, count=100)[i] for i in range(100)]
+    samples = [ShapesDataset(seed=3, count=100)[i] for i in range(100)]  # they chose no number
     truths = [sample.truth for sample in samples]
     report(detect_all(parameters, samples), truths)
     found = detect_all(parameters, samples, score_threshold=0.01)  # the curve needs its tail
     precision = {NAMES[k - 1]: average_precision(found, truths, k) for k in range(1, K)}
     print("average precision:", ", ".join(f"{name} {p:.3f}" for name, p in precision.items()))
     print(f"mean average precision at IoU 0.5: {np.mean(list(precision.values())):.3f}")
-    ((boxes, labels, scores),) = detect_all(parameters, samples[3:4])
+    ((boxes, labels, scores),) = detect_all(parameters, samples[:1])
     for box, label, score in zip(boxes, labels, scores, strict=True):
         print(f"{NAMES[label - 1]:8} {score:.2f}  {box.round(2)}")
-    draw("ssd.bmp", samples[3].image, boxes)  # these boxes
+    draw("ssd.bmp", samples[0].image, boxes)  # these boxes
 
 
 if __name__ == "__main__":

@@ -359,7 +359,7 @@ def main():
         return check()
     parameters = train(options.steps)
     print("In 100 new pictures:")
-    samples = [ShapesDataset(seed=1_000_003, count=100)[i] for i in range(100)]
+    samples = [ShapesDataset(seed=3, count=100)[i] for i in range(100)]  # they chose no number
     truths = [sample.truth for sample in samples]
     report(detect_all(parameters, samples), truths)
 
