@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_atomically(arguments.out, text)
     count = sum(p.value.size for p in model.parameters.values())
     size = f"{len(text) / 1e6:.1f} MB"
-    print(f"{arguments.out}: {len(pictures)} pictures, {size}; open it in a browser")
+    number = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    print(f"{arguments.out}: {number}, {size}; open it in a browser")
     if not runs_in_page(model):
         print(f"the network, {count:,} parameters, is not in the page: its maps are, computed here")
     print(knowledge(str(arguments.weights), model))

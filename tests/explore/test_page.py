@@ -192,6 +192,7 @@ def test_a_cell_shows_its_boxes_and_what_it_sees(browser, file, width):
     browser.click("#grid1", 0.3, 0.7)
     assert value(browser, "[state.map, state.cell]") == [1, [5, 2]]
     assert "165 × 165 pixels" in browser.run("panel.textContent")
+    assert "; s' is a square of side sqrt(" in browser.run("panel.textContent")
     browser.run("stage.focus()")
     browser.key("ArrowUp")
     assert value(browser, "state.cell") == [4, 2]
@@ -506,6 +507,9 @@ def test_bad_pictures(browser, file, tmp_path):
         browser.choose_files("#file", tmp_path / name)
         browser.wait(f"document.body.textContent.includes({json.dumps(words)})")
         assert len(notices(browser)) == 1
+    browser.choose_files("#file", tmp_path / "gone.png")  # a folder that is dropped fails like it
+    browser.wait("document.body.textContent.includes('can not be read: a folder, or gone')")
+    assert len(notices(browser)) == 1
     assert value(browser, "state.picture") == 0  # what was there is still there
 
 

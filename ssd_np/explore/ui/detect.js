@@ -78,7 +78,7 @@ function foundCard() {
     const lost = dropped.filter(other => other.by === d.t && other.label === d.label).length,
       verdict = verdicts[i];
     const words = verdict ? (verdict.right ? `right, IoU ${num(verdict.iou, 2)}` : verdict.iou >= 0.5
-      ? "found twice: wrong" : "wrong") : "";
+      ? "found twice: wrong" : `wrong, IoU ${num(verdict.iou, 2)}`) : "";
     const chosen = state.found && d.t === state.found[0] && d.label === state.found[1];
     return h("button", { type: "button", class: `row${chosen ? " chosen" : ""}`,
       "data-key": `found ${d.t} ${d.label}`, onclick: () => update({ found: chosen ? null : [d.t, d.label] }) },
@@ -146,6 +146,8 @@ function drawPrecision(canvas, recall, precision, point) {
   const x = value => frame.left + value * (width - frame.left - frame.right),
     y = value => low - value * (low - frame.top);
   axes(context, width, frame, 1, "precision", "recall");
+  context.textAlign = "center";
+  for (const value of [0, 0.25, 0.5, 0.75, 1]) context.fillText(value, x(value), low + 15);
   context.strokeStyle = colour("found");
   context.lineWidth = 2;
   context.beginPath();

@@ -5,7 +5,13 @@ const MOST_PIXELS = 30e6;
 
 async function openFile(file) {
   if (!file) return;
-  const start = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  let start;
+  try {
+    start = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  } catch {
+    say(`${file.name} can not be read: a folder, or gone. Drop one picture, or one file of weights.`, "bad");
+    return;
+  }
   if (/\.npz$/i.test(file.name) || (start[0] === 0x50 && start[1] === 0x4b)) await openWeights(file);
   else await openPicture(file);
 }

@@ -72,7 +72,8 @@ const MatchPart = {
     });
     return [card(`${map.name}, row ${cell[0]}, column ${cell[1]}`,
       h("div", { class: "rows" }, rows),
-        note(`It sees ${field.size} × ${field.size} pixels of the picture, dotted.`))];
+        note(`It sees ${field.size} × ${field.size} pixels of the picture, dotted.`),
+        note(escape_(`${boxesOf(state.map, ...cell).map(t => placeOf(CONFIG, DEFAULTS, t)).map(({ shape, meaning }) => `${shape} is ${meaning}`).join("; ")}.`)))];
   },
 };
 
