@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ssd_np.model.receptive_field import ReceptiveField as ReceptiveField
     from ssd_np.model.receptive_field import receptive_fields as receptive_fields
     from ssd_np.model.ssd import SSD as SSD
-    from ssd_np.model.tflite_file import read_tflite as read_tflite
     from ssd_np.model.torch_file import read_torch as read_torch
     from ssd_np.model.torch_pickle import Machine as Machine
     from ssd_np.model.torch_pickle import Storage as Storage
