@@ -76,8 +76,7 @@ def nms(
     """(D, 4), (D,) -> kept indices (int64), best first."""
     boxes, scores = check_scored(boxes_corner, scores)
     order = best_first(scores, top_k)
-    floats = boxes[order].astype(np.result_type(boxes, np.float32), copy=False)
-    return order[_keep_kernel(floats, floats.dtype.type(iou_threshold))]
+    return order[_kept(boxes[order], iou_threshold)]
 
 
 def nms_each_class(
@@ -95,7 +94,7 @@ def nms_each_class(
     def suppress(i: int, _worker: int) -> None:
         rows = best_first(by_class[i], top_k)  # first, for it need not look at all of them
         rows = rows[by_class[i][rows] > score_threshold]
-        kept[i] = rows[nms(boxes[rows], by_class[i][rows], iou_threshold)]
+        kept[i] = rows[_kept(boxes[rows], iou_threshold)]
 
     for_each(suppress, len(by_class))
     return kept
@@ -110,6 +109,12 @@ def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     better, equal = np.flatnonzero(cost < worst), np.flatnonzero(cost == worst)
     chosen = np.sort(np.concatenate([better, equal[: top_k - len(better)]]))
     return chosen[np.argsort(cost[chosen], kind="stable")]
+
+
+def _kept(boxes: np.ndarray, iou_threshold: float) -> np.ndarray:
+    """(D, 4), best first -> (D,) bool."""
+    floats = boxes.astype(np.result_type(boxes, np.float32), copy=False)
+    return _keep_kernel(floats, floats.dtype.type(iou_threshold))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
