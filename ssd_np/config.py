@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
-from ssd_np.config_json import differences, join, read, require, write
+from ssd_np.config_json import Section, differences, join, read, require, write
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.geometry import Size, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -48,7 +47,7 @@ def _require_probability(value: float, key: str = "probability") -> None:
 
 
 @dataclass(frozen=True)
-class InputConfig:
+class InputConfig(Section):
     """The image a network sees, RGB, (value - mean) / std on the 0..255 scale."""
 
     size: int | Size  # a side of a square, or height and width
@@ -57,7 +56,7 @@ class InputConfig:
     # "antialias": Pillow's bilinear filter; "half_pixel": four neighbours only, as torchvision
     resize: Literal["antialias", "half_pixel"] = "antialias"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         sides = f"1 to {MAX_SIDE} pixels"
         require(all(1 <= side <= MAX_SIDE for side in self.shape), "size", sides, self.size)
         require(min(self.std) > 0, "std", "numbers above 0", self.std)
@@ -69,7 +68,7 @@ class InputConfig:
 
 
 @dataclass(frozen=True)
-class FeatureMapConfig:
+class FeatureMapConfig(Section):
     """One grid of detectors: the layer it reads and its default boxes (SSD paper, section 2.2)."""
 
     name: str  # of the layer whose output is the map
@@ -80,7 +79,7 @@ class FeatureMapConfig:
     aspect_ratios: tuple[float, ...] = (2.0,)  # each r stands for a box r and a box 1/r
     l2norm_scale: float | None = None  # L2Norm before the heads, starting from this scale
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("size", "step", "min_size"):
             least = min(pair(getattr(self, key)))
             require(least > 0, key, "a number above 0", getattr(self, key))
@@ -112,37 +111,37 @@ class FeatureMapConfig:
 
 
 @dataclass(frozen=True)
-class DefaultBoxConfig:
+class DefaultBoxConfig(Section):
     """What holds for the default boxes of all maps."""
 
     variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     clip: Literal["none", "sizes", "all"] = "none"
     integer_sizes: bool = False  # truncate min_size and max_size, as Caffe does
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require(min(self.variances) > 0, "variances", "four numbers above 0", self.variances)
 
 
 @dataclass(frozen=True)
-class L2NormConfig:
+class L2NormConfig(Section):
     """How L2Norm keeps away from a division by zero."""
 
     eps: float = 1e-10
     # "inside": sqrt(sum + eps); "max": max(norm, eps); "outside": norm + eps
     form: Literal["inside", "max", "outside"] = "inside"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require(self.eps > 0, "eps", "a number above 0", self.eps)
 
 
 @dataclass(frozen=True)
-class MatchingConfig:
+class MatchingConfig(Section):
     """Which default boxes stand for an object (SSD paper, section 2.2, "Matching strategy")."""
 
     threshold: float = 0.5
     neutral_threshold: float | None = None  # IoU in [neutral, threshold) counts for nothing
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require(0 < self.threshold <= 1, "threshold", "an IoU in (0, 1]", self.threshold)
         if self.neutral_threshold is not None:
             require(
@@ -154,7 +153,7 @@ class MatchingConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Section):
     """The SSD loss (paper, section 2.2, equations 1 to 3, and "Hard negative mining")."""
 
     ratio: float = 3.0  # negatives for each positive
@@ -162,13 +161,13 @@ class LossConfig:
     mining: Literal["image", "batch"] = "image"
     alpha: float = 1.0  # weight of the location loss
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("ratio", "minimum_negatives", "alpha"):
             require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
 
 
 @dataclass(frozen=True)
-class DecodingConfig:
+class DecodingConfig(Section):
     """From scores and offsets to detections (paper, section 2.2, last paragraph of 3)."""
 
     score_threshold: float = 0.01  # for evaluation: a precision-recall curve needs its tail
@@ -179,83 +178,79 @@ class DecodingConfig:
     clip: Literal["output", "before_nms"] = "output"
     max_exponent: float | None = None  # limit on log-size in decode; torchvision ln(1000 / 16)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("score_threshold", "show_threshold", "iou_threshold"):
-            value = getattr(self, key)
-            good = isinstance(value, Real) and 0 <= value <= 1
-            require(good, key, "a number in [0, 1]", value)
+            require(0 <= getattr(self, key) <= 1, key, "a number in [0, 1]", getattr(self, key))
         for key in ("top_k_class", "top_k"):
-            value = getattr(self, key)
-            require(isinstance(value, Integral), key, "a whole number", value)
-            require(value >= 1, key, "at least 1", value)
+            require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
 
 
 @dataclass(frozen=True)
-class Brightness:
+class Brightness(Section):
     """Adds a number of grey levels, drawn from [low, high]."""
 
     probability: float = 0.5
     low: float = -32.0
     high: float = 32.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         _require_range(self.low, self.high, -255, 255, "training as published uses -32 to 32")
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Section):
     """Multiplies all values by a factor drawn from [low, high]."""
 
     probability: float = 0.5
     low: float = 0.5
     high: float = 1.5
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(Section):
     """Multiplies the saturation (of HSV) by a factor drawn from [low, high]."""
 
     probability: float = 0.5
     low: float = 0.5
     high: float = 1.5
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
 
 
 @dataclass(frozen=True)
-class Hue:
+class Hue(Section):
     """Turns the hue by an angle in degrees drawn from [low, high]."""
 
     probability: float = 0.5
     low: float = -18.0
     high: float = 18.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         _require_range(self.low, self.high, -360, 360, "-36 to 36 is usual, or -18 to 18")
 
 
 @dataclass(frozen=True)
-class Expand:
+class Expand(Section):
     """Places the image in a canvas 1 to max_ratio times its size, filled with the mean colour."""
 
     probability: float = 0.5
     max_ratio: float = 4.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         require(self.max_ratio >= 1, "max_ratio", "at least 1", self.max_ratio)
 
 
 @dataclass(frozen=True)
-class Crop:
+class Crop(Section):
     """Cuts out a patch that overlaps an object by at least a minimum IoU out of `min_ious`.
 
     In `min_ious`, 1 stands for the whole image and 0 for no minimum. `tries` patches are drawn for
@@ -269,7 +264,7 @@ class Crop:
     shape: Literal["scale_and_ratio", "sides"] = "scale_and_ratio"
     tries: int = 50
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _require_probability(self.probability)
         require(len(self.min_ious) > 0, "min_ious", "at least one IoU", self.min_ious)
         for i, iou in enumerate(self.min_ious):
@@ -282,7 +277,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class AugmentationConfig:
+class AugmentationConfig(Section):
     """Photometric and geometric augmentation, in the order of the published training."""
 
     brightness: Brightness = field(default_factory=Brightness)
@@ -295,13 +290,13 @@ class AugmentationConfig:
     horizontal_flip: float = 0.5  # probability
     vertical_flip: float = 0.0  # probability
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("lighting_noise", "horizontal_flip", "vertical_flip"):
             _require_probability(getattr(self, key), key)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """The training schedule. Milestones are shares of all steps: 80k, 100k of 120k as 2/3, 5/6."""
 
     steps: int = 500
@@ -320,7 +315,7 @@ class TrainConfig:
     checkpoint_every: int = 250  # steps between two writes of last.npz
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("steps", "batch_size", "checkpoint_every"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         for key in ("learning_rate", "gamma", "bias_multiplier"):
@@ -335,7 +330,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, repr=False)
-class Config:
+class Config(Section):
     """A whole detector: what it sees, its network, its boxes, its loss, its training.
 
     `class_names` leaves the background out; label k is `class_names[k - 1]`.
@@ -361,7 +356,7 @@ class Config:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         self._check_class_names()
         sizes = self._layer_sizes()
         require(

@@ -1,12 +1,14 @@
-"""Dataclasses from JSON and back: one reader for every section of a config.
+"""Dataclasses from JSON and back: one set of rules for every section of a config.
 
-Which keys there are, and of which type, is read off the dataclass itself. Every refusal names the
-path of the key, such as `training.milestones[1]`, and what was expected there.
+Which keys there are, and of which type, is read off the dataclass itself. A section that is made in
+Python is read by the same rules as one in a file, so that whatever can be made can be saved. Every
+refusal names the path of the key, such as `training.milestones[1]`, and what was expected there.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -27,6 +29,23 @@ def join(path: str, key: str, by: str = ".") -> str:
     return f"{path}{by}{key}" if path and key else path or key
 
 
+class Section:
+    """What all sections of a config share: they check themselves when they are made.
+
+    Types come first, by `read`: lists become tuples, NumPy's numbers and arrays Python's own, a
+    whole number where a fraction may stand a float. Then `check` looks at the values.
+    """
+
+    def __post_init__(self) -> None:
+        for key, kind in _types(type(self)).items():
+            # a frozen dataclass is set once more, before anybody sees it
+            object.__setattr__(self, key, read(kind, getattr(self, key), key, {}))
+        self.check()
+
+    def check(self) -> None:
+        """ConfigError where values of the right types make no sense."""
+
+
 # of a base class those of its subclasses that a file may name; their default of `kind` is the name
 Families = Mapping[type, Sequence[type]]
 
@@ -34,6 +53,9 @@ Families = Mapping[type, Sequence[type]]
 def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     """Turns a JSON value into `kind` (a dataclass, a tuple, a number, ...) or says why not."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    value = value.tolist() if hasattr(value, "tolist") else value  # NumPy's scalars and arrays
+    if dataclasses.is_dataclass(kind) and isinstance(value, kind):
+        return value  # it has checked itself
     if kind in families:
         return _read_dataclass(_member(families[kind], value, path), value, path, families)
     if dataclasses.is_dataclass(kind):
@@ -85,7 +107,7 @@ def _read_dataclass(kind: type, value: Any, path: str, families: Families) -> An
     for key in value:
         if key not in fields:
             raise ConfigError("unknown key", join(path, key), f"known: {', '.join(fields)}")
-    hints = typing.get_type_hints(kind)
+    hints = _types(kind)
     found = {key: read(hints[key], item, join(path, key), families) for key, item in value.items()}
     for name, f in fields.items():
         optional = (
@@ -95,8 +117,15 @@ def _read_dataclass(kind: type, value: Any, path: str, families: Families) -> An
             raise ConfigError("missing key", where=join(path, name))
     try:
         return kind(**found)
-    except ConfigError as error:  # raised by __post_init__, which knows only its own keys
+    except ConfigError as error:  # raised by the section, which knows only its own keys
         raise ConfigError(error.what, join(path, error.where), error.hint) from error
+
+
+@functools.cache
+def _types(kind: type) -> dict[str, Any]:
+    """The type of every field of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def differences(value: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -27,7 +27,7 @@ class BatchNormLayer(LayerKind):
     activation: Activation = "relu"
     kind: Literal["batchnorm"] = "batchnorm"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require(self.eps > 0, "eps", "a number above 0", self.eps)
         require(0 < self.momentum <= 1, "momentum", "a share in (0, 1]", self.momentum)
 

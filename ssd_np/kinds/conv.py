@@ -27,7 +27,7 @@ class ConvLayer(LayerKind):
     activation: Activation = "relu"
     kind: Literal["conv"] = "conv"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("channels", "kernel", "stride", "dilation"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         require_pad(self.pad)

@@ -26,7 +26,7 @@ class DepthwiseLayer(LayerKind):
     activation: Activation = "relu"
     kind: Literal["depthwise"] = "depthwise"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("kernel", "stride", "dilation"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         require_pad(self.pad)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ssd_np.config_json import require
+from ssd_np.config_json import Section, require
 from ssd_np.geometry import Pad, Size, borders, output_size
 
 if TYPE_CHECKING:  # a config is read without loading what computes
@@ -33,7 +33,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class LayerKind:
+class LayerKind(Section):
     """A layer's description. A subclass adds its fields and `kind: Literal["..."] = "..."`."""
 
     name: str

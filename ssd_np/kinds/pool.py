@@ -25,7 +25,7 @@ class PoolLayer(LayerKind):
     ceil: bool = False
     kind: Literal["pool"] = "pool"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for key in ("size", "stride"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         limit = self.size // 2  # a wider border would make windows of padding only
