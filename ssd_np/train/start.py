@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.config import Config
-from ssd_np.errors import ConfigError
+from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
@@ -74,14 +74,14 @@ def sized(config: Config, shape: tuple[int, int]) -> Config:
     given = dataclasses.replace(config.input, size=shape)
     cells, maps, current = {}, [], shape
     for i, layer in enumerate(config.layers):
-        current = layer.output_shape(current)
-        if min(current) < 1:
+        try:
+            current = cells[layer.name] = layer.output_shape(current)
+        except ShapeError as error:
             raise ConfigError(
-                f"{shape[1]}x{shape[0]} leaves nothing for layer {layer.name}",
+                f"{shape[1]}x{shape[0]} leaves nothing for layer {layer.name}: {error.what}",
                 where=f"layers[{i}]",
                 hint="a larger --size",
-            )
-        cells[layer.name] = current
+            ) from error
     for old in config.feature_maps:
         new = cells[old.name]
         follows = [math.isclose(s * n, side) for s, n, side in

@@ -122,7 +122,9 @@ def test_there_are_slips_for_every_exercise():
 def test_every_lesson_has_a_marker_with_tests():
     """`pytest -m lesson03` runs the tests of lesson 03, those of its exercises among them."""
     files = [*GRADED.glob("test_*.py"), *(ROOT / "tests").rglob("test_*.py")]
-    marked = {path.name: _lessons(path) for path in files}
+    marked: dict[str, set[int]] = {}
+    for path in files:  # a graded file and one of tests/ may have the same name
+        marked.setdefault(path.name, set()).update(_lessons(path))
     assert set().union(*marked.values()) == set(range(1, 18))
     assert [e.name for e in EXERCISES if e.lesson not in marked[e.tests]] == []
 
@@ -239,11 +241,11 @@ def test_the_functions_are_replaced_wherever_they_were_imported_and_put_back(tmp
     from ssd_np.boxes import codec
     from ssd_np.evaluate import average_precision
     from ssd_np.exercises.calls import Calls
-    from ssd_np.infer import detect
+    from ssd_np.infer import decode as decoding
 
     path = tmp_path / "solution.py"
     for name, places in (
-        ("decode", [(vars(codec), "decode"), (vars(detect), "decode")]),
+        ("decode", [(vars(codec), "decode"), (vars(decoding), "decode")]),
         ("average_precision", [(average_precision._AP, "all-point")]),
     ):
         path.write_text(solved(find(name)))
@@ -300,7 +302,7 @@ def test_start_then_check_as_a_student_would(tmp_path, monkeypatch, capsys):
     assert code == 1 and "match_iou is not written yet, in match.py" in out
     Path("match.py").write_text(text + SOLUTIONS["match"][0])
     code, out = _check_in_a_new_process("match.py")
-    assert code == 0 and "match: all 2" in out
+    assert code == 0 and re.search(r"match: all \d+ tests pass", out)
     assert _fingerprint() == before  # nothing was written into the package
     assert [path.name for path in Path.cwd().iterdir()] == ["match.py"]
 

@@ -178,7 +178,7 @@ MISTAKES = {
     "Detector: half a detection": (lambda: Detector(MODEL, top_k=2.5), "top_k.*whole number"),
     "Detector: a word for a score": (
         lambda: Detector(MODEL, score_threshold="a"),
-        "score_threshold: expected a number",
+        "score_threshold: expected a finite number",
     ),
     "Detector.detect: floats": (lambda: Detector(MODEL).detect(IMAGES[0]), "expected uint8"),
     "Detector.detect: grey": (
