@@ -271,7 +271,9 @@ def test_from_a_layer_to_a_product_and_a_changed_weight(browser, file, width):
     browser.key("ArrowDown")
     assert value(browser, "state.y") == 39
     browser.click("[data-key='tap 0 2']")
+    browser.wait("state.tap && state.tap[1] === 2 && !_busy")  # the slider is then that tap's
     browser.run("document.getElementById('weight').focus()")
+    browser.wait("document.activeElement.id === 'weight'")
     for _ in range(30):
         browser.key("ArrowRight")
     browser.wait(f"Math.abs(live.outputs.logits[0] - {kept[0]}) > 0 && !_busy")
