@@ -39,9 +39,7 @@ def conv2d_forward(
     return out, cache
 
 
-def conv2d_backward(
-    dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def conv2d_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH) -> Gradients:
     """dout (N, Ho, Wo, Co) -> dx (N, H, W, C), dw (kh, kw, C, Co), db (Co,)."""
     return _gradients(dout, cache, True, True, memory)
 

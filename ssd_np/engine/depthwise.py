@@ -35,9 +35,7 @@ def depthwise_forward(
     return out, cache
 
 
-def depthwise_backward(
-    dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def depthwise_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH) -> Gradients:
     """dout (N, Ho, Wo, C) -> dx (N, H, W, C), dw (kh, kw, C), db (C,)."""
     return _gradients(dout, cache, True, True, memory)
 

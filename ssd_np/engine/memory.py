@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Place:
     gradients  keys of the buffers that take turns
     """
 
-    workspace: Workspace | None = None
+    workspace: Workspace = field(default_factory=Workspace)
     name: str = ""
     gradients: tuple[str, ...] = ("gradient 0", "gradient 1")
     convolution: str = "im2col"

@@ -35,7 +35,7 @@ class Detector:
         iou_threshold: float | None = None,
         top_k: int | None = None,
     ) -> None:
-        model = model if isinstance(model, SSD) else load(model)
+        model = load(model) if isinstance(model, str | Path) else model
         self.model, self.ops = model, select()
         said = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
         said = {key: value for key, value in said.items() if value is not None}
