@@ -17,10 +17,11 @@ function h(tag, attributes = {}, ...children) {
 }
 
 /** Puts children into an element. Those that are there already are not touched, for a slider may be held;
- * a new one that stands for the one with the focus gets it, by its data-key. */
+ * a new one that stands for the one with the focus gets it, by its data-key or id. */
 function fill(element, ...children) {
   const active = document.activeElement;
-  const key = element.contains(active) ? active.dataset.key : null;
+  const name = !element.contains(active) ? null
+    : active.dataset.key ? `[data-key="${CSS.escape(active.dataset.key)}"]` : active.id ? `#${CSS.escape(active.id)}` : null;
   const wanted = children.flat(Infinity).filter(Boolean);
   wanted.forEach((child, i) => {
     const there = element.childNodes[i];
@@ -28,7 +29,7 @@ function fill(element, ...children) {
     else if (there !== child) there.replaceWith(child);
   });
   while (element.childNodes.length > wanted.length) element.lastChild.remove();
-  if (key && !element.contains(active)) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  if (name && !element.contains(active)) element.querySelector(name)?.focus({ preventScroll: true });
 }
 
 function escape_(text) {
