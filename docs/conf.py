@@ -75,7 +75,6 @@ sphinx_gallery_conf = {
 }
 
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["pytest"]  # of the graders; the pages are built without it
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 add_module_names = False
