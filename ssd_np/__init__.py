@@ -15,6 +15,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from ssd_np.config import Config as Config
     from ssd_np.config import load_config as load_config
+    from ssd_np.data.promises import check_dataset as check_dataset
     from ssd_np.data.shapes import ShapesDataset as ShapesDataset
     from ssd_np.data.voc import VOCDataset as VOCDataset
     from ssd_np.errors import ConfigError as ConfigError

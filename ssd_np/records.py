@@ -196,6 +196,9 @@ class Sample(_Record):
                 where=self.name,
                 hint=hint if channels_first else "data.image.read_image reads files so",
             )
+        if not isinstance(self.truth, Truth):
+            kind = type(self.truth).__name__
+            raise ShapeError(f"its truth is a {kind}", self.name, "expected a Truth")
         if self.truth.size is None:
             object.__setattr__(self, "truth", dataclasses.replace(self.truth, size=shape[:2]))
 

@@ -35,16 +35,18 @@ if TYPE_CHECKING:
     from ssd_np.data.image import read_image as read_image
     from ssd_np.data.image import resize as resize
     from ssd_np.data.items import Dataset as Dataset
+    from ssd_np.data.items import DrawingDataset as DrawingDataset
     from ssd_np.data.items import Item as Item
     from ssd_np.data.items import Labelled as Labelled
     from ssd_np.data.items import Problem as Problem
     from ssd_np.data.items import Source as Source
+    from ssd_np.data.items import check_area as check_area
+    from ssd_np.data.items import item_place as item_place
     from ssd_np.data.items import sample_at as sample_at
     from ssd_np.data.labels import label_map as label_map
     from ssd_np.data.labels import relabel as relabel
     from ssd_np.data.labels import similar_names as similar_names
     from ssd_np.data.lint import check as check
-    from ssd_np.data.lint import check_item as check_item
     from ssd_np.data.lint import unknown_classes as unknown_classes
     from ssd_np.data.patches import centres_inside as centres_inside
     from ssd_np.data.patches import draw_patches as draw_patches
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from ssd_np.data.pipeline import Chain as Chain
     from ssd_np.data.pipeline import augment as augment
     from ssd_np.data.pipeline import distort as distort
+    from ssd_np.data.promises import check_class_names as check_class_names
+    from ssd_np.data.promises import check_dataset as check_dataset
     from ssd_np.data.report import Report as Report
     from ssd_np.data.shapes import Placed as Placed
     from ssd_np.data.shapes import ShapesDataset as ShapesDataset

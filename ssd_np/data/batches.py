@@ -1,8 +1,9 @@
 """Batches for training: shuffled, augmented, loaded ahead by threads, and resumable at any step.
 
 What batch `step` contains depends on (seed, step) alone. Epoch e visits the data set in an order
-drawn from `default_rng([seed, e, len(dataset)])`; item i of it is augmented with
-`default_rng([seed, e, i])`. So neither the number of threads nor a restart changes a picture.
+drawn from `default_rng([seed, e, len(dataset)])`; item i of it is drawn, where the data set draws,
+and augmented with `default_rng([seed, e, i])`. So neither the number of threads nor a restart
+changes a picture.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import numpy as np
 
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
-from ssd_np.data.items import Dataset, sample_at
+from ssd_np.data.items import Dataset, check_area, sample_at
 from ssd_np.data.pipeline import Chain
 from ssd_np.engine import select
-from ssd_np.errors import DataError, DegenerateBox
+from ssd_np.errors import DataError
 
 Boxes = tuple[np.ndarray, np.ndarray]  # of one image: boxes_corner (G, 4), labels (G,)
 
@@ -106,16 +107,13 @@ class Batches:
         return places
 
     def _item(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes, str]:
-        sample = sample_at(self.dataset, index)
-        low, high = np.split(sample.truth.boxes_corner, 2, axis=1)
-        flat = np.flatnonzero((low == high).any(axis=1) & ~sample.truth.crowd)
-        if len(flat):
-            raise DegenerateBox("has no area", f"{sample.name}: object {flat[0]}", "leave it out")
+        rng = np.random.default_rng([self.seed, epoch, index])
+        sample = sample_at(self.dataset, index, rng if self.chain else None)
+        check_area(sample)
         if self.chain is None:
             kept = ~sample.truth.crowd
             truth = (sample.truth.boxes_corner[kept], sample.truth.labels[kept])
             return preprocess(sample.image, self.config), truth, sample.name
-        rng = np.random.default_rng([self.seed, epoch, index])
         image, boxes, labels, _ = self.chain(sample, rng)
         return image, (boxes, labels), sample.name
 

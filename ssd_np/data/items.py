@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ssd_np.errors import SsdError
+from ssd_np.errors import DegenerateBox, SsdError
 from ssd_np.records import Sample
 
 Effect = Literal["stops", "left out", "kept"]
@@ -105,7 +105,11 @@ class Source(Protocol):
 
 
 class Dataset(Protocol):
-    """What training and evaluation need of a data set, one of your own included."""
+    """What training and evaluation need of a data set, one of your own included.
+
+    It keeps two promises, which `check_dataset` tests: whoever reads item i, whenever and from
+    whatever thread, gets the same sample; and a sample is not written to afterwards.
+    """
 
     class_names: Sequence[str]
 
@@ -114,12 +118,39 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
-def sample_at(dataset: Dataset, index: int) -> Sample:
-    """An item of a data set. Of an error that names no place, it says which item it was."""
+@runtime_checkable
+class DrawingDataset(Dataset, Protocol):
+    """A data set that draws: an augmentation of its own, objects pasted at random.
+
+    Training asks for `item(index, rng)`, with a generator that depends on (seed, epoch, index)
+    alone; what is drawn is drawn from it. The augmentation of the config goes on with the same
+    generator. Evaluation asks for data[index], in which nothing is drawn.
+    """
+
+    def item(self, index: int, rng: np.random.Generator) -> Sample: ...
+
+
+def sample_at(dataset: Dataset, index: int, rng: np.random.Generator | None = None) -> Sample:
+    """An item of a data set; with a generator, as training sees it. Of an error that names no
+    place, it says which item it was."""
     try:
+        if rng is not None and isinstance(dataset, DrawingDataset):
+            return dataset.item(index, rng)
         return dataset[index]
     except SsdError as error:
         if error.where:
             raise
-        place = f"item {index} of the data set"
-        raise type(error)(error.what, place, error.hint) from error
+        raise type(error)(error.what, item_place(dataset, index), error.hint) from error
+
+
+def item_place(dataset: Dataset, index: int) -> str:
+    """For messages: which item of which data set."""
+    return f"item {index} of the data set {type(dataset).__name__}"
+
+
+def check_area(sample: Sample) -> None:
+    """DegenerateBox for an object to be learned that has no area."""
+    low, high = np.split(sample.truth.boxes_corner, 2, axis=1)
+    flat = np.flatnonzero((low == high).any(axis=1) & ~sample.truth.crowd)
+    if len(flat):
+        raise DegenerateBox("has no area", f"{sample.name}: object {flat[0]}", "leave it out")
