@@ -30,7 +30,7 @@ def contents(package: str, file: str) -> tuple[Callable, Callable]:
 def homes(file: str) -> dict[str, str]:
     """Name -> the module that the block imports it from."""
     tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    found = {}
+    found: dict[str, str] = {}
     for block in tree.body:
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
             for line in block.body:

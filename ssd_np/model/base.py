@@ -7,24 +7,27 @@ or a small network of the same style); the extra layers are trained from scratch
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ssd_np.config import Config
 from ssd_np.engine import Engine, select
-from ssd_np.nn.layers import Sequential
+from ssd_np.nn.layers import Layer, Sequential
 
 
 def build_stages(
     config: Config,
     rng: np.random.Generator,
-    dtype: np.dtype = np.float32,
+    dtype: DTypeLike = np.float32,
     ops: Engine | None = None,
 ) -> tuple[list[Sequential], list[int]]:
     """One Sequential for each feature map, and the channels of each map."""
     ends = {feature_map.name for feature_map in config.feature_maps}
-    stages, widths, layers = [], [], []
+    stages: list[Sequential] = []
+    widths: list[int] = []
+    layers: list[Layer] = []
     channels, ops = 3, ops or select()
     for description in config.layers:
-        layers.append(description.build(channels, rng, dtype, ops))
+        layers.append(description.build(channels, rng, np.dtype(dtype), ops))
         channels = description.output_channels(channels)
         if description.name in ends:
             stages.append(Sequential(layers))

@@ -18,9 +18,11 @@ import numpy as np
 from ssd_np.config import Config
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.batchnorm import BatchNormLayer
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import BatchNorm, Layer
+from ssd_np.nn.layers import BatchNorm, Module
 
 
 def fold_batchnorm(model: SSD) -> SSD:
@@ -30,7 +32,7 @@ def fold_batchnorm(model: SSD) -> SSD:
     normalisation does not stand right behind a convolution without an activation.
     """
     folded = SSD(folded_config(model.config), dtype=model.dtype, ops=model.ops)
-    targets, below = iter(folded.layers), None
+    targets, below = iter(folded.layers), folded.layers[0]
     for layer in model.layers:
         if isinstance(layer, BatchNorm):
             _fold(layer, below)
@@ -53,9 +55,12 @@ def folded_config(config: Config) -> Config:
             layers.append(layer)
             continue
         below = layers[-1] if layers else None
-        right_below = below is not None and config.layers[i - 1] is below
-        kernel = right_below and below.tensors(1).keys() == {"weight", "bias"}
-        if not kernel or below.activation != "none" or below.name in maps:
+        if (
+            not isinstance(below, ConvLayer | DepthwiseLayer)
+            or config.layers[i - 1] is not below
+            or below.activation != "none"
+            or below.name in maps
+        ):
             raise ConfigError(
                 "can not be folded: it does not follow a convolution of its own",
                 where=f"layer {layer.name!r}",
@@ -72,7 +77,7 @@ def folded_config(config: Config) -> Config:
     )
 
 
-def _fold(norm: BatchNorm, convolution: Layer) -> None:
+def _fold(norm: BatchNorm, convolution: Module) -> None:
     """Writes w' and b' into a convolution, depthwise or not: its last axis is the channels."""
     scale, shift, mean, variance = (p.value.astype(np.float64) for p in norm.parameters.values())
     factor = scale / np.sqrt(variance + norm.eps)  # (Co,)

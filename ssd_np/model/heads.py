@@ -9,10 +9,11 @@ the order of `boxes.default_boxes`, with no transpose.
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ssd_np.engine import Engine, select
 from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
-from ssd_np.nn.layers import Layer
+from ssd_np.nn.layers import Module
 from ssd_np.nn.parameter import Parameter
 
 STARTS = {
@@ -47,7 +48,7 @@ def rows_to_grid(
     return np.concatenate(parts, axis=-1)
 
 
-class Head(Layer):
+class Head(Module):
     """The predictors of one map. Parameters `conf_<map>.weight`, `loc_<map>.weight`, and biases."""
 
     def __init__(
@@ -59,7 +60,7 @@ class Head(Layer):
         kernel: int = 3,
         start: str = "caffe_xavier",
         rng: np.random.Generator | None = None,
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
         ops: Engine | None = None,
     ) -> None:
         super().__init__(f"head_{map_name}")
@@ -67,7 +68,7 @@ class Head(Layer):
         self.boxes, self.split, self.pad = boxes, boxes * classes, kernel // 2
         # its gradient is added to another layer's, which lies in the buffers of the trunk
         self.ops = (ops or select()).for_layer(self.name, gradients=("map gradient",))
-        self.map_shape: tuple[int, ...] = ()  # (N, H, W, C)
+        self.map_shape = (0, 0, 0, 0)  # (N, H, W, C)
         for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
             weight = STARTS[start](rng, (kernel, kernel, c_in, width), dtype)
             self.parameters[f"{kind}_{map_name}.weight"] = Parameter(weight)
@@ -86,7 +87,8 @@ class Head(Layer):
         self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = True
     ) -> np.ndarray | None:
         """The gradients of both outputs -> the gradient of the map (N, H, W, C)"""
-        shape = (*self.map_shape[:3], self.split + 4 * self.boxes)
+        n, h, w, _ = self.map_shape
+        shape = (n, h, w, self.split + 4 * self.boxes)
         dgrid = rows_to_grid(dlogits, doffsets, shape)
         dx, dw, db = self.ops.conv_block_backward(dgrid, self.cache, input_gradient, self.trainable)
         grads = (None,) * 4

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes
 from ssd_np.config import Config, load_config
@@ -25,7 +26,7 @@ from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
 from ssd_np.model.trace import trace_table
-from ssd_np.nn.layers import L2Normalization, Layer
+from ssd_np.nn.layers import L2Normalization, Module
 from ssd_np.nn.parameter import Parameter
 
 
@@ -41,14 +42,14 @@ class SSD:
         self,
         config: Config | str | Path,
         seed: int = 0,
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
         ops: Engine | None = None,
     ) -> None:
         config = config if isinstance(config, Config) else load_config(config)
         self.config, self.dtype = config, np.dtype(dtype)
         self.ops = (ops or select()).for_model(config.convolution)
         rng = np.random.default_rng(seed)
-        self.stages, widths = build_stages(config, rng, dtype, self.ops)
+        self.stages, widths = build_stages(config, rng, self.dtype, self.ops)
         self.norms: list[L2Normalization | None] = []
         self.heads: list[Head] = []
         for feature_map, c_in in zip(config.feature_maps, widths, strict=True):
@@ -85,12 +86,11 @@ class SSD:
         return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Module]:
         """All layers: the trunk from the image on, then norms and heads, map by map."""
-        branches = [
-            layer for pair in zip(self.norms, self.heads, strict=True) for layer in pair if layer
-        ]
-        return [layer for stage in self.stages for layer in stage] + branches
+        trunk = [layer for stage in self.stages for layer in stage]
+        branches = zip(self.norms, self.heads, strict=True)
+        return [*trunk, *(layer for pair in branches for layer in pair if layer)]
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -142,15 +142,16 @@ class SSD:
         """
         if self.heads[0].cache is None:
             raise ShapeError("backward needs forward(images, training=True) first")
-        rows = (self.heads[0].map_shape[0], len(self.default_boxes))  # (N, T)
-        expected = (*rows, self.config.num_classes + 1), (*rows, 4)
+        n, t = self.heads[0].map_shape[0], len(self.default_boxes)
+        expected = (n, t, self.config.num_classes + 1), (n, t, 4)
         if (dlogits.shape, doffsets.shape) != expected:
             raise ShapeError(
                 f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
                 f"{expected[0]} and {expected[1]}"
             )
         with self.ops.at_work():
-            dx, last = None, dlogits.shape[1]  # dx: gradient of a map from the stage behind it
+            last = dlogits.shape[1]
+            dx: np.ndarray | None = None  # gradient of a map from the stage behind it
             for i in reversed(range(len(self.stages))):
                 stage, norm, head = self.stages[i], self.norms[i], self.heads[i]
                 # is anything left to train at or below this map?
@@ -159,16 +160,16 @@ class SSD:
                 last = rows.start
                 branch = below or (norm is not None and norm.trainable)
                 dmap = head.backward(dlogits[:, rows], doffsets[:, rows], branch)
-                if norm and branch:
+                if norm and dmap is not None:
                     dmap = norm.backward(dmap, below)
-                if not below:
+                if dmap is None or not below:
                     dx = None
                     continue
                 if dx is not None:
                     dmap += dx
                 deeper = input_gradient or any(stage.trainable for stage in self.stages[:i])
                 dx = stage.backward(dmap, deeper)
-            return dx.copy() if input_gradient else None
+            return dx.copy() if input_gradient and dx is not None else None
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) -> (N, T, num_classes + 1 + 4 + 8)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.layers import L2Normalization as L2Normalization
     from ssd_np.nn.layers import Layer as Layer
     from ssd_np.nn.layers import MaxPool as MaxPool
+    from ssd_np.nn.layers import Module as Module
     from ssd_np.nn.layers import Ops as Ops
     from ssd_np.nn.layers import Sequential as Sequential
     from ssd_np.nn.parameter import Parameter as Parameter

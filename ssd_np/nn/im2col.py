@@ -8,17 +8,21 @@ Here and in all of nn, `pad` is the border added to each side, or ((top, bottom)
 The two loops are compiled by Numba where it is installed, and run as they stand where it is not.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import output_size
 
-try:
-    from numba import njit
-except ModuleNotFoundError:
 
-    def njit(**_options):
-        return lambda function: function
+def compiled(loop: Callable) -> Callable:
+    """The loop, compiled when it first runs; without Numba as it stands."""
+    try:
+        from numba import njit
+    except ModuleNotFoundError:
+        return loop
+    return njit(cache=True)(loop)
 
 
 def im2col(
@@ -69,7 +73,7 @@ def col2im(
     return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
-@njit(cache=True)
+@compiled
 def _lay_out(padded, cols, stride, dilation):
     """padded (N, H + pads, W + pads, C) -> cols (N, Ho, Wo, kh, kw, C), a tap of the kernel at a
     time: the pixels that it sees lie `stride` apart."""
@@ -81,7 +85,7 @@ def _lay_out(padded, cols, stride, dilation):
             cols[:, :, :, i, j] = padded[:, top:bottom:stride, left:right:stride]
 
 
-@njit(cache=True)
+@compiled
 def _add_back(cols, padded, stride, dilation):
     """The assignment of `_lay_out` turned round into an addition."""
     _, ho, wo, kh, kw, _ = cols.shape

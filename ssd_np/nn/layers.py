@@ -8,9 +8,10 @@ functions of this room or their fast versions, which then write to memory kept f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ssd_np.nn import init
 from ssd_np.nn.batchnorm import running_statistics
@@ -28,8 +29,8 @@ class Ops(Protocol):
         """The same, for the layer of this name."""
 
 
-class Layer:
-    """What all layers share: a name, parameters by name, and no memory of a training step.
+class Module:
+    """What layers and heads share: a name, parameters by name, and no memory of a training step.
 
     Nor has a copy of one that was copied, or pickled, between forward and backward.
     """
@@ -37,7 +38,7 @@ class Layer:
     def __init__(self, name: str) -> None:
         self.name = name
         self.parameters: dict[str, Parameter] = {}
-        self.cache: tuple | None = None
+        self.cache: Any = None  # what backward needs of forward, if that was a training's
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"cache": None}
@@ -45,6 +46,18 @@ class Layer:
     @property
     def trainable(self) -> bool:
         return any(parameter.trainable for parameter in self.parameters.values())
+
+
+class Layer(Module):
+    """One array in, one array out."""
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """(N, H, W, C) -> (N, Ho, Wo, Co); training=True keeps in `cache` what backward needs."""
+        raise NotImplementedError
+
+    def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:
+        """(N, Ho, Wo, Co) -> (N, H, W, C), or None where the input's gradient is not wanted."""
+        raise NotImplementedError
 
 
 class Conv(Layer):
@@ -61,7 +74,7 @@ class Conv(Layer):
         dilation: int = 1,
         activation: str = "relu",
         rng: np.random.Generator | None = None,
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
         *,
         ops: Ops,
     ) -> None:
@@ -105,7 +118,7 @@ class Depthwise(Layer):
         dilation: int = 1,
         activation: str = "relu",
         rng: np.random.Generator | None = None,
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
         *,
         ops: Ops,
     ) -> None:
@@ -175,7 +188,7 @@ class L2Normalization(Layer):
         scale: float = 20.0,
         eps: float = 1e-10,
         form: str = "inside",
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__(name)
         self.scale = Parameter(np.full(channels, scale, dtype))
@@ -210,7 +223,7 @@ class BatchNorm(Layer):
         eps: float = 1e-5,
         momentum: float = 0.1,
         activation: str = "relu",
-        dtype: np.dtype = np.float32,
+        dtype: DTypeLike = np.float32,
         *,
         ops: Ops,
     ) -> None:
@@ -285,9 +298,10 @@ class Sequential:
 
     def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:
         """Walks back and ends at the layer below which nothing is left to train."""
+        dx: np.ndarray | None = dout
         for i in reversed(range(len(self.layers))):
             below = input_gradient or any(layer.trainable for layer in self.layers[:i])
-            if not below and not self.layers[i].trainable:
+            if dx is None or not (below or self.layers[i].trainable):
                 return None
-            dout = self.layers[i].backward(dout, below)
-        return dout
+            dx = self.layers[i].backward(dx, below)
+        return dx
