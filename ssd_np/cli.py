@@ -11,6 +11,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ssd_np import __version__
 from ssd_np.commands.options import plan
@@ -36,7 +37,7 @@ COMMANDS = {
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line, and where to read more."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
 
 

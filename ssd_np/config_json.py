@@ -37,7 +37,8 @@ class Section:
     """
 
     def __post_init__(self) -> None:
-        for key, kind in _types(type(self)).items():
+        own: type = type(self)
+        for key, kind in _types(own).items():
             # a frozen dataclass is set once more, before anybody sees it
             object.__setattr__(self, key, read(kind, getattr(self, key), key, {}))
         self.check()
@@ -54,11 +55,12 @@ def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     """Turns a JSON value into `kind` (a dataclass, a tuple, a number, ...) or says why not."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     value = value.tolist() if hasattr(value, "tolist") else value  # NumPy's scalars and arrays
-    if dataclasses.is_dataclass(kind) and isinstance(value, kind):
+    section = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    if section and isinstance(value, kind):
         return value  # it has checked itself
     if kind in families:
         return _read_dataclass(_member(families[kind], value, path), value, path, families)
-    if dataclasses.is_dataclass(kind):
+    if section:
         return _read_dataclass(kind, value, path, families)
     if origin is Literal:
         choices = " or ".join(map(repr, arguments))
@@ -91,7 +93,7 @@ def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     return value
 
 
-def _member(family: Sequence[type], value: Any, path: str) -> type:
+def _member(family: Sequence[Any], value: Any, path: str) -> type:
     """The class whose `kind` the JSON object names; of two with one name the later one."""
     by_name = {member.kind: member for member in family}
     found = value.get("kind") if isinstance(value, dict) else None

@@ -297,7 +297,7 @@ def dialect_table() -> str:
 
 def shown(value: Any) -> str:
     """A value as JSON, numbers shortened."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = dataclasses.asdict(value).items()
         return ", ".join(f"{key} {shown(number)}" for key, number in pairs)
     if isinstance(value, tuple):

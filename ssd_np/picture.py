@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ssd_np.errors import ShapeError
+from ssd_np.errors import OutputError, ShapeError
 
 Color = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels
@@ -64,7 +64,7 @@ def draw_boxes(
     canvas = enlarged(image, min_side)
     draw = ImageDraw.Draw(canvas)
     short = min(canvas.size)
-    line, font = max(3, round(short / 250)), ImageFont.load_default(max(11, round(short / 30)))
+    line, font = max(3, round(short / 250)), font_of(max(11, round(short / 30)))
     boxes = [_to_pixels(box, canvas.size) for box in boxes_corner]
     for box, label in reversed(list(zip(boxes, labels, strict=True))):
         draw.rectangle(box, outline=BLACK, width=line + 1)  # a dark rim: visible on any ground
@@ -105,6 +105,14 @@ def _to_pixels(box: np.ndarray, size: tuple[int, int]) -> Rectangle:
     pixels = np.clip(box, 0, 1) * (width - 1, height - 1, width - 1, height - 1)
     left, top, right, bottom = np.round(pixels).astype(int).tolist()
     return left, top, max(left, right), max(top, bottom)
+
+
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own font; OutputError where Pillow can not draw it."""
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise OutputError("this Pillow was built without FreeType", hint="pip install pillow")
+    return font
 
 
 def fitted(caption: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str, tuple[int, int]]:

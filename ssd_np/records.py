@@ -14,9 +14,10 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ssd_np.errors import DegenerateBox, ShapeError
 from ssd_np.picture import as_html, draw_boxes
@@ -25,6 +26,7 @@ SHOWN = 0.5  # least score of what a notebook's picture shows
 ROWS = 20  # of a table
 
 
+@dataclass(frozen=True, eq=False)
 class _Record:
     """What a dataclass of arrays lacks: arrays are compared whole."""
 
@@ -34,16 +36,14 @@ class _Record:
         names = [field.name for field in dataclasses.fields(self)]
         return all(_same(getattr(self, name), getattr(other, name)) for name in names)
 
-    __hash__ = None
 
-
-def _same(a: object, b: object) -> bool:
+def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return a is b or np.array_equal(a, b)
     return a == b
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Truth(_Record):
     """The annotated objects of one image.
 
@@ -55,27 +55,35 @@ class Truth(_Record):
                   default the area of the box, None without a size
     size          (height, width) of the image in pixels; a `Sample` fills it in
 
-    `where`, the file that says so, begins the message of an error. Raises ShapeError for what is no
-    such column, DegenerateBox for a box that ends before it begins.
+    Lists will do. `where`, the file that says so, begins the message of an error. Raises ShapeError
+    for what is no such column, DegenerateBox for a box that ends before it begins.
     """
 
     boxes_corner: np.ndarray
     labels: np.ndarray
-    difficult: np.ndarray | None = None
-    crowd: np.ndarray | None = None
-    area: np.ndarray | None = None
-    size: tuple[int, int] | None = None
-    where: InitVar[str] = ""
+    difficult: np.ndarray
+    crowd: np.ndarray
+    area: np.ndarray | None
+    size: tuple[int, int] | None
 
-    def __post_init__(self, where: str) -> None:
-        boxes = _check_boxes(self.boxes_corner, where)
-        size = _check_size(self.size, where)
+    def __init__(
+        self,
+        boxes_corner: ArrayLike,
+        labels: ArrayLike,
+        difficult: ArrayLike | None = None,
+        crowd: ArrayLike | None = None,
+        area: ArrayLike | None = None,
+        size: tuple[int, int] | None = None,
+        where: str = "",
+    ) -> None:
+        boxes = _check_boxes(boxes_corner, where)
+        size = _check_size(size, where)
         columns = {
             "boxes_corner": boxes,
-            "labels": _check_labels(self.labels, where),
-            "difficult": _check_flags("difficult", self.difficult, len(boxes), where),
-            "crowd": _check_flags("crowd", self.crowd, len(boxes), where),
-            "area": _check_area(self.area, boxes, size, where),
+            "labels": _check_labels(labels, where),
+            "difficult": _check_flags("difficult", difficult, len(boxes), where),
+            "crowd": _check_flags("crowd", crowd, len(boxes), where),
+            "area": _check_area(area, boxes, size, where),
         }
         for name, column in columns.items():
             if column is not None and len(column) != len(boxes):
@@ -92,13 +100,13 @@ class Truth(_Record):
 
     def captions(self, class_names: Sequence[str]) -> list[str]:
         """For each object its name, and why it is not counted."""
-        notes = zip(self.difficult, self.crowd, strict=True)
-        notes = [" (difficult)" * bool(d) + " (crowd)" * bool(c) for d, c in notes]
+        flags = zip(self.difficult, self.crowd, strict=True)
+        notes = [" (difficult)" * bool(d) + " (crowd)" * bool(c) for d, c in flags]
         names = [class_names[label - 1] for label in self.labels]
         return [name + note for name, note in zip(names, notes, strict=True)]
 
 
-def _check_boxes(boxes_corner: np.ndarray, where: str) -> np.ndarray:
+def _check_boxes(boxes_corner: ArrayLike, where: str) -> np.ndarray:
     boxes = np.asarray(boxes_corner)
     if boxes.size and (boxes.shape[-1] != 4 or boxes.dtype.kind not in "fiu"):
         raise ShapeError(
@@ -124,14 +132,14 @@ def _check_boxes(boxes_corner: np.ndarray, where: str) -> np.ndarray:
     return boxes
 
 
-def _row(boxes: np.ndarray, good: np.ndarray) -> str:
+def _row(boxes: np.ndarray, good: np.ndarray | np.bool_) -> str:
     """The first box that is not good, for a message."""
     row = int(np.argmin(good))
     return f"boxes_corner[{row}] (" + ", ".join(f"{number:g}" for number in boxes[row]) + ")"
 
 
-def _check_labels(labels: np.ndarray, where: str) -> np.ndarray:
-    labels = np.asarray(labels).reshape(-1)
+def _check_labels(given: ArrayLike, where: str) -> np.ndarray:
+    labels = np.asarray(given).reshape(-1)
     numbers = labels.dtype.kind in "iuf" and np.isfinite(labels).all()
     if labels.size and not (numbers and (labels == np.trunc(labels)).all()):
         raise ShapeError(f"Truth.labels are {labels.dtype}", where, "classes are whole numbers")
@@ -142,7 +150,7 @@ def _check_labels(labels: np.ndarray, where: str) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _check_flags(name: str, values: np.ndarray | None, count: int, where: str) -> np.ndarray:
+def _check_flags(name: str, values: ArrayLike | None, count: int, where: str) -> np.ndarray:
     flags = np.zeros(count, bool) if values is None else np.asarray(values)
     if flags.size and flags.dtype != bool and not _zeros_and_ones(flags):
         raise ShapeError(f"Truth.{name} are {flags.dtype}", where, "True or False for each object")
@@ -154,12 +162,12 @@ def _zeros_and_ones(flags: np.ndarray) -> bool:
 
 
 def _check_area(
-    area: np.ndarray | None, boxes: np.ndarray, size: tuple[int, int] | None, where: str
+    given: ArrayLike | None, boxes: np.ndarray, size: tuple[int, int] | None, where: str
 ) -> np.ndarray | None:
-    if area is None:
+    if given is None:
         width, height = (boxes[:, 2:] - boxes[:, :2]).T
         return width * height * size[0] * size[1] if size else None
-    area = np.asarray(area)
+    area = np.asarray(given)
     if area.size and not (area.dtype.kind in "iuf" and np.isfinite(area).all() and area.min() >= 0):
         raise ShapeError(f"Truth.area is {area}", where, "square pixels, a number for each object")
     return area.astype(np.float64)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ssd_np.errors import OutputError, ShapeError
 from ssd_np.files import write_atomically
-from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted
+from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted, font_of
 from ssd_np.records import Detections, Truth
 
 
@@ -54,7 +54,7 @@ def gallery(
     if not rows or pairs_across < 1:
         raise ShapeError("a gallery needs at least one pair of pictures and one pair in a line")
     pairs_across = min(pairs_across, len(rows))
-    gap, large, small = 12, ImageFont.load_default(24), ImageFont.load_default(16)
+    gap, large, small = 12, font_of(24), font_of(16)
     pairs = [(caption, _scaled(a, cell_width), _scaled(b, cell_width)) for caption, a, b in rows]
     lines = [pairs[i : i + pairs_across] for i in range(0, len(pairs), pairs_across)]
     heights = [max(max(a.height, b.height) for _, a, b in line) + 24 + gap for line in lines]
@@ -68,10 +68,10 @@ def gallery(
         for column, (caption, left, right) in enumerate(line):
             x = gap + column * (pair_width + 2 * gap)
             draw.text((x, top), fitted(caption, small, pair_width)[0], fill=BLACK, font=small)
-            for picture, title in ((left, titles[0]), (right, titles[1])):
+            for shown, title in ((left, titles[0]), (right, titles[1])):
                 if top == 80:
                     draw.text((x, 52), title, fill=(90, 90, 90), font=small)
-                sheet.paste(picture, (x, top + 24))
+                sheet.paste(shown, (x, top + 24))
                 x += cell_width + gap // 2
         top += height
     picture = np.asarray(sheet).copy()
