@@ -67,24 +67,23 @@ class Batches:
         self.start_step, self.ahead, self.seconds_waited = start_step, ahead, 0.0
         if threads is None:
             threads = 0 if ops.name == "plain" else 2
-        self._pool = None
-        if threads:
-            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd_np-batches")
+        name = "ssd_np-batches"
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name) if threads else None
 
     def __iter__(self) -> Iterator[Batch]:
-        coming = self._ahead() if self._pool else map(self.make, itertools.count(self.start_step))
+        steps = itertools.count(self.start_step)
+        coming = self._ahead(self._pool, steps) if self._pool else map(self.make, steps)
         while True:
             begin = time.perf_counter()
             batch = next(coming)
             self.seconds_waited += time.perf_counter() - begin
             yield batch
 
-    def _ahead(self) -> Iterator[Batch]:
-        steps = itertools.count(self.start_step)
-        coming = deque(self._pool.submit(self.make, next(steps)) for _ in range(self.ahead))
+    def _ahead(self, pool: ThreadPoolExecutor, steps: Iterator[int]) -> Iterator[Batch]:
+        coming = deque(pool.submit(self.make, next(steps)) for _ in range(self.ahead))
         while True:
             batch = coming.popleft().result()
-            coming.append(self._pool.submit(self.make, next(steps)))
+            coming.append(pool.submit(self.make, next(steps)))
             yield batch
 
     def make(self, step: int) -> Batch:

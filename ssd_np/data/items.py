@@ -54,7 +54,7 @@ class Problem:
 class Labelled(NamedTuple):
     """One object: its number in the file, its class, and the four numbers as they stand there."""
 
-    index: int
+    object_index: int
     name: str
     numbers: Sequence[float]
     difficult: bool = False
@@ -91,9 +91,14 @@ class Source(Protocol):
     str(source)     its place, for messages
     """
 
-    class_names: tuple[str, ...] | None
-    category_ids: list[int] | None
-    annotated_size: bool
+    @property
+    def class_names(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def category_ids(self) -> list[int] | None: ...
+
+    @property
+    def annotated_size(self) -> bool: ...
 
     def items(self) -> Iterator[Item | Problem]:
         """Every image, in order, and whatever stands in the place of one."""
@@ -111,7 +116,8 @@ class Dataset(Protocol):
     whatever thread, gets the same sample; and a sample is not written to afterwards.
     """
 
-    class_names: Sequence[str]
+    @property
+    def class_names(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -73,7 +73,7 @@ def check_item(
     seen: dict[tuple[float, ...], int] = {}
     faults = box_faults(item, boxes, header.size)
     for labelled, box, fault in zip(item.objects, clip(boxes), faults, strict=True):
-        index, name, numbers = labelled.index, labelled.name, tuple(labelled.numbers)
+        index, name, numbers = labelled.object_index, labelled.name, tuple(labelled.numbers)
         if class_names is not None and name not in class_names:
             what = f"unknown class; known: {', '.join(class_names)}"
             report.findings.append(Problem("class", "stops", item.where, what, index, name))

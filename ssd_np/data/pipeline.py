@@ -79,7 +79,7 @@ class Chain:
 
         Contrast comes before saturation and hue, or after them, with equal chances.
         """
-        lights = list(self.lights)
+        lights: list[tuple[float, Light | LightingNoise]] = [*self.lights]
         contrast_first = rng.random() < 0.5
         lights.insert(1 if contrast_first else 3, self.contrast)
         history, out = [], image

@@ -89,8 +89,9 @@ def _check_reads(dataset: Dataset, places: list[int], read: Callable[[int], Samp
 def _digests(sample: Sample) -> dict[str, str]:
     """What each part of a sample comes to; samples themselves would fill the memory."""
     truth = sample.truth
-    parts = {"name": sample.name.encode(), "image": np.ascontiguousarray(sample.image)}
-    parts |= {"boxes": truth.boxes_corner, "labels": truth.labels, "crowds": truth.crowd}
+    arrays = {"image": sample.image, "boxes": truth.boxes_corner}
+    arrays |= {"labels": truth.labels, "crowds": truth.crowd}
+    parts = {"name": sample.name.encode()} | {name: a.tobytes() for name, a in arrays.items()}
     return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ssd_np.boxes.coords import clip
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
 from ssd_np.data.image import Header, read_header, read_image
-from ssd_np.data.items import Item, Problem, Source
+from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
@@ -113,7 +113,7 @@ def truth_of(
         if labelled.name not in labels:
             raise DataError(
                 f"unknown class {labelled.name!r}",
-                where=f"{item.where}: object {labelled.index}",
+                where=f"{item.where}: object {labelled.object_index}",
                 hint=f"known: {', '.join(class_names)}",
             )
     boxes, problem = place(item, header, annotated_size)
@@ -178,19 +178,20 @@ def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Pro
     sides, shown = boxes[:, 2:] - boxes[:, :2], inside[:, 2:] - inside[:, :2]
     good = (sides > 0).all(axis=1) & (boxes == inside).all(axis=1)
     faults: list[Problem | None] = [None] * len(boxes)
-    for i in np.flatnonzero(~good):
+    for i in np.flatnonzero(~good).tolist():
         labelled = item.objects[i]
         box = "box (" + ", ".join(f"{number:g}" for number in labelled.numbers) + ")"
         picture = f"the image of {size[1]} x {size[0]} pixels"
+        effect: Effect = "left out"
         if sides[i].min() < 0:
-            kind, effect, what = "reversed box", "left out", "ends before it begins"
+            kind, what = "reversed box", "ends before it begins"
         elif sides[i].min() == 0:
-            kind, effect, what = "no area", "left out", "has no area"
+            kind, what = "no area", "has no area"
         elif shown[i].min() <= 0:
-            kind, effect, what = "outside", "left out", f"lies outside {picture}"
+            kind, what = "outside", f"lies outside {picture}"
         else:
             kind, effect = "outside", "kept"
             what = f"reaches beyond {picture}; it is clipped"
         what = f"{box} {what}"
-        faults[i] = Problem(kind, effect, item.where, what, labelled.index, labelled.name)
+        faults[i] = Problem(kind, effect, item.where, what, labelled.object_index, labelled.name)
     return faults

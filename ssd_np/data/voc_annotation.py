@@ -73,8 +73,9 @@ def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
     if not name:
         raise DataError("object without a <name>", where=where)
     where = f"{where} ({name})"
-    pixels = tuple(_coordinate(node, key, where) for key in ("xmin", "ymin", "xmax", "ymax"))
-    return VOCObject(name, pixels, _text(node, "difficult") == "1")
+    left, top = _coordinate(node, "xmin", where), _coordinate(node, "ymin", where)
+    right, bottom = _coordinate(node, "xmax", where), _coordinate(node, "ymax", where)
+    return VOCObject(name, (left, top, right, bottom), _text(node, "difficult") == "1")
 
 
 def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:

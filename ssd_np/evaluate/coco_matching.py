@@ -40,11 +40,12 @@ def match_image(found: Detections, truth: Truth, label: int) -> Matched:
     rows = np.flatnonzero(np.asarray(found.labels) == label)
     scores = np.asarray(found.scores, np.float64)[rows]
     best = np.argsort(-scores, kind="stable")[:MOST_DETECTIONS]
-    found_pixels = to_pixels(np.asarray(found.boxes_corner)[rows[best]], truth.size)
+    size, area = measured(truth)
+    found_pixels = to_pixels(np.asarray(found.boxes_corner)[rows[best]], size)
     mine = truth.labels == label
-    truth_pixels, crowd = to_pixels(truth.boxes_corner[mine], truth.size), truth.crowd[mine]
+    truth_pixels, crowd = to_pixels(truth.boxes_corner[mine], size), truth.crowd[mine]
 
-    counted = _inside_ranges(truth.area[mine]) & ~crowd  # (A, G)
+    counted = _inside_ranges(area[mine]) & ~crowd  # (A, G)
     iou = coco_iou(found_pixels, truth_pixels, crowd)  # (D, G)
     taken, dropped = _match(iou, counted, crowd)  # (A, T, D) both
     outside = ~_inside_ranges(_area(found_pixels))  # (A, D)
@@ -97,12 +98,18 @@ def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
 def check_sizes(truths: Sequence[Truth]) -> None:
     """ShapeError that names the first image whose truth does not tell its size."""
     for i, truth in enumerate(truths):
-        if truth.size is None:
-            raise ShapeError(
-                "its truth has no size, and COCO measures objects in pixels",
-                where=f"image {i}",
-                hint="Truth(..., size=(height, width)), or the truth of a Sample",
-            )
+        measured(truth, f"image {i}")
+
+
+def measured(truth: Truth, where: str = "") -> tuple[tuple[int, int], np.ndarray]:
+    """Size (height, width) of the image and areas (G,) of its objects in square pixels."""
+    if truth.size is None or truth.area is None:
+        raise ShapeError(
+            "its truth has no size, and COCO measures objects in pixels",
+            where,
+            "Truth(..., size=(height, width)), or the truth of a Sample",
+        )
+    return truth.size, truth.area
 
 
 def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.errors import DataError, ShapeError
-from ssd_np.evaluate.coco_matching import check_sizes, clean, to_pixels
+from ssd_np.evaluate.coco_matching import check_sizes, clean, measured, to_pixels
 from ssd_np.records import Detections, Truth
 
 ImageId = int | str
@@ -71,7 +71,7 @@ def from_coco_results(
     if len(image_of) < len(image_ids):
         raise DataError("an image id occurs twice in the data set", where=where)
     label_of = {category_id: k for k, category_id in enumerate(category_ids, start=1)}
-    rows = [[] for _ in image_ids]  # of (x, y, w, h, label, score)
+    rows: list[list[tuple]] = [[] for _ in image_ids]  # of (x, y, w, h, label, score)
     for i, result in enumerate(results):
         try:
             image, label = image_of[result["image_id"]], label_of[result["category_id"]]
@@ -118,12 +118,13 @@ def to_coco_instances(
     _require_equal_lengths("image", {"truths": truths, "image_ids": image_ids})
     _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
     check_sizes(truths)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for truth, image_id in zip(truths, image_ids, strict=True):
-        height, width = truth.size
+        (height, width), area = measured(truth)
         record = {"id": image_id, "file_name": str(image_id), "height": height, "width": width}
         images.append(record)
-        boxes = _xywh(truth.boxes_corner, truth.size)
+        boxes = _xywh(truth.boxes_corner, (height, width))
         for k, box in enumerate(boxes):
             annotations.append(
                 {
@@ -131,7 +132,7 @@ def to_coco_instances(
                     "image_id": image_id,
                     "category_id": category_ids[truth.labels[k] - 1],
                     "bbox": box.tolist(),
-                    "area": float(clean(truth.area[k])),
+                    "area": float(clean(area[k])),
                     "iscrowd": int(truth.crowd[k]),
                 }
             )

@@ -37,9 +37,13 @@ class Detector:
     ) -> None:
         model = load(model) if isinstance(model, str | Path) else model
         self.model, self.ops = model, select()
-        said = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
-        said = {key: value for key, value in said.items() if value is not None}
-        self.rule = dataclasses.replace(model.config.decoding, **said)
+        rule = model.config.decoding
+        self.rule = dataclasses.replace(
+            rule,
+            score_threshold=rule.score_threshold if score_threshold is None else score_threshold,
+            iou_threshold=rule.iou_threshold if iou_threshold is None else iou_threshold,
+            top_k=rule.top_k if top_k is None else top_k,
+        )
 
     def detect(self, image: np.ndarray) -> Detections:
         """Detections of one RGB image (H, W, 3) uint8 of any size."""

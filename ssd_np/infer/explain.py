@@ -73,7 +73,7 @@ def explain_matching(
                 float(iou[g, t]),
                 "best of its object" if best[t] == g else by_threshold,
             )
-            for t in rows
+            for t in rows.tolist()
         ]
         others = np.where(matched == g, -1, iou[g])
         runner_up = _runner_up(model, g, int(others.argmax()), iou, matched, best)
@@ -83,7 +83,7 @@ def explain_matching(
         )
     neutral = [
         NeutralBox(place_of(model, t), float(iou[:, t].max()), int(iou[:, t].argmax()))
-        for t in np.flatnonzero(matched == NEUTRAL)
+        for t in np.flatnonzero(matched == NEUTRAL).tolist()
     ]
     return tuple(objects), tuple(sorted(neutral, key=lambda box: -box.iou))
 
@@ -129,7 +129,7 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
     nearest = ops.iou_matrix(truth.boxes_corner, center_to_corner(model.default_boxes[:, :4]))
 
     def report(rank: int) -> Negative:
-        t = ranked[rank]
+        t = int(ranked[rank])
         guess = int(probability[t, 1:].argmax())
         return Negative(
             rank + 1,

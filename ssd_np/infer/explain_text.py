@@ -35,7 +35,8 @@ def to_text(explanation: Explanation) -> str:
     lines = []
     if explanation.objects is not None:
         lines += _matching(explanation)
-        lines += _mining(explanation)
+    if explanation.mining is not None:
+        lines += _mining(explanation, explanation.mining)
     lines += [*_detections(explanation), "", *_names(explanation.config)]
     return "\n".join(lines)
 
@@ -61,7 +62,7 @@ def _cut(lines: list[str]) -> list[str]:
 
 def _matching(explanation: Explanation) -> list[str]:
     size, lines = explanation.size, ["MATCHING: which default boxes stand for which object"]
-    for item in explanation.objects:
+    for item in explanation.objects or ():
         lines.append(f"object {item.index}, {item.name} ({_pixels(item.corner, size)})")
         lines += _cut(
             [f"  IoU {m.iou:.4f}  {describe(m.place, size)}  {m.rule}" for m in item.matches]
@@ -74,18 +75,19 @@ def _matching(explanation: Explanation) -> list[str]:
             lines.append(f"  IoU {runner_up.iou:.4f}  {where}  runner-up: {runner_up.reason}")
     limit = explanation.config.matching.neutral_threshold
     rule = "the config has no neutral zone" if limit is None else f"best IoU from {limit:g} on"
-    lines.append(f"neutral boxes: {len(explanation.neutral)} ({rule})")
+    neutral = explanation.neutral or ()
+    lines.append(f"neutral boxes: {len(neutral)} ({rule})")
     lines += _cut(
         [
             f"  IoU {n.iou:.4f} with object {n.object_index}  {describe(n.place, size)}"
-            for n in explanation.neutral
+            for n in neutral
         ]
     )
     return [*lines, ""]
 
 
-def _mining(explanation: Explanation) -> list[str]:
-    mining, rule = explanation.mining, explanation.config.loss
+def _mining(explanation: Explanation, mining: MiningReport) -> list[str]:
+    rule = explanation.config.loss
     lines = [
         "MINING: which background boxes training would learn from",
         f"{mining.positives} positives, ratio {rule.ratio:g}, at least {rule.minimum_negatives}: "

@@ -49,4 +49,5 @@ def shapes(feature_map: FeatureMapConfig) -> list[tuple[str, str]]:
 
 def numbers(values: np.ndarray) -> Box:
     """Plain numbers, for reports."""
-    return tuple(float(v) for v in values)
+    first, second, third, fourth = map(float, values)
+    return first, second, third, fourth
