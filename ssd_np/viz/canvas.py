@@ -13,21 +13,25 @@ from __future__ import annotations
 
 import gc
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from ssd_np.errors import OutputError
 from ssd_np.files import write_atomically
 from ssd_np.picture import OKABE_ITO
 
-COLORS = [tuple(c / 255 for c in color) for color in OKABE_ITO]
+Color = tuple[float, float, float]
+LineStyle = Literal["-", "--", ":"]
+COLORS: list[Color] = [(r / 255, g / 255, b / 255) for r, g, b in OKABE_ITO]
 ORANGE, SKY, GREEN, YELLOW, VERMILION, BLUE, PURPLE = COLORS
 GREY = (0.55, 0.55, 0.55)
 
@@ -72,7 +76,11 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
 
 
 def draw_box(
-    axes: Axes, box_corner: np.ndarray, color: tuple | str, style: str = "-", width: float = 2
+    axes: Axes,
+    box_corner: Iterable[float],
+    color: Color | str,
+    style: LineStyle = "-",
+    width: float = 2,
 ) -> None:
     """A box (xmin, ymin, xmax, ymax), with a dark rim that keeps it visible on any ground."""
     xmin, ymin, xmax, ymax = box_corner
@@ -82,8 +90,8 @@ def draw_box(
     axes.add_patch(Rectangle(*place, fill=False, edgecolor=color, linewidth=width, linestyle=style))
 
 
-def plain_numbers(axis) -> None:
+def plain_numbers(axis: Axis) -> None:
     """10 instead of 10^1 on a logarithmic axis, with 2 and 5 marked as well."""
-    axis.get_major_locator().set_params(subs=(1, 2, 5))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_formatter(NullFormatter())

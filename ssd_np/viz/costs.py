@@ -20,10 +20,11 @@ def costs_figure(columns: list[str], rows: Mapping[str, list[float | None]], out
     with canvas(out, 7.4, 0.24 * step * len(rows) + 0.9) as figure:
         axes = figure.subplots()
         for k, (name, (color, hatch)) in enumerate(zip(columns, LOOKS, strict=True)):
-            bars = [(i * step + k, row[k]) for i, row in enumerate(rows.values())]
-            bars = [(y, ratio) for y, ratio in bars if ratio is not None]
+            ratios = [(i * step + k, row[k]) for i, row in enumerate(rows.values())]
+            bars = [(y, ratio) for y, ratio in ratios if ratio is not None]
             light = (*color[:3], 0.45) if k < OURS else color
-            axes.barh(*zip(*bars, strict=True), color=light, hatch=hatch, edgecolor="white",
+            places, widths = zip(*bars, strict=True)
+            axes.barh(places, widths, color=light, hatch=hatch, edgecolor="white",
                       height=0.9, label=name)  # fmt: skip
             for y, ratio in bars:
                 axes.text(ratio + 0.01, y, f"{ratio:.2f}", va="center", fontsize="x-small")

@@ -31,9 +31,9 @@ def im2col_figure(picture: np.ndarray, kernel: np.ndarray, figure: Figure) -> No
     for window in range(len(rows)):
         colour, inset = COLOURS[window % len(COLOURS)], INSET * (1 + window % len(COLOURS))
         i, j = divmod(window, places)
-        frame = {"fill": False, "edgecolor": colour, "linewidth": 2}
+        corner, inner = (j + inset, i + inset), side - 2 * inset
         panels[0].add_patch(
-            Rectangle((j + inset, i + inset), side - 2 * inset, side - 2 * inset, **frame)
+            Rectangle(corner, inner, inner, fill=False, edgecolor=colour, linewidth=2)
         )
         for axes, width in ((panels[1], rows.shape[1]), (panels[3], 1)):
             axes.add_patch(

@@ -15,12 +15,26 @@ from matplotlib.lines import Line2D
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.boxes.matching import NEUTRAL, match
-from ssd_np.viz.canvas import BLUE, GREY, ORANGE, Out, canvas, draw_box, show_image
+from ssd_np.viz.canvas import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Color,
+    LineStyle,
+    Out,
+    canvas,
+    draw_box,
+    show_image,
+)
 
 TOGETHER = 3  # objects in one panel; with more, each has a panel of its own, or nothing is seen
 MOST_PANELS, ACROSS = 40, 6
 MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
-STYLES = ((GREY, ":", 1.2), (ORANGE, "--", 2), (BLUE, "-", 2.6))
+STYLES: tuple[tuple[Color, LineStyle, float], ...] = (
+    (GREY, ":", 1.2),
+    (ORANGE, "--", 2),
+    (BLUE, "-", 2.6),
+)
 
 
 def match_figure(
@@ -61,7 +75,7 @@ def match_figure(
     aspect = image.shape[0] / image.shape[1]
     heights = 4.6 * aspect + 0.3, (1.6 * aspect + 0.3) * rows_of_panels
     with canvas(out, 10, sum(heights) + 0.7) as figure:
-        above, below = figure.subfigures(2, 1, height_ratios=heights)
+        ((above,), (below,)) = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)
         _overview(above.subplots(), pale, gt_corner, shown)
         panels = below.subplots(rows_of_panels, ACROSS, squeeze=False).ravel()
         for axes in panels[shown:]:
@@ -92,7 +106,7 @@ def _overview(axes: Axes, image: np.ndarray, objects: np.ndarray, shown: int) ->
         draw_box(axes, box, "white", width=1.2)
         middle = (box[:2] + box[2:]) / 2
         rim = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
-        axes.text(*middle, str(g), fontsize=9, ha="center", va="center", bbox=rim)
+        axes.text(middle[0], middle[1], str(g), fontsize=9, ha="center", va="center", bbox=rim)
     rest = "" if shown == len(objects) else f" of the first {shown}"
     axes.set_title(
         f"{len(objects)} objects, and below the default boxes of each{rest}", fontsize=11

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ssd_np.boxes.default_boxes import box_shapes
 from ssd_np.config import Config
 from ssd_np.geometry import Size
 from ssd_np.model.receptive_field import receptive_fields
-from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, tidy
+from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, plain_numbers, tidy
 
 GAP = 0.35  # between two layers, in the diagram's units
 ROOM = 3.0  # behind a feature map, so that the texts of two maps do not touch
@@ -119,9 +118,7 @@ def receptive_field_figure(
             axes.text(-0.45, side * 1.04, f"{axis} of the image", fontsize=9)
         axes.set(xticks=places, xticklabels=names, yscale="log", ylabel="pixels (log scale)")
         axes.set(xlim=(-0.5, len(names) - 0.5), title="what the heads see, and their boxes")
-        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_numbers(axes.yaxis)
         axes.legend(frameon=False, fontsize=9, loc="lower right")
         tidy(axes)
 
