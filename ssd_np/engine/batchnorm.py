@@ -1,11 +1,11 @@
 """Batch normalisation in few passes over memory; sums over the batch are taken in float64."""
 
-import numba
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.errors import ShapeError
+from ssd_np.kernels import njit
 from ssd_np.nn.batchnorm import check_batchnorm
 from ssd_np.nn.checks import check_gradient
 
@@ -111,14 +111,14 @@ def _each_share(rows: np.ndarray, work) -> None:
     for_each(lambda i, _worker: work(slice(bounds[i], bounds[i + 1])), len(bounds) - 1)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _sum_kernel(rows, total):
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):
             total[0, k] += rows[i, k]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _square_kernel(rows, mean, total):
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):
@@ -126,7 +126,7 @@ def _square_kernel(rows, mean, total):
             total[0, k] += difference * difference
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _gradient_kernel(d, rows, mean, total):  # dshift, and dscale times the standard deviation
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):
@@ -134,14 +134,14 @@ def _gradient_kernel(d, rows, mean, total):  # dshift, and dscale times the stan
             total[1, k] += d[i, k] * (rows[i, k] - mean[k])
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _affine_kernel(rows, factor, term, out):
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):
             out[i, k] = rows[i, k] * factor[k] + term[k]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _input_gradient_kernel(d, rows, mean, factor, away, slope, dx):
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):

@@ -4,7 +4,6 @@ The kernels compute with the same operations in the same order as the concepts, 
 the same boxes, to the last tie.
 """
 
-import numba
 import numpy as np
 
 from ssd_np.boxes.checks import (
@@ -20,6 +19,7 @@ from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import BACKGROUND, NEUTRAL
 from ssd_np.boxes.targets import targets_of_matches
 from ssd_np.engine.threads import for_each
+from ssd_np.kernels import njit
 
 
 def iou_matrix(a_corner: np.ndarray, b_corner: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def _kept(boxes: np.ndarray, iou_threshold: float) -> np.ndarray:
     return _keep_kernel(floats, floats.dtype.type(iou_threshold))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _iou_kernel(a, b, out):  # (A, 4), (B, 4) -> (A, B)
     zero = a.dtype.type(0)
     # one array a side: so the inner loop works on whole vectors
@@ -135,7 +135,7 @@ def _iou_kernel(a, b, out):  # (A, 4), (B, 4) -> (A, B)
             row[j] = intersection / union if union > zero else zero
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _match_kernel(iou, threshold, neutral, matched):
     truths, boxes = iou.shape
     taken = np.zeros(boxes, np.bool_)
@@ -166,7 +166,7 @@ def _match_kernel(iou, threshold, neutral, matched):
                         overlap[other], favourite[other] = iou[other, t], t
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
     zero, one = boxes.dtype.type(0), boxes.dtype.type(1)
     # one array a side, cut at i, and no branch in the inner loop: so it works on whole vectors

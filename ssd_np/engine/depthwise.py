@@ -6,13 +6,13 @@ while the taps are added to it, bias and activation included. Lines of the outpu
 threads; the gradient of the kernel is summed by each thread on its own.
 """
 
-import numba
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, column_sums, limits
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.geometry import borders, output_size
+from ssd_np.kernels import njit
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
@@ -136,7 +136,7 @@ def _line_shares(out_shape: tuple[int, ...], w: np.ndarray) -> list[int]:
     return shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * w.size))
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, out):
     _, h, width, c = x.shape
     kh, kw, _ = w.shape
@@ -177,7 +177,7 @@ def _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, o
                 pixel[k] = high if value > high else value
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, dw):
     _, h, width, c = x.shape
     kh, kw, _ = dw.shape
@@ -200,7 +200,7 @@ def _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, dw):
                         total[k] += values[k] * d[k]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _input_gradient_kernel(dout, w, stride, corner, dilation, dx):  # one image
     h, width, c = dx.shape
     kh, kw, _ = w.shape

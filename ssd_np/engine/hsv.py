@@ -1,7 +1,8 @@
 """Hue and saturation changed in one pass over the pixels, where NumPy takes eight."""
 
-import numba
 import numpy as np
+
+from ssd_np.kernels import njit
 
 
 def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
@@ -18,7 +19,7 @@ def turn_hue(image: np.ndarray, degrees: float) -> np.ndarray:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _saturation_kernel(image, factor, out):  # (H, W, 3) -> (H, W, 3), one pass instead of eight
     one = image.dtype.type(1)
     for i in range(image.shape[0]):
@@ -34,7 +35,7 @@ def _saturation_kernel(image, factor, out):  # (H, W, 3) -> (H, W, 3), one pass 
             out[i, j, 2] = value - (value - blue) * scale
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _hue_kernel(image, turn, out):  # (H, W, 3) -> (H, W, 3); turn = 5 + degrees / 60, in [0, 6]
     number = image.dtype.type
     zero, one, four, six = number(0), number(1), number(4), number(6)

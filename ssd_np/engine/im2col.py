@@ -4,11 +4,12 @@
 from the number of output pixels.
 """
 
-import numba
 import numpy as np
 
+from ssd_np.kernels import njit
 
-@numba.njit(nogil=True, cache=True)
+
+@njit(nogil=True)
 def im2col_rows(x, cols, first, last, kh, kw, stride, corner, dilation, ho, wo):
     """Fills cols with the rows `first` to `last` of im2col, counted over the whole batch."""
     _, h, w, c = x.shape
@@ -47,7 +48,7 @@ def im2col_rows(x, cols, first, last, kh, kw, stride, corner, dilation, ho, wo):
         row += count
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _runs(source, origin, hop, target, start, step, length, count):
     """Copies `count` runs of `length` numbers, `hop` apart in source, `step` apart in target."""
     # unsigned: Numba need not ask whether an index counts from the end
@@ -64,14 +65,14 @@ def _runs(source, origin, hop, target, start, step, length, count):
             a, b = a + np.uint64(hop), b + np.uint64(step)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _zeros(target, start, count):
     a = np.uint64(start)
     for k in range(np.uint64(count)):
         target[a + k] = 0
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def col2im_image(cols, x, kh, kw, stride, corner, dilation, wo):
     """Adds the rows of one image (Ho * Wo, kh * kw * C) into x (H, W, C)."""
     h, w, c = x.shape

@@ -5,11 +5,11 @@ An activation is a pair of limits: what lies below the first or above the second
 
 import functools
 
-import numba
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.threads import for_each, shares
+from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.relu import check_activation
 
@@ -67,21 +67,21 @@ def _each_share(count: int, work) -> None:
     for_each(lambda i, _worker: work(slice(bounds[i], bounds[i + 1])), len(bounds) - 1)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def clamp_kernel(x, low, high, out):
     for i in range(len(x)):
         value = low if x[i] < low else x[i]  # NaN stays NaN
         out[i] = high if value > high else value
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def mask_kernel(dout, out, low, high, dx):
     zero = dx.dtype.type(0)
     for i in range(len(dx)):
         dx[i] = dout[i] if low < out[i] < high else zero
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def bias_kernel(rows, b, low, high):  # (P, Co) in place
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -90,7 +90,7 @@ def bias_kernel(rows, b, low, high):  # (P, Co) in place
             rows[i, j] = high if value > high else value
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def add_rows(rows, total):  # (P, Co) added up into (Co,)
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):

@@ -3,12 +3,12 @@
 The lines of the output are shared among threads; on the way back each thread has its images.
 """
 
-import numba
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.geometry import borders
+from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_gradient, check_image
 from ssd_np.nn.pool import pool_output_size
 
@@ -58,7 +58,7 @@ def max_pool2d_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
     return dx
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _max_kernel(x, size, stride, corner, first, last, out, tap):  # output rows over the whole batch
     _, h, w, c = x.shape
     _, ho, wo, _ = out.shape
@@ -92,7 +92,7 @@ def _max_kernel(x, size, stride, corner, first, last, out, tap):  # output rows 
             tap[image, oy, ox] = which
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _max_backward_kernel(dout, tap, size, stride, corner, dx):  # one image
     h, w, c = dx.shape
     ho, wo, _ = dout.shape

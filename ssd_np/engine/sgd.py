@@ -1,7 +1,8 @@
 """SGD's update in one pass over memory, and in place: w and v are the ones given."""
 
-import numba
 import numpy as np
+
+from ssd_np.kernels import njit
 
 
 def sgd_update(
@@ -25,14 +26,14 @@ def square_sum(g: np.ndarray) -> float:
     return _square_sum_kernel(np.ascontiguousarray(g).reshape(-1))
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _update_kernel(w, v, g, rate, momentum, decay, scale):
     for i in range(len(w)):
         v[i] = momentum * v[i] + scale * g[i] + decay * w[i]
         w[i] -= rate * v[i]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _square_sum_kernel(g):
     total = 0.0
     for value in g:

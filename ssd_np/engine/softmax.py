@@ -3,9 +3,9 @@
 NumPy's reductions over a last axis of a few classes spend their time between the rows.
 """
 
-import numba
 import numpy as np
 
+from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_logits
 
 
@@ -31,7 +31,7 @@ def _over_rows(kernel, x: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _max_kernel(rows, out):
     for i in range(rows.shape[0]):
         largest = rows[i, 0]
@@ -42,7 +42,7 @@ def _max_kernel(rows, out):
         out[i] = largest
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _sum_kernel(rows, out):
     for i in range(rows.shape[0]):
         total = rows[i, 0]

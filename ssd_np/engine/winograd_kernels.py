@@ -12,11 +12,13 @@ Tile t has place t - origin in an array of patches or products (a * a, T, C). In
 import numba
 import numpy as np
 
+from ssd_np.kernels import njit
+
 LANES = 64
 TWO, FOUR, FIVE, EIGHT = (np.float32(number) for number in (2, 4, 5, 8))  # exact in float64 too
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"})
 def input_tiles(x, size, corner, first, last, origin, rows, columns, v):
     """v = B.T d B for the tiles `first` to `last`: x (N, H, W, C) -> v (a * a, T, C)."""
     _, h, w, c = x.shape
@@ -49,7 +51,7 @@ def input_tiles(x, size, corner, first, last, origin, rows, columns, v):
                     _copy(patch, i * LANES + g * c, target, place, count)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"})
 def output_tiles(m, size, first, last, origin, rows, columns, b, low, high, out):
     """out = A.T m A + b, cut where a tile sticks out: m (a * a, T, Co) -> out (N, Ho, Wo, Co).
 
@@ -84,7 +86,7 @@ def output_tiles(m, size, first, last, origin, rows, columns, b, low, high, out)
                             target[place + k] = high if value > high else value
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"})
 def output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm):
     """dm = A y A.T, the adjoint of `output_tiles`: dout (N, Ho, Wo, Co) -> dm (a * a, T, Co)."""
     _, ho, wo, c = dout.shape
@@ -117,7 +119,7 @@ def output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm):
                     _copy(patch, i * LANES + g * c, target, place, count)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"})
 def kernel_tiles(w, g, first, last, u):
     """u = G g G.T for columns `first` to `last`: w (9, C * Co), G (a, 3) -> u (a * a, C * Co)."""
     a = g.shape[0]

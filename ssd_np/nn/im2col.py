@@ -19,10 +19,10 @@ from ssd_np.geometry import output_size
 def compiled(loop: Callable) -> Callable:
     """The loop, compiled when it first runs; without Numba as it stands."""
     try:
-        from numba import njit
+        from ssd_np.kernels import njit
     except ModuleNotFoundError:
         return loop
-    return njit(cache=True)(loop)
+    return njit()(loop)
 
 
 def im2col(

@@ -92,17 +92,60 @@ def read_only_package(tmp_path_factory):
     shutil.rmtree(root)
 
 
-def test_a_read_only_package_and_cache_folder(read_only_package, tell):
+@pytest.mark.parametrize("named", ["a folder of a package that nobody can write to", "a file"])
+def test_no_folder_for_compiled_kernels(read_only_package, named, tell):
     """Neither the package nor the named cache nor a home can be written to: it works all the same,
-    and leaves nothing behind."""
-    nowhere = {"HOME": "/nonexistent", "NUMBA_CACHE_DIR": str(read_only_package / "cache")}
+    says so in one line, and leaves nothing behind."""
+    place = "cache" if named.startswith("a folder") else "ssd_np/__init__.py"
+    nowhere = {"HOME": "/nonexistent", "NUMBA_CACHE_DIR": str(read_only_package / place)}
     nowhere["XDG_CACHE_HOME"] = "/nonexistent"
-    show = "import os; print(os.environ['NUMBA_CACHE_DIR'])"
-    done = as_somebody(KERNELS + show, read_only_package, nowhere)
+    done = as_somebody(KERNELS, read_only_package, nowhere)
     assert done.returncode == 0, done.stderr
-    own = Path(done.stdout.strip())
-    assert own.name.startswith("ssd_np-") and not own.exists()
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ssd_np: compiled kernels can be kept nowhere")
+    assert "nb" not in {path.suffix[1:3] for path in read_only_package.rglob("*")}
     tell("works without any folder for compiled kernels")
+
+
+def test_a_disk_that_fills_up_under_the_cache(tmp_path):
+    """A kernel that can not be stored, or was stored by half, is compiled again."""
+    resource = pytest.importorskip("resource")
+    environment = {**ENVIRONMENT, "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    for fault in (full_disk, None, None):
+        done = subprocess.run([sys.executable, "-c", KERNELS], env=environment, text=True,
+                              preexec_fn=fault, capture_output=True, timeout=TIMEOUT,
+                              check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert ("kept nowhere" in done.stderr) == (fault is not None)
+        for index in tmp_path.rglob("*.nbi"):
+            index.write_bytes(b"")  # as a power failure leaves it
+
+
+READ_ONLY_ROOT = """
+mount -o remount,ro,bind / && for f in /tmp /var/tmp /dev/shm "$1"; do
+  mount --bind "$f" "$f" && mount -o remount,ro,bind "$f" || exit 77; done
+cd "$1" && exec "$2" -B -m ssd_np --version
+"""
+
+
+def test_the_version_on_a_root_that_is_read_only():
+    """A container whose every folder is read-only, a temporary one too."""
+    if not shutil.which("unshare"):
+        pytest.skip("no unshare to mount a root read-only with")
+    home = Path(ssd_np.__file__).parents[1]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", READ_ONLY_ROOT, "sh", str(home), sys.executable],
+        env={**ENVIRONMENT, "HOME": "/nonexistent"},
+        capture_output=True, text=True, timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    if done.returncode != 0 and "Traceback" not in done.stderr:
+        pytest.skip(f"no root can be mounted read-only here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"ssd-np {ssd_np.__version__}, engine fast\n" and not done.stderr
 
 
 def test_a_home_is_cache_enough(read_only_package):
