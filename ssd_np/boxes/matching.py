@@ -45,14 +45,14 @@ def match_iou(
     if truths == 0:
         return matched
 
-    # rule 1: the best pair of all; strike out its object and its box; the best pair of the rest
-    left = iou.copy()
-    for _ in range(truths):
-        truth, box = np.unravel_index(left.argmax(), left.shape)
-        if left[truth, box] <= 0:  # who is left overlaps nothing that is left
+    # rule 1: of all pairs, best first, take those whose object and whose box are both still free
+    served = np.zeros(truths, bool)
+    for pair in np.argsort(-iou, axis=None, kind="stable"):
+        truth, box = divmod(pair, boxes)
+        if iou[truth, box] <= 0 or served.all():  # who is left overlaps nothing that is left
             break
-        matched[box] = truth
-        left[truth, :] = left[:, box] = -1
+        if not served[truth] and matched[box] == BACKGROUND:
+            matched[box], served[truth] = truth, True
 
     # rule 2: every other box joins its best object, if it reaches the threshold with it
     best_truth, best_iou = iou.argmax(axis=0), iou.max(axis=0)  # (T,)

@@ -152,6 +152,10 @@ def _match_kernel(iou, threshold, neutral, matched):
                     matched[t] = g
                 elif iou[g, t] >= neutral:
                     matched[t] = NEUTRAL
+    # a truth that loses its box to another ranks its row once; of its best boxes no more are taken
+    # than there are other truths
+    ranked = np.empty((truths, min(truths, boxes)), np.int64)
+    rank = np.full(truths, -1)  # of the favourite; -1: not ranked yet
     for _ in range(truths):
         g = np.argmax(overlap)
         if overlap[g] <= 0:
@@ -160,10 +164,23 @@ def _match_kernel(iou, threshold, neutral, matched):
         matched[box], taken[box], overlap[g] = g, True, -1.0
         for other in range(truths):  # whoever wanted the same box looks for its next best
             if overlap[other] >= 0 and favourite[other] == box:
-                overlap[other] = -1.0
-                for t in range(boxes):
-                    if not taken[t] and iou[other, t] > overlap[other]:
-                        overlap[other], favourite[other] = iou[other, t], t
+                if rank[other] < 0:
+                    ranked[other] = _best(iou[other], ranked.shape[1])
+                while rank[other] < ranked.shape[1] and taken[favourite[other]]:
+                    rank[other] += 1
+                    if rank[other] < ranked.shape[1]:
+                        favourite[other] = ranked[other, rank[other]]
+                        overlap[other] = iou[other, favourite[other]]
+                if taken[favourite[other]]:
+                    overlap[other] = -1.0
+
+
+@njit(nogil=True)
+def _best(row, count):  # (T,) -> (count,): the largest, best first; of equal ones the first
+    worst = np.partition(row, len(row) - count)[len(row) - count]
+    better, equal = np.flatnonzero(row > worst), np.flatnonzero(row == worst)
+    better = better[np.argsort(-row[better], kind="mergesort")]
+    return np.concatenate((better, equal[: count - len(better)]))
 
 
 @njit(nogil=True, error_model="numpy")
