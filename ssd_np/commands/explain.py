@@ -88,6 +88,7 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
     know.
     """
     from ssd_np.data.image import read_header
+    from ssd_np.data.labels import labels_of
     from ssd_np.data.sources import is_stored, open_source
     from ssd_np.data.stored import truth_of
     from ssd_np.data.voc import annotation_of
@@ -103,7 +104,7 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
         (h, w), (height, width) = item.size, header.size
         what = f"is the annotation of an image of {w} x {h} pixels"
         raise DataError(what, item.where, f"{image} has {width} x {height}")
-    return truth_of(item, header, class_names, annotated_size)[0]
+    return truth_of(item, header, labels_of(class_names), annotated_size)[0]
 
 
 def draw(

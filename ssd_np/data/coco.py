@@ -111,6 +111,7 @@ class CocoSource:
     def _categories(self) -> tuple[dict[int, str], list[Problem]]:
         """Names by id, and the records that have none."""
         names: dict[int, str] = {}
+        taken: set[str] = set()
         faults = []
         for i, record in enumerate(self._content["categories"]):
             try:
@@ -121,10 +122,11 @@ class CocoSource:
                 continue
             if number in names:
                 faults.append(Problem("class", "stops", where, "its id occurs twice"))
-            elif not name.strip() or name in names.values():
+            elif not name.strip() or name in taken:
                 what = f"name {name!r} is empty or not unique"
                 faults.append(Problem("class", "stops", where, what))
             names[number] = name
+            taken.add(name)
         return names, faults
 
     def _objects(self, objects: dict[int, list[Labelled]]) -> Iterator[Problem]:

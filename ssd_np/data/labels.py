@@ -14,19 +14,28 @@ from ssd_np.errors import DataError
 from ssd_np.records import Truth
 
 
+def labels_of(names: Sequence[str]) -> dict[str, int]:
+    """The label of each name, from 1; of a name that stands there twice the first."""
+    labels: dict[str, int] = {}
+    for label, name in enumerate(names, 1):
+        labels.setdefault(name, label)
+    return labels
+
+
 def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarray:
     """(len(data_names) + 1,): the model's label for each label of the data; background stays 0.
 
     >>> label_map(["cat", "dog"], ["bird", "dog", "cat"]).tolist()
     [0, 3, 2]
     """
-    unknown = [name for name in data_names if name not in model_names]
+    labels = labels_of(model_names)
+    unknown = [name for name in data_names if name not in labels]
     if unknown:
         raise DataError(
             f"classes {unknown} are unknown to the model",
             hint=f"it knows {list(model_names)}; train with this data set, or leave them out",
         )
-    return np.array([0, *(list(model_names).index(name) + 1 for name in data_names)])
+    return np.array([0, *(labels[name] for name in data_names)])
 
 
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:

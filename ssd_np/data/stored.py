@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ssd_np.boxes.coords import clip
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
 from ssd_np.data.image import Header, read_header, read_image
 from ssd_np.data.items import Effect, Item, Problem, Source
-from ssd_np.data.labels import similar_names
+from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
 
@@ -56,6 +56,7 @@ class StoredDataset:
         found = {item.objects[i].name for item, _ in usable for i in range(len(item.objects))}
         names = source.class_names if class_names is None else class_names
         self.class_names = tuple(sorted(found) if names is None else names)
+        self._labels = labels_of(self.class_names)
         self.problems += similar_names(self.class_names, str(source))
         self.names = [item.name for item, _ in usable]
         self.image_ids = [item.id for item, _ in usable]
@@ -87,7 +88,7 @@ class StoredDataset:
         self.problems.append(problem)
 
     def _truth(self, item: Item, header: Header, annotated_size: bool, difficult: bool) -> Truth:
-        truth, problems = truth_of(item, header, self.class_names, annotated_size, difficult)
+        truth, problems = truth_of(item, header, self._labels, annotated_size, difficult)
         self.problems += problems
         return truth
 
@@ -103,18 +104,17 @@ def header_of(item: Item) -> Header | Problem:
 def truth_of(
     item: Item,
     header: Header,
-    class_names: Sequence[str],
+    labels: Mapping[str, int],
     annotated_size: bool,
     keep_difficult: bool = True,
 ) -> tuple[Truth, list[Problem]]:
     """An item's truth, and what was left out or corrected; DataError for an unknown class."""
-    labels = {name: label for label, name in enumerate(class_names, 1)}
     for labelled in item.objects:
         if labelled.name not in labels:
             raise DataError(
                 f"unknown class {labelled.name!r}",
                 where=f"{item.where}: object {labelled.object_index}",
-                hint=f"known: {', '.join(class_names)}",
+                hint=f"known: {', '.join(labels)}",
             )
     boxes, problem = place(item, header, annotated_size)
     problems = [] if problem is None else [problem]
