@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ssd_np.data.items import item_place as item_place
     from ssd_np.data.items import sample_at as sample_at
     from ssd_np.data.labels import label_map as label_map
+    from ssd_np.data.labels import labels_of as labels_of
     from ssd_np.data.labels import relabel as relabel
     from ssd_np.data.labels import similar_names as similar_names
     from ssd_np.data.lint import check as check
