@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ssd_np.evaluate.coco_matching import clean as clean
     from ssd_np.evaluate.coco_matching import coco_iou as coco_iou
     from ssd_np.evaluate.coco_matching import match_image as match_image
+    from ssd_np.evaluate.coco_matching import measured as measured
     from ssd_np.evaluate.coco_matching import to_pixels as to_pixels
     from ssd_np.evaluate.coco_results import from_coco_results as from_coco_results
     from ssd_np.evaluate.coco_results import read_results as read_results
