@@ -10,8 +10,10 @@ called, untimed, until they have.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -19,12 +21,17 @@ from ssd_np.bench.rivals import onnx_forward, torch_forward, torch_step
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import Config
 from ssd_np.engine import select
+from ssd_np.model.heads import Head
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import Layer
 from ssd_np.progress import Progress
 from ssd_np.train.sgd import SGD
 
-ALGORITHMS = ("im2col", "winograd2", "winograd4")
+ALGORITHMS: tuple[Literal["im2col", "winograd2", "winograd4"], ...] = (
+    "im2col",
+    "winograd2",
+    "winograd4",
+)
 BASE = "pytorch"  # the contestant whose time is 1
 PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
 WARM = 0.1  # seconds of untimed calls before a forward is timed
@@ -50,7 +57,7 @@ def time_forward(config: Config, batch: int, rounds: int, bar: Progress) -> list
     contestants: dict[str, Callable | None] = {}
     for algorithm in ALGORITHMS:
         model = SSD(dataclasses.replace(config, convolution=algorithm))
-        contestants[algorithm] = lambda model=model: model.forward(images)
+        contestants[algorithm] = functools.partial(model.forward, images)
     model = SSD(config)
     contestants[BASE] = torch_forward(model, images, channels_last=False)
     contestants["pytorch channels-last"] = torch_forward(model, images, channels_last=True)
@@ -87,11 +94,11 @@ def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -
 def _take_turns(
     contestants: dict[str, Callable | None], rounds: int, bar: Progress, warm: float
 ) -> list[Time]:
-    contestants = {name: run for name, run in contestants.items() if run is not None}
-    results = {name: run() for name, run in contestants.items()}
-    seconds = {name: [] for name in contestants}
+    there = {name: run for name, run in contestants.items() if run is not None}
+    results = {name: run() for name, run in there.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in there}
     for _ in range(rounds):
-        for name, run in contestants.items():
+        for name, run in there.items():
             time.sleep(PAUSE)
             ready = time.perf_counter() + warm
             while time.perf_counter() < ready:
@@ -110,9 +117,8 @@ def _take_turns(
 
 def _difference(result: tuple | float, reference: tuple | float) -> float:
     """Of a pair of arrays or of a loss, relative to the largest value."""
-    if isinstance(result, float):
-        return abs(result - reference) / abs(reference)
-    pairs = zip(result, reference, strict=True)
+    parts = [r if isinstance(r, tuple) else (np.float64(r),) for r in (result, reference)]
+    pairs = zip(*parts, strict=True)
     return float(max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs))
 
 
@@ -136,7 +142,7 @@ def time_layers(
     images, table, flops = _images(config, batch), {}, {}
     for algorithm in ALGORITHMS:
         model = SSD(dataclasses.replace(config, convolution=algorithm))
-        seconds = {layer.name: [] for layer in model.layers}
+        seconds: dict[str, list[float]] = {layer.name: [] for layer in model.layers}
         for layer in model.layers:
             flops[layer.name] = 0.0
             _clock(layer, seconds[layer.name], flops)
@@ -146,15 +152,15 @@ def time_layers(
         table[algorithm] = {n: 1e3 * float(np.median(v[1:])) for n, v in seconds.items()}
     rows = []
     for name, gigaflop in flops.items():
-        times = {algorithm: table[algorithm][name] for algorithm in ALGORITHMS}
+        times: dict[str, float] = {algorithm: table[algorithm][name] for algorithm in ALGORITHMS}
         share = gigaflop / (times["im2col"] / 1e3) / peak if gigaflop else None
         rows.append(LayerTime(name, gigaflop, times, share))
     return rows
 
 
-def _clock(layer: Layer, seconds: list[float], flops: dict[str, float]) -> None:
+def _clock(layer: Layer | Head, seconds: list[float], flops: dict[str, float]) -> None:
     """Makes `layer.forward` note how long it took and what it computed."""
-    forward = layer.forward
+    forward: Callable = layer.forward
     kernels = [p.value for p in layer.parameters.values() if p.value.ndim == 4]
 
     def timed(x: np.ndarray, *arguments):
@@ -165,7 +171,7 @@ def _clock(layer: Layer, seconds: list[float], flops: dict[str, float]) -> None:
         flops[layer.name] = 2e-9 * pixels * sum(kernel.size for kernel in kernels)
         return out
 
-    layer.forward = timed
+    vars(layer)["forward"] = timed
 
 
 def _images(config: Config, batch: int) -> np.ndarray:

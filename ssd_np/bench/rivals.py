@@ -62,9 +62,8 @@ def torch_step(
 
     def run() -> float:
         optimiser.zero_grad()
-        loss = _torch_loss(
-            torch, *forward(x, training=True), labels, offsets, model.config.loss.ratio
-        )
+        logits, boxes = forward(x, training=True)
+        loss = _torch_loss(torch, logits, boxes, labels, offsets, model.config.loss.ratio)
         loss.backward()
         optimiser.step()
         return loss.item()
@@ -109,7 +108,10 @@ def _onnx_borders(window: Window) -> list[int]:
 def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
     """The network as an ONNX graph."""
     helper, config = onnx.helper, model.config
-    nodes, constants, logits, offsets = [], {}, [], []
+    nodes: list = []
+    constants: dict[str, np.ndarray] = {}
+    logits: list[str] = []
+    offsets: list[str] = []
     for name, parameter in model.parameters.items():
         value = parameter.value
         if value.ndim == 4:
@@ -119,7 +121,7 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         elif name.endswith("_norm.scale"):  # of L2Norm, which is made of single operations
             value = value.reshape(1, -1, 1, 1)
         constants[name] = np.ascontiguousarray(value)
-    constants |= {"eps": np.float32(config.l2norm.eps), "channels": np.array([1])}
+    constants |= {"eps": np.array(config.l2norm.eps, np.float32), "channels": np.array([1])}
 
     def node(kind: str, inputs: list[str], out: str, **attributes) -> str:
         nodes.append(helper.make_node(kind, inputs, [out], **attributes))
@@ -132,7 +134,7 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
 
     def activation(z: str, layer) -> str:
         if layer.activation == "relu6":
-            constants.update(zero=np.float32(0), six=np.float32(6))
+            constants.update(zero=np.zeros((), np.float32), six=np.full((), 6, np.float32))
             return node("Clip", [z, "zero", "six"], layer.name)
         return node("Relu" if layer.activation == "relu" else "Identity", [z], layer.name)
 
@@ -177,6 +179,6 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         nodes, config.name,
         [helper.make_tensor_value_info("images", number, [batch, 3, height, width])],
         [helper.make_tensor_value_info(out, number, None) for out in ("logits", "offsets")],
-        [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+        [onnx.numpy_helper.from_array(v, name) for name, v in constants.items()],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

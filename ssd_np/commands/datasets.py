@@ -69,7 +69,7 @@ def unseen_data(
 def tell_shared(known: Dataset | None, other: Dataset | None, purpose: str, use: str) -> None:
     """Says how many images that it is `purpose` are images that it `use`, if any are."""
     shared = shared_images(known, other)
-    if shared:
+    if other is not None and shared:
         what = f"{shared} of the {len(other)} images that it is {purpose}"
         print(f"note: {what} are images that it {use}", file=sys.stderr)
 
@@ -86,7 +86,7 @@ def category_ids(dataset: Dataset) -> list[int]:
     return list(range(1, len(dataset.class_names) + 1))
 
 
-def image_ids(dataset: Dataset) -> list[int] | list[str]:
+def image_ids(dataset: Dataset) -> Sequence[int | str]:
     """The id in COCO's files of each image: its own, in VOC its name, else its number from 1."""
     if isinstance(dataset, StoredDataset):
         return dataset.image_ids

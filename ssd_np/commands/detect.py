@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     score = model.config.decoding.show_threshold if score is None else score
     detector = Detector(model, score)
     paths = list_images(arguments.images)
-    out, taken, reports, failed = Path(arguments.out or free_folder("detections")), set(), [], 0
+    out, reports, failed = Path(arguments.out or free_folder("detections")), [], 0
+    taken: set[str] = set()
     with Progress(len(paths), "detect", "image", leave=False) as bar:
         for path in paths:
             try:

@@ -115,7 +115,7 @@ def draw(
     from ssd_np.viz.matching import match_figure
 
     pictures = []
-    if truth is not None:
+    if truth is not None and explanation.mining is not None:
         rule = model.config.matching
         pictures = [out / "matches.png", out / "mined.png"]
         match_figure(

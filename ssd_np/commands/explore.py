@@ -74,14 +74,17 @@ def shown_pictures(images: Sequence[str], truth: str | None, model: SSD) -> list
     from ssd_np.explore.pictures import generated
 
     names = model.config.class_names
-    if not images and truth is None:
+    if images:
+        paths = list_images(list(images))
+    elif truth is not None:
+        paths = _of_data(truth)
+    else:
         if names != ShapesDataset.class_names:
             raise DataError(
                 "no image is named, and generated ones show nothing that these weights know",
                 hint="ssd-np explore photo.jpg --weights ...",
             )
         return generated()
-    paths = list_images(list(images)) if images else _of_data(truth)
     if len(paths) > MOST_PICTURES:
         raise DataError(
             f"{len(paths)} pictures are too many for one page",

@@ -55,7 +55,7 @@ def torchvision_lines(path: str, config: Config) -> str:
             "from torchvision.models.detection.anchor_utils import DefaultBoxGenerator",
             "model.anchor_generator = DefaultBoxGenerator(",
             f"    {[[int(r) if r == int(r) else r for r in m.aspect_ratios] for m in maps]},",
-            f"    scales={scales}, steps={[int(m.step) for m in maps]},",
+            f"    scales={scales}, steps={[int(m.steps[0]) for m in maps]},",
             f"    clip={sizes_clipped})",
         ]
     return "\n".join(lines)

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ssd_np.commands.datasets import Dataset, category_ids, image_ids
 from ssd_np.commands.eval import FILES
 from ssd_np.config import DecodingConfig
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.coco import coco_result
+from ssd_np.evaluate.coco_matching import measured
 from ssd_np.evaluate.coco_results import from_coco_results, read_results, to_coco_results
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.files import remove_files, write_atomically
@@ -21,7 +23,7 @@ from ssd_np.viz.draw import draw_detections, draw_truth, gallery
 from ssd_np.viz.recall import precision_recall
 
 GALLERY_IMAGES = 8
-VOC_METRICS = {"voc07": "11-point", "voc": "all-point"}
+VOC_METRICS: dict[str, Literal["11-point", "all-point"]] = {"voc07": "11-point", "voc": "all-point"}
 HIGH_THRESHOLD = 0.1  # detections that begin above it make average precision too low
 ENOUGH = 100  # in an image: then a file was cut off by a number, not by a score
 
@@ -62,7 +64,7 @@ def detect(model: SSD, dataset: Dataset) -> Found:
 def read_detections(path: str, dataset: Dataset) -> Found:
     """Detections of a COCO results file for the images of the data set."""
     truths = [dataset.truth(i) for i in range(len(dataset))]
-    names, sizes = dataset.class_names, [truth.size for truth in truths]
+    names, sizes = dataset.class_names, _sizes(truths)
     ids = image_ids(dataset), sizes, category_ids(dataset)
     detections = from_coco_results(read_results(path), *ids, names, where=path)
     return Found(names, detections, truths, None, DecodingConfig().show_threshold, f"from {path}")
@@ -72,10 +74,14 @@ def save_detections(path: str, found: Found, dataset: Dataset) -> None:
     """Writes a COCO results file; classes that the data set does not have are left out."""
     number_of = dict(zip(dataset.class_names, category_ids(dataset), strict=True))
     numbers = [number_of.get(name) for name in found.class_names]
-    sizes = [truth.size for truth in found.truths]
+    sizes = _sizes(found.truths)
     results = to_coco_results(found.detections, image_ids(dataset), sizes, numbers)
     write_atomically(path, json.dumps(results) + "\n")
     print(f"{len(results)} detections saved in {path}")
+
+
+def _sizes(truths: Sequence[Truth]) -> list[tuple[int, int]]:
+    return [measured(truth, f"image {i}")[0] for i, truth in enumerate(truths)]
 
 
 # --- report --------------------------------------------------------------------------------------

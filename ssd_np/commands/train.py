@@ -8,10 +8,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import free_folder, remove_files, write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
 EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
@@ -109,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
     dataset = training_data(data, arguments.split, seed, arguments.strict, keep_difficult=not easy)
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
         config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
         config = start.sized(config, arguments.size) if arguments.size else config

@@ -48,7 +48,7 @@ def blank_file(exercise: Exercise, file: str) -> str:
 def reference_file(exercise: Exercise, file: str) -> str:
     """The same with the library's own bodies: what must pass the tests."""
     source = Source(exercise.module)
-    bodies = [ast.get_source_segment(source.text, source.nodes[f]) for f in exercise.functions]
+    bodies = [source.segment(source.functions[f]) for f in exercise.functions]
     used = {n for f in exercise.functions for n in _names(source.nodes[f])}
     names = source.closure({*exercise.given, *used} - {*exercise.functions})
     return _file(exercise, file, source, names, bodies)
@@ -100,19 +100,22 @@ class Source:
         self.text = inspect.getsource(importlib.import_module(module))
         self.tree = ast.parse(self.text)
         self.nodes: dict[str, ast.stmt] = {}  # defined here
-        self.origins: dict[str, ast.stmt] = {}  # imported
+        self.functions: dict[str, ast.FunctionDef] = {}  # those of them that are functions
+        self.origins: dict[str, ast.Import | ast.ImportFrom] = {}
         for node in self.tree.body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self.origins |= {alias.asname or alias.name: node for alias in node.names}
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 self.nodes[node.name] = node
+                if isinstance(node, ast.FunctionDef):
+                    self.functions[node.name] = node
             elif isinstance(node, ast.Assign):
                 names = [n for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
                 self.nodes |= {name.id: node for name in names}
 
     def signature(self, function: str) -> str:
         """From `def` to the end of the docstring."""
-        node = self.nodes[function]
+        node = self.functions[function]
         first = node.body[0]
         documented = ast.get_docstring(node) is not None
         last = first.end_lineno if documented else first.lineno - 1
@@ -122,7 +125,7 @@ class Source:
         """What arguments, defaults and annotations refer to."""
         found: set[str] = set()
         for function in functions:
-            node = self.nodes[function]
+            node = self.functions[function]
             found |= _names(node.args) | (_names(node.returns) if node.returns else set())
         return found
 
@@ -163,7 +166,11 @@ class Source:
         """The source of the helper functions and constants among these names."""
         nodes = dict.fromkeys(n for name, n in self.nodes.items() if name in names)
         copied = {self.nodes[name]: None for name in names if self._copied(name)}
-        return [ast.get_source_segment(self.text, node) for node in nodes if node in copied]
+        return [self.segment(node) for node in nodes if node in copied]
+
+    def segment(self, node: ast.stmt) -> str:
+        """The lines of a statement as they stand."""
+        return ast.get_source_segment(self.text, node) or ""
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -6,7 +6,7 @@ when pytest is configured, before it imports any test, and put back when it ends
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from ssd_np.exercises import graded
 from ssd_np.exercises.calls import Calls
 from ssd_np.exercises.in_place import in_place, read
-from ssd_np.exercises.report import explain_failure, test_title, write_report
+from ssd_np.exercises.report import Failure, explain_failure, test_title, write_report
 
 GRADED = Path(graded.__file__).parent
 QUIET = ["-qq", "--no-header", "-rN", "-p", "no:cacheprovider", "--capture=sys"]
@@ -35,7 +35,8 @@ class Grader:
     def __init__(self, config: pytest.Config) -> None:
         self.path = Path(config.option.exercise)
         self.exercise, student = read(self.path)
-        self.calls, self.failures, self.passed = Calls(), [], 0
+        self.calls, self.passed = Calls(), 0
+        self.failures: list[Failure] = []
         self.said = ("", "")  # the first test that printed, and what
         self.borrowed = ExitStack()
         self.borrowed.enter_context(in_place(self.exercise, student, self.calls))
@@ -53,7 +54,7 @@ class Grader:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo
-    ) -> Iterator[pytest.TestReport]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if report.when == "call" and not self.said[1]:
             self.said = (test_title(item), self.calls.first_printed())

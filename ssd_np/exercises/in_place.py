@@ -24,7 +24,7 @@ from ssd_np.exercises.exercise import Exercise
 def read(path: Path) -> tuple[Exercise, ModuleType]:
     """The exercise that a student's file is about, and the file as a module."""
     spec = importlib.util.spec_from_file_location("exercise_file", path)
-    if spec is None or not path.is_file():
+    if spec is None or spec.loader is None or not path.is_file():
         raise DataError(
             "is no Python file", where=str(path), hint="ssd-np exercise start NAME makes one"
         )

@@ -128,7 +128,7 @@ def _beside(got: np.ndarray, expected: np.ndarray, place: tuple[int, ...]) -> li
     if got.size <= MOST_NUMBERS or got.ndim < 2:
         return []
     start = max(0, min(place[-1] - MOST_BESIDE // 2, got.shape[-1] - MOST_BESIDE))
-    row = (*place[:-1], slice(start, start + MOST_BESIDE))
+    row: tuple[int | slice, ...] = (*place[:-1], slice(start, start + MOST_BESIDE))
     at = ", ".join(map(str, place[:-1]))
     lines = [f"in [{at}, {start}:{start + len(got[row])}]"]
     lines += labelled("  expected  ", show(expected[row]))

@@ -39,6 +39,11 @@ class LayerKind(Section):
     name: str
 
     @property
+    def kind(self) -> str:
+        """Its name in a file, which every subclass has in a field."""
+        raise NotImplementedError
+
+    @property
     def window(self) -> Window:
         return Window()
 

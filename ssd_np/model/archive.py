@@ -41,7 +41,8 @@ def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)
-    np.savez(buffer, **{HEADER: text}, **arrays)
+    members: dict[str, Any] = {HEADER: text, **arrays}
+    np.savez(buffer, **members)
     write_atomically(path, buffer.getvalue())
 
 

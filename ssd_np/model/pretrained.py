@@ -20,6 +20,7 @@ import numpy as np
 from ssd_np.config import Config, config_to_json
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
+from ssd_np.kinds.conv import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.published import (
     amdegroot_names,
@@ -118,7 +119,7 @@ def decimate(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict[str, np.ndarray]:
     """torchvision's vgg16 with its classifier made into convolutions, or without it."""
     features = {n: a for n, a in arrays.items() if n.startswith("features.")}
-    layers = {layer.name: layer for layer in config.layers if layer.tensors(3)}
+    layers = {layer.name: layer for layer in config.layers if isinstance(layer, ConvLayer)}
     classifier = {n: a for n, a in arrays.items() if n.startswith(("classifier.0", "classifier.3"))}
     if not classifier or not all(np.isfinite(a).all() for a in classifier.values()):
         return features  # torchvision fills the classifier it does not have with NaN

@@ -26,7 +26,7 @@ from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
 from ssd_np.model.trace import trace_table
-from ssd_np.nn.layers import L2Normalization, Module
+from ssd_np.nn.layers import L2Normalization, Layer
 from ssd_np.nn.parameter import Parameter
 
 
@@ -86,7 +86,7 @@ class SSD:
         return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
-    def layers(self) -> list[Module]:
+    def layers(self) -> list[Layer | Head]:
         """All layers: the trunk from the image on, then norms and heads, map by map."""
         trunk = [layer for stage in self.stages for layer in stage]
         branches = zip(self.norms, self.heads, strict=True)

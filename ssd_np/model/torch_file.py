@@ -223,7 +223,7 @@ def _load(
     by_storage: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
         by_storage.setdefault(tensor.storage.key, []).append(name)
-    arrays = dict.fromkeys(tensors)
+    arrays: dict[str, np.ndarray] = {}
     for names in by_storage.values():
         storage = tensors[names[0]].storage
         try:
@@ -234,7 +234,7 @@ def _load(
         elements = _elements(raw, storage.kind, order)
         for name in names:
             arrays[name] = _view(elements, tensors[name]).copy(order="C")
-    return arrays
+    return {name: arrays[name] for name in tensors}
 
 
 def _elements(raw: bytes, kind: str, order: str) -> np.ndarray:

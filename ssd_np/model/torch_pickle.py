@@ -13,12 +13,14 @@ from __future__ import annotations
 import io
 import pickletools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ssd_np.errors import WeightsError
 from ssd_np.model.zip_file import plain
 
+Value = Any  # what the pickle made: of no type until `_require` has looked at it
 MAX_INT = 1 << 48  # of a size or a stride: far above any file, far below int64
 MAX_DIMS = 32  # NumPy 1's limit
 MAX_COPIES = 1 << 16  # values copied out of shared lists; a state dict's sizes are a few hundred
@@ -86,13 +88,13 @@ class Machine:
     values, `storages` every storage that was mentioned."""
 
     def __init__(self) -> None:
-        self.stack: list = []
-        self.marks: list[list] = []
-        self.memo: dict[int, object] = {}
+        self.stack: list[Value] = []
+        self.marks: list[list[Value]] = []
+        self.memo: dict[int, Value] = {}
         self.storages: dict[str, Storage] = {}
         self.copies = MAX_COPIES  # left; the memo lets two bytes ask for a whole list again
 
-    def run(self, stream: io.BytesIO) -> object:
+    def run(self, stream: io.BytesIO) -> Value:
         """Executes until STOP and returns the value on top; `stream` then stands behind STOP."""
         try:
             for opcode, argument, _ in pickletools.genops(stream):
@@ -104,7 +106,7 @@ class Machine:
                 "has a damaged pickle", hint="an incomplete download? fetch the file again"
             ) from error
 
-    def _step(self, name: str, argument: object) -> None:
+    def _step(self, name: str, argument: Value) -> None:
         if name in PUSH_ARGUMENT:
             self.stack.append(argument)
         elif name in PUSH_CONSTANT:
@@ -160,7 +162,7 @@ class Machine:
         else:  # among them all that call or import: OBJ, NEWOBJ, EXT1, ...
             raise WeightsError(f"refuses the pickle instruction {name}", hint=RESAVE)
 
-    def _storage(self, persistent_id: object) -> Storage:
+    def _storage(self, persistent_id: Value) -> Storage:
         """Checks ("storage", type, key, device, numel), which the legacy format ends with None."""
         _require(isinstance(persistent_id, tuple) and len(persistent_id) in (5, 6))
         word, kind, key, _, numel = persistent_id[:5]
@@ -175,7 +177,7 @@ class Machine:
             raise WeightsError("one storage has two types or sizes", f"storage {plain(key)}")
         return storage
 
-    def _call(self, function: object, arguments: object) -> object:
+    def _call(self, function: Value, arguments: Value) -> Value:
         """What the four admitted functions make of their arguments."""
         _require(isinstance(function, _Name) and isinstance(arguments, tuple))
         name = function.text
@@ -212,7 +214,7 @@ def _require(sound: bool) -> None:
         raise ValueError("a pickle that torch.save would not write")
 
 
-def _is_size(value: object) -> bool:
+def _is_size(value: Value) -> bool:
     return type(value) is int and 0 <= value < MAX_INT  # not isinstance: a bool is no size
 
 
@@ -222,7 +224,7 @@ def _admit(name: str) -> _Name:
     return _Name(name)
 
 
-def _fill(container: object, items: list, append: bool) -> None:
+def _fill(container: Value, items: list[Value], append: bool) -> None:
     """Adds `items` to a list, or keys and values in turn to a dict."""
     if append:
         _require(isinstance(container, list))
@@ -235,7 +237,7 @@ def _fill(container: object, items: list, append: bool) -> None:
         container[key] = value
 
 
-def _tensor(storage: object, offset: object, shape: object, strides: object) -> Tensor:
+def _tensor(storage: Value, offset: Value, shape: Value, strides: Value) -> Tensor:
     _require(isinstance(storage, Storage) and _is_size(offset))
     for sizes in (shape, strides):
         _require(isinstance(sizes, tuple) and len(sizes) <= MAX_DIMS and all(map(_is_size, sizes)))

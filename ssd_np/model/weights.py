@@ -14,6 +14,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,8 @@ def load_torch(path: str | Path, config: Config | None = None) -> SSD:
         config = in_dialect(config or load_config(preset), maker)
     elif config is None:
         _check_size(own, arrays, where)
-    model = SSD(config or own)
+        config = own
+    model = SSD(config)
     set_parameters(model, from_published(arrays, names, model, where), where)
     return model
 
@@ -168,7 +170,7 @@ def export_torchvision(path: str | Path, model: SSD) -> None:
     An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment. Raises
     WeightsError for a network that torchvision does not have.
     """
-    arrays = to_published(torchvision_names(), model)
+    arrays: dict[str, Any] = dict(to_published(torchvision_names(), model))
     if model.config.input.shape != (300, 300):
         height, width = model.config.input.shape
         raise WeightsError(

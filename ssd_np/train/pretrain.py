@@ -15,6 +15,7 @@ import dataclasses
 import itertools
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
@@ -70,7 +71,7 @@ class Crops:
 class Classifier:
     """The base of a config with a linear layer over its averaged map, for images of any size."""
 
-    def __init__(self, config: Config, seed: int = 0, dtype: np.dtype = np.float32) -> None:
+    def __init__(self, config: Config, seed: int = 0, dtype: DTypeLike = np.float32) -> None:
         """`config` is one that `classifier_config` made."""
         self.ops = select().for_model(config.convolution)
         rng = np.random.default_rng(seed)
@@ -141,7 +142,7 @@ def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier
     optimiser = SGD(
         model.parameters, training.momentum, training.weight_decay, training.bias_multiplier
     )
-    average = None
+    average = 0.0
     with Batches(crops, config, training.batch_size, training.seed) as batches:
         stream = itertools.islice(batches, training.steps)
         with Progress(training.steps, "pretrain", "step") as bar:
@@ -174,5 +175,5 @@ def accuracy(model: Classifier, config: Config, dataset, count: int = 512) -> fl
         steps = max(1, min(count, len(crops)) // size)
         for _, batch in zip(range(steps), batches, strict=False):
             labels = np.array([labels[0] - 1 for _, labels in batch.truths])
-            right += np.count_nonzero(model.forward(batch.images).argmax(axis=1) == labels)
+            right += int(np.count_nonzero(model.forward(batch.images).argmax(axis=1) == labels))
     return right / (steps * size)

@@ -26,10 +26,12 @@ def beginning(
     "random" brings nothing, "base" the mean and scale its base expects, "detector" its config.
     """
     kind, file = origin
+    if file is None:
+        return config, {}
     if kind == "detector":
         model = load(file, replace_heads=names)
         return model.config, {name: p.value for name, p in model.parameters.items()}
-    return read_base(file, config) if kind == "base" else (config, {})
+    return read_base(file, config)
 
 
 def fitted(
@@ -86,13 +88,13 @@ def sized(config: Config, shape: tuple[int, int]) -> Config:
         new = cells[old.name]
         follows = [math.isclose(s * n, side) for s, n, side in
                    zip(old.steps, old.shape, (height, width), strict=True)]  # fmt: skip
-        steps = tuple(
+        down, across = (
             side / n if follow else step
             for side, n, step, follow in zip(shape, new, old.steps, follows, strict=True)
         )
         maps.append(
             dataclasses.replace(
-                old, size=new, step=steps,
+                old, size=new, step=(down, across),
                 min_size=old.min_size * scale, max_size=old.max_size * scale,
             )
         )  # fmt: skip
@@ -107,7 +109,7 @@ def network(
     `frozen` is the last layer that does not train; "" freezes the base, None nothing.
     """
     model = SSD(config, seed)
-    new = set_base(model, tensors, where) if tensors else []
+    new = set_base(model, tensors, where or "") if tensors else []
     if frozen is not None:
         model.freeze(frozen or config.base_end)
     return model, new
