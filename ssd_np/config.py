@@ -7,6 +7,7 @@ Sizes are pixels of the input image unless a comment says otherwise; a pair is [
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -483,6 +484,15 @@ def config_from_json(
 
     `kinds` are layers beside those of the package. One of them may take the name of one of these.
     """
+    kinds = tuple(kinds)
+    for kind in kinds:
+        described = isinstance(kind, type) and issubclass(kind, LayerKind)
+        if not described or "kind" not in {field.name for field in dataclasses.fields(kind)}:
+            raise ConfigError(
+                f"kinds holds {kind!r}",
+                hint="kinds are frozen dataclasses made from LayerKind, with a field "
+                'kind: Literal["mine"] = "mine"',
+            )
     try:
         values = json.loads(text)
         return read(Config, values, "", {LayerKind: (*KINDS, *kinds)})

@@ -24,6 +24,7 @@ from ssd_np.explore.described import described, fields, rows
 from ssd_np.explore.maps import stored_maps
 from ssd_np.model.fold import fold_batchnorm
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import check_described, kinds_of
 from ssd_np.records import Truth
 
 HERE = Path(__file__).parent
@@ -55,6 +56,7 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
     """The whole page as text. `weights` names the model's for people; `home`: it is in the site."""
     if not pictures:
         raise DataError("no picture to show", hint="name at least one image")
+    check_described(model)
     model = folded(model)
     runs = runs_in_page(model)
     data = {
@@ -87,7 +89,8 @@ def runs_in_page(model: SSD) -> bool:
     """Whether the page gets the weights: the network is small, and it knows all its layers."""
     model = folded(model)
     count = sum(p.value.size for p in model.parameters.values())
-    return count <= MOST_PARAMETERS and {layer.kind for layer in model.config.layers} <= KINDS
+    known = {layer.kind for layer in model.config.layers} <= KINDS and not kinds_of(model.config)
+    return count <= MOST_PARAMETERS and known
 
 
 def folded(model: SSD) -> SSD:

@@ -11,6 +11,8 @@ from numpy.typing import DTypeLike
 
 from ssd_np.config import Config
 from ssd_np.engine import Engine, select
+from ssd_np.errors import ConfigError
+from ssd_np.kinds.kind import LayerKind
 from ssd_np.nn.layers import Layer, Sequential
 
 
@@ -27,10 +29,28 @@ def build_stages(
     layers: list[Layer] = []
     channels, ops = 3, ops or select()
     for description in config.layers:
-        layers.append(description.build(channels, rng, np.dtype(dtype), ops))
+        layers.append(_built(description, channels, rng, np.dtype(dtype), ops))
         channels = description.output_channels(channels)
         if description.name in ends:
             stages.append(Sequential(layers))
             widths.append(channels)
             layers = []
     return stages, widths
+
+
+def _built(
+    description: LayerKind, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Engine
+) -> Layer:
+    """The layer, whose parameters must be those that its description tells."""
+    layer = description.build(channels, rng, dtype, ops)
+    has = {name: parameter.value.shape for name, parameter in layer.parameters.items()}
+    told = {f"{layer.name}.{part}": s for part, s in description.tensors(channels).items()}
+    if has != told or layer.name != description.name:
+        raise ConfigError(
+            f"{type(description).__name__} tells of {told}, the layer that it builds, "
+            f"{layer.name!r}, has {has}",
+            where=f"layer {description.name!r}",
+            hint="`tensors` says the shape of every parameter by its last name, and `build` makes "
+            "them: f'{name}.scale'",
+        )
+    return layer

@@ -23,6 +23,7 @@ from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.heads import Head
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import check_described
 from ssd_np.nn.layers import BatchNorm, Layer
 
 
@@ -32,6 +33,7 @@ def fold_batchnorm(model: SSD) -> SSD:
     A convolution keeps its name and takes over the activation. Raises ConfigError where a batch
     normalisation does not stand right behind a convolution without an activation.
     """
+    check_described(model)
     folded = SSD(folded_config(model.config), dtype=model.dtype, ops=model.ops)
     targets, below = iter(folded.layers), folded.layers[0]
     for layer in model.layers:

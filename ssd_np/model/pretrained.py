@@ -31,7 +31,7 @@ from ssd_np.model.published import (
 )
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
-from ssd_np.model.weights import config_of, set_parameters
+from ssd_np.model.weights import config_of, kinds_of, set_parameters
 
 
 def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.ndarray]]:
@@ -45,7 +45,7 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
     where = str(path)
     if where.endswith(".npz"):
         header, arrays = read_archive(path)
-        theirs = config_of(header, where).input
+        theirs = config_of(header, where, kinds_of(config)).input
         arrays = {name: arrays[name] for name in base_names(config) if name in arrays}
         return _normalised(config, theirs.mean, theirs.std), arrays
     arrays = read_torch(path)

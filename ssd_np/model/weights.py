@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.config import Config, config_from_json, config_to_json, load_config
+from ssd_np.config import KINDS, Config, config_from_json, config_to_json, load_config
+from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
@@ -40,21 +41,63 @@ SHIPPED = Path(__file__).parent.parent / "weights"
 
 
 def save(path: str | Path, model: SSD) -> None:
-    """Writes the model's config and parameters to an `.npz` file, all or nothing."""
-    arrays = {name: parameter.value for name, parameter in model.parameters.items()}
-    write_archive(path, {"config": config_to_json(model.config)}, arrays)
+    """Writes the model's config and parameters to an `.npz` file, all or nothing.
+
+    Raises ConfigError for layers that the file could not tell of (`check_described`).
+    """
+    write_archive(path, *contents_of(model))
+
+
+def contents_of(model: SSD) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The header of a model's file, and its arrays."""
+    check_described(model, model.own_layers)
+    header: dict[str, Any] = {"config": config_to_json(model.config)}
+    if own := model.undescribed():
+        header["own_layers"] = own
+    return header, {name: parameter.value for name, parameter in model.parameters.items()}
+
+
+def check_described(model: SSD, allowed: Sequence[str] = ()) -> None:
+    """ConfigError if a file would lose a layer: one that the config does not describe, unless it is
+    among those `allowed`, or a kind that would come back as another."""
+    lost = {name: kind for name, kind in model.undescribed().items() if name not in allowed}
+    if lost:
+        name, kind = next(iter(lost.items()))
+        raise ConfigError(
+            f"is a {kind} that the config does not describe: a file would lose it",
+            where=f"layer {name!r}",
+            hint="describe it by a kind of your own (docs/extending.md), or name it in "
+            f"model.own_layers = {tuple(lost)} and load into a model that has it",
+        )
+    config = model.config
+    # the package's kinds win: a file is read without those of its writer
+    again = config_from_json(config_to_json(config), kinds=(*kinds_of(config), *KINDS))
+    for ours, theirs in zip(config.layers, again.layers, strict=True):
+        if ours != theirs:
+            raise ConfigError(
+                f"is a {type(ours).__name__}; read from a file it would be {theirs}",
+                where=f"layer {ours.name!r}",
+                hint='give the class a name of its own: kind: Literal["mine"] = "mine"',
+            )
+
+
+def kinds_of(config: Config) -> list[type[LayerKind]]:
+    """The kinds of a config's layers that do not come with the package."""
+    return list({type(layer): None for layer in config.layers if type(layer) not in KINDS})
 
 
 def load(
     path: str | Path,
     replace_heads: Sequence[str] | None = None,
     kinds: Iterable[type[LayerKind]] = (),
+    into: SSD | None = None,
 ) -> SSD:
     """A model from a file that `save` wrote, or from the name of one that comes with the package.
 
     `replace_heads`: names of new classes, to fine-tune for. The trunk and the box heads, which know
     what an object's edge looks like, are kept; the class heads start anew.
     `kinds`: layers of your own that the file's config names, see `kinds/kind.py`.
+    `into`: a model that you built, with layers of your own; it gets the weights and is returned.
 
     >>> load("shapes").config.class_names
     ('circle', 'square', 'triangle', 'star', 'cross')
@@ -71,9 +114,12 @@ def load(
             where=str(path),
             hint="train from it: ssd-np train --base-weights FILE",
         )
-    config = config_of(header, str(path), kinds)
+    if into is not None and replace_heads is not None:
+        raise ConfigError("replace_heads makes a model, into= fills one", hint="leave one out")
+    config = config_of(header, str(path), (*kinds, *kinds_of(into.config)) if into else kinds)
     _check_size(config, arrays, str(path))
-    model = SSD(config)
+    model = into or SSD(config)
+    check_same_network(config, header, model, str(path))
     set_parameters(model, arrays, str(path))
     if replace_heads is None:
         return model
@@ -82,6 +128,21 @@ def load(
         if not name.startswith("conf_"):
             parameter.assign(model.parameters[name].value)
     return tuned
+
+
+def check_same_network(config: Config, header: dict, model: SSD, where: str) -> None:
+    """WeightsError unless a file's tensors mean in the model what they meant where it was saved."""
+    for key, theirs, ours in differences(config, model.config):
+        if not key.startswith(("name", "training", "augmentation", "decoding")):
+            raise WeightsError(f"has {key} {theirs!r}, the model {ours!r}", where)
+    own = header.get("own_layers", {})
+    if own != model.undescribed():
+        raise WeightsError(
+            f"was saved with layers that its config does not describe: {own}; "
+            f"this model has {model.undescribed() or 'none'}",
+            where,
+            "build that model and load(path, into=model)",
+        )
 
 
 def _check_size(config: Config, arrays: dict[str, np.ndarray], where: str) -> None:
@@ -170,7 +231,14 @@ def export_torchvision(path: str | Path, model: SSD) -> None:
     An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment. Raises
     WeightsError for a network that torchvision does not have.
     """
+    check_described(model)
     arrays: dict[str, Any] = dict(to_published(torchvision_names(), model))
+    other = [kind.__name__ for kind in kinds_of(model.config)]
+    if other:
+        raise WeightsError(
+            f"config {model.config.name!r} has layers of kinds that torchvision does not know: "
+            f"{', '.join(other)}"
+        )
     if model.config.input.shape != (300, 300):
         height, width = model.config.input.shape
         raise WeightsError(

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssd_np.config import config_to_json
 from ssd_np.errors import WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import OPTIMISER, config_of, set_parameters
+from ssd_np.model.weights import (
+    OPTIMISER,
+    check_same_network,
+    config_of,
+    contents_of,
+    kinds_of,
+    set_parameters,
+)
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.sgd import SGD
 
@@ -34,10 +40,9 @@ class Progress:
 
 def save_checkpoint(path: str | Path, model: SSD, optimiser: SGD, progress: Progress) -> None:
     """Writes all of it atomically."""
-    arrays = {name: parameter.value for name, parameter in model.parameters.items()}
+    header, arrays = contents_of(model)
     arrays |= {OPTIMISER + name: v for name, v in optimiser.velocity.items()}
-    header = {"config": config_to_json(model.config), "progress": dataclasses.asdict(progress)}
-    write_archive(path, header, arrays)
+    write_archive(path, header | {"progress": dataclasses.asdict(progress)}, arrays)
 
 
 def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
@@ -49,8 +54,9 @@ def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
             hint="start it again, with --force",
         )
     header, arrays = read_archive(path)
-    kinds = {type(layer) for layer in model.config.layers}  # some may be the user's own
-    if config_of(header, str(path), kinds) != model.config:
+    config = config_of(header, str(path), kinds_of(model.config))
+    check_same_network(config, header, model, str(path))
+    if config != model.config:
         raise WeightsError("was made with another config", where=str(path))
     if "progress" not in header:
         raise WeightsError("is no checkpoint but a weights file", where=str(path))

@@ -28,6 +28,7 @@ from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite, OutputError, SsdError
 from ssd_np.files import remove_leftovers
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import check_described
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import BEST, Best
 from ssd_np.train.callbacks import Callback, Step
@@ -104,6 +105,7 @@ class Trainer:
         """Trains to the last step. Ctrl-C saves last.npz after the step in hand, then raises
         KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         start = time.perf_counter()
+        check_described(self.model, self.model.own_layers)  # before anything is learned
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:
