@@ -17,6 +17,7 @@ from ssd_np import __version__
 from ssd_np.commands.options import plan
 from ssd_np.errors import SsdError
 from ssd_np.files import check_outputs
+from ssd_np.terminal import all_said, note, say
 
 COMMANDS = {
     "train": "train",
@@ -38,7 +39,16 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line, and where to read more."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {message} (usage: {self.prog} --help)")
+
+    def print_help(self, file: object = None) -> None:
+        say(self.format_help().rstrip())
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            note(message)
+        all_said()
+        sys.exit(status)
 
 
 class Version(argparse.Action):
@@ -51,32 +61,53 @@ class Version(argparse.Action):
             engine = select().name
         except SsdError as error:  # SSD_NP_ENGINE says what there is not
             parser.error(str(error))
-        print(f"ssd-np {__version__}, engine {engine}")
+        say(f"ssd-np {__version__}, engine {engine}")
         parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (argparse exits by itself with 2)."""
-    arguments = build_parser().parse_args(argv)
+    debug = False
     try:
+        arguments = build_parser().parse_args(argv)
+        debug = arguments.debug
         check_outputs(plan(arguments), getattr(arguments, "force", False))
-        return importlib.import_module(f"ssd_np.commands.{arguments.module}").run(arguments)
+        code = importlib.import_module(f"ssd_np.commands.{arguments.module}").run(arguments)
+        all_said()
+        return code
     except KeyboardInterrupt:
         return _fail("stopped by the user")
     except BrokenPipeError:  # whoever read our output has seen enough
         return 1
     except SsdError as error:
-        if arguments.debug:
+        if debug:
             raise
         return _fail(str(error))
     except Exception as error:
-        if arguments.debug:
+        if debug:
             raise
+        if short := _want_of_memory(error):
+            return _fail(
+                f"not enough memory: {short} (close other programs, or use fewer or smaller "
+                "images, a smaller batch or network)"
+            )
         return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
 
 
+def _want_of_memory(error: BaseException | None) -> str:
+    """What there was no memory for, if that is what an error, or one behind it, says."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return str(error) or "not even for a small piece"
+        for sign in ("can't start new thread", "failed to map segment", "Cannot allocate memory"):
+            if sign in str(error):
+                return sign
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def _fail(message: str) -> int:
-    print(f"ssd-np: {' '.join(message.split())}", file=sys.stderr)
+    note(f"ssd-np: {' '.join(message.split())}")
     return 1
 
 

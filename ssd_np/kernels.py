@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import pickle
-import sys
 from collections.abc import Callable
 
 import numba
 from numba.core.caching import FunctionCache
+
+from ssd_np.terminal import note
 
 
 def njit(**options: object) -> Callable:
@@ -53,9 +54,7 @@ class _Cache(FunctionCache):
 
 @functools.cache  # once for a process
 def _tell() -> None:
-    if sys.stderr is not None:
-        print(
-            "ssd_np: compiled kernels can be kept nowhere, so every process compiles them anew; "
-            "NUMBA_CACHE_DIR may name a folder for them",
-            file=sys.stderr,
-        )
+    note(
+        "ssd_np: compiled kernels can be kept nowhere, so every process compiles them anew; "
+        "NUMBA_CACHE_DIR may name a folder for them"
+    )

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from ssd_np.terminal import note
+
 EVERY = 30.0  # seconds between two lines
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
@@ -41,7 +43,7 @@ class Progress:
         self.total, self.what, self.unit, self.done, self.begun = total, what, unit, done, done
         self._started = self._told = time.monotonic()
         self._bar = None
-        if sys.stderr.isatty() or in_notebook():
+        if in_notebook() or (sys.stderr is not None and sys.stderr.isatty()):
             settings = {"desc": what, "leave": leave, "bar_format": BAR, "dynamic_ncols": True}
             self._bar = _tqdm()(total=total, initial=done, **settings)
 
@@ -60,7 +62,7 @@ class Progress:
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
-            print(line, file=sys.stderr, flush=True)
+            note(line)
 
     def _line(self, note: str) -> str:
         seconds = self._told - self._started

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from ssd_np.commands import options as kinds
+from ssd_np.terminal import say
 
 HELP = "measure speed and memory, beside PyTorch and ONNX Runtime where they are installed"
 EXAMPLE = "ssd-np bench --network tiny --network small"
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _run_data(arguments)
     networks = arguments.network or (["tiny"] if arguments.quick else list(bench.NETWORKS))
     report = bench.benchmark(networks, arguments.rounds, whole=not arguments.quick)
-    print(json.dumps(report, indent=2) if arguments.json else bench.text(report))
+    say(json.dumps(report, indent=2) if arguments.json else bench.text(report))
     return 0
 
 
@@ -55,7 +56,7 @@ def _run_data(arguments: argparse.Namespace) -> int:
     for name in arguments.network or ["ssd300_voc"]:
         times = time_chain(load_config(name))
         if arguments.json:
-            print(json.dumps(times.as_dict(), indent=2))
+            say(json.dumps(times.as_dict(), indent=2))
         else:
-            print("\n".join(times.lines()))
+            say("\n".join(times.lines()))
     return 0

@@ -7,6 +7,7 @@ import json
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
+from ssd_np.terminal import say
 
 HELP = "look for mistakes in a data set, count its objects, compare them with default boxes"
 EXAMPLE = "ssd-np check-data voc:BCCD --split trainval+test --out coverage.png"
@@ -52,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         values = {"data": describe(spec, split), **report.as_dict(), "config": config.name}
         values |= {"coverage": covered.as_dict(), "picture": drawn}
-        print(json.dumps(values, indent=2))
+        say(json.dumps(values, indent=2))
     else:
-        print("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
-        print("\n".join(covered.lines()))
+        say("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
+        say("\n".join(covered.lines()))
         if drawn:
-            print(f"drawn in {drawn}")
+            say(f"drawn in {drawn}")
     if arguments.out and not drawn:
         raise DataError("no object to draw the coverage of", where=describe(spec, split))
     return 1 if report.drops else 0

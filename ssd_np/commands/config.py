@@ -6,6 +6,7 @@ import argparse
 
 from ssd_np.commands.options import Input
 from ssd_np.errors import ConfigError
+from ssd_np.terminal import say
 
 HELP = "print a config, to read or to start one's own from"
 EXAMPLE = "ssd-np config small > mine.json"
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.model.trace import trace_table
 
     if arguments.dialects:
-        print(dialect_table())
+        say(dialect_table())
         return 0
     if arguments.config is None:
         if arguments.trace:
@@ -44,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
         for name in preset_names():
             config = load_config(name)
             height, width = config.input.shape
-            print(f"{name:12} {width} x {height} px, {len(config.feature_maps)} feature maps, "
+            say(f"{name:12} {width} x {height} px, {len(config.feature_maps)} feature maps, "
                   f"{config.num_boxes} default boxes, {config.num_classes} classes")  # fmt: skip
         return 0
     config = load_config(arguments.config)
-    print(trace_table(config) if arguments.trace else config_to_json(config).rstrip("\n"))
+    say(trace_table(config) if arguments.trace else config_to_json(config).rstrip("\n"))
     return 0

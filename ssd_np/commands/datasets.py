@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from ssd_np.data.shared import shared_images
 from ssd_np.data.sources import SHAPES, describe, open_source
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
+from ssd_np.terminal import note
 
 TRAIN_SHAPES, EVAL_SHAPES = 10_000, 500  # images; painted on the fly, nothing is stored
 SEED_APART = 1_000_003  # evaluation draws its pictures from seeds that training does not use
@@ -71,7 +71,7 @@ def tell_shared(known: Dataset | None, other: Dataset | None, purpose: str, use:
     shared = shared_images(known, other)
     if other is not None and shared:
         what = f"{shared} of the {len(other)} images that it is {purpose}"
-        print(f"note: {what} are images that it {use}", file=sys.stderr)
+        note(f"note: {what} are images that it {use}")
 
 
 def describe_evaluation(spec: str, split: str) -> str:
@@ -129,8 +129,8 @@ def _tell(problems: list[Problem], spec: str, split: str, strict: bool) -> None:
     if strict:
         hint = f"first: {first[0]}; {listing}; without --strict they are left out"
         raise DataError(f"has problems: {summary}", where=describe(spec, split), hint=hint)
-    print(f"{describe(spec, split)}: {summary}", file=sys.stderr)
+    note(f"{describe(spec, split)}: {summary}")
     for problem in first[:PROBLEMS_SHOWN]:
-        print(f"  {problem}", file=sys.stderr)
+        note(f"  {problem}")
     if len(first) > PROBLEMS_SHOWN:
-        print(f"  and {len(first) - PROBLEMS_SHOWN} more; {listing}", file=sys.stderr)
+        note(f"  and {len(first) - PROBLEMS_SHOWN} more; {listing}")

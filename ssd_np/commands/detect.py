@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
 from ssd_np.files import free_folder
+from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
     from ssd_np.records import Detections
@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
                 reports.append(_report(path, picture, found, image.shape))
             bar.update()
     if arguments.json:
-        print(json.dumps(reports, indent=2))
+        say(json.dumps(reports, indent=2))
     else:
         _print_table(reports)
-    print(knowledge(arguments.weights, model), file=sys.stderr if arguments.json else sys.stdout)
+    (note if arguments.json else say)(knowledge(arguments.weights, model))
     if failed:
-        print(f"ssd-np: {failed} of {len(paths)} images could not be read", file=sys.stderr)
+        note(f"ssd-np: {failed} of {len(paths)} images could not be read")
     return 1 if failed else 0
 
 
@@ -119,8 +119,8 @@ def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]
 def _print_table(reports: list[dict]) -> None:
     for report in reports:
         found = report["detections"]
-        print(f"{report['image']}: {len(found)} found, drawn in {report['picture']}")
+        say(f"{report['image']}: {len(found)} found, drawn in {report['picture']}")
         width = max((len(d["class"]) for d in found), default=0)
         for d in found:
             box = " ".join(f"{value:7.1f}" for value in d["box_pixels"])
-            print(f"  {d['class']:{width}}  {d['score']:.2f}  xmin ymin xmax ymax {box}")
+            say(f"  {d['class']:{width}}  {d['score']:.2f}  xmin ymin xmax ymax {box}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ssd_np.commands import options as kinds
 from ssd_np.errors import SsdError
 from ssd_np.files import Plan, check_outputs, write_atomically
+from ssd_np.terminal import say
 
 HELP = "write a part of the library oneself, graded by the library's own tests"
 EXAMPLE = "ssd-np exercise start match"
@@ -56,8 +57,8 @@ def _list() -> int:
     for exercise in EXERCISES:
         if exercise.lesson != lesson:
             lesson = exercise.lesson
-            print(f"{lesson:02} {LESSONS[lesson]}")
-        print(f"   {exercise.name:{width}}  {exercise.module.replace('.', '/')}.py")
+            say(f"{lesson:02} {LESSONS[lesson]}")
+        say(f"   {exercise.name:{width}}  {exercise.module.replace('.', '/')}.py")
     return 0
 
 
@@ -70,5 +71,5 @@ def _start(name: str, out: str | None, force: bool) -> int:
     check_outputs(Plan(files=[path]), force)  # nobody's solution is overwritten unasked
     write_atomically(path, blank_file(exercise, str(path)))
     functions = " and ".join(exercise.functions)
-    print(f"{path}: write {functions}, then run: ssd-np exercise check {path}")
+    say(f"{path}: write {functions}, then run: ssd-np exercise check {path}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
 from ssd_np.files import remove_files
+from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,16 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
         pictures = draw(explanation, model, image, truth, Path(arguments.out))
     if arguments.json:
         report = {"image": str(path), "pictures": [str(p) for p in pictures]}
-        print(json.dumps(report | to_json(explanation), indent=2))
-        print(knowledge(arguments.weights, model), file=sys.stderr)
+        say(json.dumps(report | to_json(explanation), indent=2))
+        note(knowledge(arguments.weights, model))
         return 0
-    print(to_text(explanation))
+    say(to_text(explanation))
     for picture in pictures:
-        print(f"drawn in {picture}")
+        say(f"drawn in {picture}")
     found = len(explanation.detections)
     if pictures and found > MOST_DECODED:
-        print(f"pictures of the first {MOST_DECODED} of {found} detections; see --min-score")
-    print(knowledge(arguments.weights, model))
+        say(f"pictures of the first {MOST_DECODED} of {found} detections; see --min-score")
+    say(knowledge(arguments.weights, model))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
+from ssd_np.terminal import say
 
 if TYPE_CHECKING:
     from ssd_np.explore.build import Shown
@@ -57,10 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     count = sum(p.value.size for p in model.parameters.values())
     size = f"{len(text) / 1e6:.1f} MB"
     number = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
-    print(f"{arguments.out}: {number}, {size}; open it in a browser")
+    say(f"{arguments.out}: {number}, {size}; open it in a browser")
     if not runs_in_page(model):
-        print(f"the network, {count:,} parameters, is not in the page: its maps are, computed here")
-    print(knowledge(str(arguments.weights), model))
+        say(f"the network, {count:,} parameters, is not in the page: its maps are, computed here")
+    say(knowledge(str(arguments.weights), model))
     return 0
 
 

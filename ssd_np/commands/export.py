@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
+from ssd_np.terminal import say
 
 if TYPE_CHECKING:
     from ssd_np.config import Config
@@ -28,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.weights)
     export_torchvision(arguments.out, model)
-    print(f"weights: {arguments.out}\nuse in Python, with torch and torchvision:\n")
-    print(torchvision_lines(arguments.out, model.config))
+    say(f"weights: {arguments.out}\nuse in Python, with torch and torchvision:\n")
+    say(torchvision_lines(arguments.out, model.config))
     return 0
 
 

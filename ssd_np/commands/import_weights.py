@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ssd_np.commands import options as kinds
+from ssd_np.terminal import say
 
 HELP = "make a weights file of a published PyTorch file, without PyTorch"
 EXAMPLE = "ssd-np import ssd300_vgg16_coco.pth ssd300.npz"
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     save(arguments.out, model)
     names = model.config.class_names
     count = sum(parameter.value.size for parameter in model.parameters.values())
-    print(f"{model.config.name}: {count:,} parameters, {len(names)} classes: "
+    say(f"{model.config.name}: {count:,} parameters, {len(names)} classes: "
           f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")  # fmt: skip
-    print(f"weights: {arguments.out}\nuse: ssd-np detect --weights {arguments.out} photo.jpg")
+    say(f"weights: {arguments.out}\nuse: ssd-np detect --weights {arguments.out} photo.jpg")
     return 0

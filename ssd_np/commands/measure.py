@@ -19,6 +19,7 @@ from ssd_np.evaluate.run import detect_dataset
 from ssd_np.files import remove_files, write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Detections, Truth
+from ssd_np.terminal import say
 from ssd_np.viz.draw import draw_detections, draw_truth, gallery
 from ssd_np.viz.recall import precision_recall
 
@@ -77,7 +78,7 @@ def save_detections(path: str, found: Found, dataset: Dataset) -> None:
     sizes = _sizes(found.truths)
     results = to_coco_results(found.detections, image_ids(dataset), sizes, numbers)
     write_atomically(path, json.dumps(results) + "\n")
-    print(f"{len(results)} detections saved in {path}")
+    say(f"{len(results)} detections saved in {path}")
 
 
 def _sizes(truths: Sequence[Truth]) -> list[tuple[int, int]]:
@@ -90,19 +91,12 @@ def _sizes(truths: Sequence[Truth]) -> list[tuple[int, int]]:
 def measure(
     found: Found, dataset: Dataset, data: str, out: Path, metric: str = "voc", iou: float = 0.5
 ) -> None:
-    """Prints and writes the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
+    """Writes and prints the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
     pair = found.detections, found.truths
     curves = evaluate_voc(*pair, iou, VOC_METRICS.get(metric, "all-point"))
     result = coco_result(*pair) if metric == "coco" else curves
-    print(f"{data}, {len(dataset)} images")
-    print(result.table())
     lowest = min((float(d.scores.min()) for d in found.detections if len(d)), default=0.0)
     start = lowest if found.evaluate is None else found.evaluate
-    rule = "lowest score" if found.evaluate is None else "evaluate: scores above"
-    print(f"detections: {rule} {start:g}, {found.origin}; pictures: show {found.show:g}")
-    full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
-    if start > HIGH_THRESHOLD and not full:
-        print(f"note: detections begin at {start:g}; average precision needs those down to 0.01")
     report = {
         "data": data,
         "images": len(dataset),
@@ -118,7 +112,15 @@ def measure(
         precision_recall(curves, curve_file, found.show)
         drawn.insert(0, curve_file)
     _draw_gallery(found, dataset, data, gallery_file)
-    print(f"report: {report_file}\npictures: {', '.join(map(str, drawn))}")
+    # whoever reads may leave at the first line: everything is written by now
+    say(f"{data}, {len(dataset)} images")
+    say(result.table())
+    rule = "lowest score" if found.evaluate is None else "evaluate: scores above"
+    say(f"detections: {rule} {start:g}, {found.origin}; pictures: show {found.show:g}")
+    full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
+    if start > HIGH_THRESHOLD and not full:
+        say(f"note: detections begin at {start:g}; average precision needs those down to 0.01")
+    say(f"report: {report_file}\npictures: {', '.join(map(str, drawn))}")
 
 
 def _draw_gallery(found: Found, dataset: Dataset, data: str, file: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 
 from ssd_np.commands import options as kinds
+from ssd_np.terminal import say
 
 HELP = "train the base of a detector to tell single objects apart"
 EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
@@ -57,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
     training = dataclasses.replace(
         PRETRAINING, steps=arguments.steps or PRETRAINING.steps, seed=seed
     )
-    print(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
+    say(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
     model, loss = pretrain(config, dataset, training)
-    print(f"{training.steps} steps, average loss {loss:.3f}")
+    say(f"{training.steps} steps, average loss {loss:.3f}")
     if unseen is not None:
         data = describe_evaluation(arguments.data, arguments.eval_split)
-        print(f"{accuracy(model, config, unseen):.1%} of the objects named rightly ({data})")
+        say(f"{accuracy(model, config, unseen):.1%} of the objects named rightly ({data})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}
     save_base(out, detector, arrays)
-    print(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")
+    say(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from ssd_np.commands import options as kinds
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import free_folder, remove_files, write_atomically
+from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,24 +127,24 @@ def run(arguments: argparse.Namespace) -> int:
     file = _origin(arguments)[1]
     model, new = start.network(config, seed, tensors, file, arguments.freeze_base)
     if file:
-        print(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
+        say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     trainer = Trainer(model, dataset, config.training, out, validation)
     if arguments.resume:
         trainer.resume()
-        print(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
+        say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
         remove_files(out, (*FILES, "config.json", "run.json"))  # of a run that --force gives up
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
         write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
-        print(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
-        print(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
+        say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
+        say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
     if validation is not None:
         chosen_by = describe_evaluation(data, arguments.val_split)
         best = trainer.progress.best_score
-        print(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
+        say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
 
@@ -186,9 +186,9 @@ def _fit(trainer) -> None:
         result = trainer.fit()
     except KeyboardInterrupt as stop:
         how = f"ssd-np train --resume {shlex.quote(str(trainer.out_dir))}"
-        print(f"{str(stop) or 'stopped'}; go on with: {how}", file=sys.stderr)
+        note(f"{str(stop) or 'stopped'}; go on with: {how}")
         raise
-    print(
+    say(
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
         f"waited for data {result.waited:.1%} of the time"
     )
@@ -204,7 +204,7 @@ def _evaluate(arguments: argparse.Namespace, unseen, out: Path) -> None:
     if unseen is not None:
         data = describe_evaluation(arguments.eval_data or arguments.data, arguments.eval_split)
         evaluate_and_write(load(weights), unseen, data, out)
-    print(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
+    say(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
 
 
 def _recall(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 from ssd_np.files import write_atomically
+from ssd_np.terminal import say
 
 FOLDER = Path("runs") / "lessons"
 
@@ -29,5 +30,5 @@ def show() -> None:
         buffer = io.BytesIO()
         plt.figure(number).savefig(buffer, format="png")
         write_atomically(path, buffer.getvalue())
-        print(f"figure: {path}")
+        say(f"figure: {path}")
     plt.close("all")

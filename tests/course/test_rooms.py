@@ -16,6 +16,7 @@ ROOMS = [
         "contents",
         "errors",
         "files",
+        "terminal",
         "progress",
         "picture",
         "records",
