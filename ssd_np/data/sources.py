@@ -9,6 +9,8 @@ The text alone is checked without loading a reader, for the command line reads i
 
 from __future__ import annotations
 
+import glob
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,26 @@ def open_source(spec: str, split: str) -> Source:
     if "{split}" in place and not Path(annotations).is_file():
         raise NoSuchSplit("no such annotation file", annotations, f"the split is {split!r}")
     return CocoSource(images, annotations)
+
+
+def split_names(spec: str) -> list[str]:
+    """The splits that there are, sorted; of data that has none what is read instead."""
+    check_spec(spec)
+    kind, _, place = spec.partition(":")
+    if kind == "voc":
+        from ssd_np.data.voc import ALL, list_splits
+
+        found = [list_splits(Path(root)) for root in voc_roots(place)]
+        return sorted(set.intersection(*found)) or [ALL]
+    pattern = place.partition(":")[0]
+    before, *after = pattern.split("{split}")
+    if not after:
+        return ["trainval"]  # the one file stands for every split
+    # the part of the path that differs is one name, and the same wherever it stands
+    rest = "(?P=split)".join(map(re.escape, after))
+    names = re.compile(f"{re.escape(before)}(?P<split>[^/]+){rest}")
+    files = glob.glob("*".join(map(glob.escape, [before, *after])))
+    return sorted(match["split"] for file in files if (match := names.fullmatch(file)))
 
 
 def describe(spec: str, split: str) -> str:

@@ -172,7 +172,7 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
     if not path.is_file():
         if split == ALL:
             return sorted(file.stem for file in annotations.glob("*.xml"))
-        known = ", ".join([*sorted(file.stem for file in folder.glob("*.txt")), ALL])
+        known = ", ".join([*sorted(list_splits(root)), ALL])
         hint = f"splits there: {known}; a new one is a file with the name of an image a line"
         raise NoSuchSplit(f"no such split: {split!r}", where=str(path), hint=hint)
     try:
@@ -183,6 +183,11 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
     if not ids:
         raise DataError("the split names no images", where=str(path))
     return ids
+
+
+def list_splits(root: Path) -> set[str]:
+    """The splits for which a list of images is there."""
+    return {file.stem for file in (root / "ImageSets" / "Main").glob("*.txt")}
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
