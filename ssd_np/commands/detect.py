@@ -77,13 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def list_images(arguments: list[str]) -> list[Path]:
     """Files as named; of a folder, all files with the ending of an image format."""
-    from PIL import Image
+    from ssd_np.data.image import ENDINGS
 
     paths = []
     for argument in map(Path, arguments):
         if os.path.isdir(argument):  # no error for a name that no file can have
-            endings = Image.registered_extensions()
-            inside = sorted(p for p in argument.iterdir() if p.suffix.lower() in endings)
+            inside = sorted(p for p in argument.iterdir() if p.suffix.lower() in ENDINGS)
             if not inside:
                 raise DataError("no images in this folder", where=str(argument))
             paths += inside

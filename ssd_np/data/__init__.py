@@ -63,6 +63,10 @@ if TYPE_CHECKING:
     from ssd_np.data.pipeline import distort as distort
     from ssd_np.data.promises import check_class_names as check_class_names
     from ssd_np.data.promises import check_dataset as check_dataset
+    from ssd_np.data.reading import below as below
+    from ssd_np.data.reading import check_regular as check_regular
+    from ssd_np.data.reading import read_bytes as read_bytes
+    from ssd_np.data.reading import read_text as read_text
     from ssd_np.data.report import Report as Report
     from ssd_np.data.shapes import Placed as Placed
     from ssd_np.data.shapes import ShapesDataset as ShapesDataset

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.data.items import Item, Labelled, Problem
+from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
 
@@ -79,22 +80,22 @@ class CocoSource:
 
     def items(self) -> Iterator[Item | Problem]:
         yield from self._faults
-        records: dict[int, tuple[str, tuple[int, int]]] = {}  # id -> file name, size
+        records: dict[int, tuple[str, Path, tuple[int, int]]] = {}
         for i, record in enumerate(self._content["images"]):
             try:
                 number, where = _id(record, f"{self._path}: image", i)
                 file = field(record, "file_name", str, where)
-                size = image_size(record, where)
+                size, image = image_size(record, where), below(self._folder, file, where)
             except DataError as error:
                 yield Problem("image record", "stops", error.where, error.what)
                 continue
             if number in records:
                 yield Problem("duplicate image", "stops", where, "its id occurs twice")
-            records[number] = file, size
+            records[number] = file, image, size
         objects: dict[int, list[Labelled]] = {number: [] for number in records}
         yield from self._objects(objects)
-        for number, (file, size) in records.items():
-            where, image = f"{self._path}: image {number}", self._folder / file
+        for number, (file, image, size) in records.items():
+            where = f"{self._path}: image {number}"
             if os.path.isfile(image):  # and not an error of a name that no file can have
                 boxes = np.reshape([o.numbers for o in objects[number]], (-1, 4)).astype(float)
                 boxes[:, 2:] += boxes[:, :2]  # x, y, width, height -> corners
@@ -166,11 +167,10 @@ class CocoSource:
 
 def read_instances(path: Path) -> dict[str, list]:
     """The JSON file's content; DataError if it is missing, no JSON, or no list of instances."""
+    text = read_text(path, "annotation file", LISTING)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError("no such annotation file", where=str(path)) from error
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):

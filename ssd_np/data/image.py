@@ -1,12 +1,12 @@
 """From a file to the array a network sees: read, resize, normalise.
 
 Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readable picture gives one
-`DataError` that names the file, whatever the decoder made of it.
+`DataError` that names the file, whatever the decoder made of it. Few formats are opened, those of
+photographs and drawings: Pillow knows forty more, some of which a small file can make huge.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,14 +15,28 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ssd_np.config import Config, InputConfig
+from ssd_np.data.reading import PICTURE, check_regular
 from ssd_np.errors import DataError, ShapeError
 
-MAX_PIXELS = 100_000_000  # a small file can claim to be a huge picture and fill the memory
+# a small file can claim to be a huge picture and fill the memory: 8 bytes a pixel, 20 at most
+MAX_PIXELS, MAX_SIDE = 50_000_000, 30_000
+STRIP = 4_000_000  # pixels of a large picture that are converted at once
+LARGE = 12_000_000  # pixels; training sees no more of a JPEG, see `read_image`
+FORMATS = {  # as Pillow calls them, the usual ones first, and the endings of their names
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "PNG": (".png",), "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"), "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"), "TGA": (".tga",), "JPEG2000": (".jp2", ".j2k", ".jpx"),
+}  # fmt: skip
+KNOWN = f"known: {', '.join(FORMATS)}"
+ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 _ORIENTATION_TAG = 0x0112  # EXIF; 5 to 8 exchange height and width
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, large: int | None = None) -> np.ndarray:
     """The picture in a file as (H, W, 3) uint8 RGB.
+
+    `large`: a JPEG of so many pixels or more is decoded at 1/2, 1/4 or 1/8 of its sides, so that it
+    has fewer. That is the decoder's own reduction, in a third of the time.
 
     A camera's EXIF rotation is applied. Grey, palette and CMYK pictures are converted to RGB.
     16-bit grey is scaled by value, 65535 to 255. Where a picture is transparent, white shows
@@ -31,7 +45,9 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     with _opened(path) as picture:
         try:
-            return _to_rgb(ImageOps.exif_transpose(picture))
+            _limit(picture, path, large)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return _to_rgb(picture)
         except DataError as error:
             raise DataError(error.what, str(path), error.hint) from error
         except Exception as error:  # each format's decoder raises errors of its own
@@ -54,6 +70,7 @@ def read_header(path: str | Path) -> Header:
         except Exception as error:
             raise _unreadable(path, error) from error
         width, height = picture.size
+        _limit(picture, path, LARGE)
         if orientation not in range(1, 9):  # nonsense; Pillow, too, leaves the picture as it is
             orientation = 1
         return Header((width, height) if orientation > 4 else (height, width), orientation)
@@ -62,29 +79,34 @@ def read_header(path: str | Path) -> Header:
 def _opened(path: str | Path) -> Image.Image:
     """The file with its header read, its pixels not yet decoded."""
     path = Path(path)
-    if not os.path.isfile(path):
-        raise DataError("no such image file", where=str(path))
+    check_regular(path, "image file", PICTURE)
     try:
         if path.stat().st_size == 0:
             raise DataError("the image file is empty (0 bytes)", where=str(path))
-        picture = Image.open(path)
+        return Image.open(path, formats=tuple(FORMATS))
     except DataError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise DataError("not an image, or of a format Pillow does not know", str(path)) from error
+        raise DataError("not an image, or of another format", str(path), KNOWN) from error
     except Exception as error:
         raise _unreadable(path, error) from error
-    if picture.format == "EPS":  # Pillow would run another program on it
-        raise DataError("is PostScript, a program", str(path), "convert it to PNG first")
+
+
+def _limit(picture: Image.Image, path: str | Path, large: int | None) -> None:
+    """Has a JPEG of `large` pixels decoded smaller; DataError for what remains too large."""
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        picture.close()
+    halved = 0
+    if large and picture.format in ("JPEG", "MPO"):  # MPO: with a second picture behind
+        halved = next((k for k in range(4) if (width * height) >> (2 * k) < large), 3)
+        picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
+    # a JPEG that comes in passes is kept whole while it is decoded, however small it becomes
+    most = 2 * MAX_PIXELS if halved else MAX_PIXELS
+    if width * height > most or max(width, height) > MAX_SIDE:
         raise DataError(
             f"image of {width} x {height} pixels is too large",
             where=str(path),
-            hint=f"at most {MAX_PIXELS:,} pixels; make it smaller first",
+            hint=f"at most {most:,} pixels and {MAX_SIDE:,} a side; make it smaller first",
         )
-    return picture
 
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
@@ -92,19 +114,31 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:
+    """Strip by strip, so that a large picture is not converted, composed and copied as a whole."""
+    width, height = picture.size
+    rows = max(1, STRIP // width)
+    if rows >= height:
+        return _strip_to_rgb(picture)
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        out[top:bottom] = _strip_to_rgb(picture.crop((0, top, width, bottom)))
+    return out
+
+
+def _strip_to_rgb(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I"):  # "I;16", "I;16B", or "I", which older Pillow makes of 16 bits
-        values = np.asarray(picture).astype(np.int64)  # (H, W)
+        values = np.asarray(picture, np.int32)  # (H, W)
         if values.min() < 0 or values.max() > 65535:
             raise DataError("has more than 16 bits per pixel", hint="convert it to 8 bits first")
-        grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
+        grey = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if picture.mode == "F":
         raise DataError("has floating-point pixels", hint="convert it to 8 bits first")
     if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture)
-    return np.array(picture.convert("RGB"))
+        picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def resize(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssd_np.boxes.coords import clip
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
-from ssd_np.data.image import Header, read_header, read_image
+from ssd_np.data.image import LARGE, Header, read_header, read_image
 from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
@@ -71,7 +71,7 @@ class StoredDataset:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        image, name = read_image(self._files[index]), self.names[index]
+        image, name = read_image(self._files[index], LARGE), self.names[index]
         return Sample(image, self._truths[index], name, self.class_names)
 
     def truth(self, index: int) -> Truth:

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem
+from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.stored import StoredDataset
 from ssd_np.data.voc_annotation import Annotation, parse_annotation
 from ssd_np.errors import DataError, NoSuchSplit
@@ -147,7 +148,8 @@ def list_files(root: Path, split: str) -> list[tuple[str, Path, Path]]:
     """For each id of a split: the id, its XML file, and the folder of its image."""
     annotations, images = layout(root)
     names = read_ids(root, split, annotations)
-    return [(name, annotations / f"{name}.xml", images) for name in names]
+    where = f"{root}: split {split}"
+    return [(name, below(annotations, f"{name}.xml", where), images) for name in names]
 
 
 def layout(root: Path) -> tuple[Path, Path]:
@@ -175,10 +177,7 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
         known = ", ".join([*sorted(list_splits(root)), ALL])
         hint = f"splits there: {known}; a new one is a file with the name of an image a line"
         raise NoSuchSplit(f"no such split: {split!r}", where=str(path), hint=hint)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"split can not be read: {error}", where=str(path)) from error
+    lines = read_text(path, "split", LISTING).splitlines()
     ids = [re.sub(r"\s+(-1|0|1)$", "", line.strip()) for line in lines if line.strip()]
     if not ids:
         raise DataError("the split names no images", where=str(path))
@@ -194,8 +193,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder), hint="VOC keeps its images there")
-    known = Image.registered_extensions()  # of all formats that Pillow reads or writes
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     found: dict[str, Path] = {}
     for ending in PREFERRED:
         for path in files:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssd_np.data.reading import read_bytes
 from ssd_np.errors import DataError
 
 
@@ -37,12 +38,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
 def parse_annotation(path: Path) -> Annotation:
     """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError("no such annotation file", where=str(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise DataError(f"annotation can not be read: {error}", where=str(path)) from error
+    data = read_bytes(path, "annotation file")
     try:
         parser = ElementTree.XMLParser(target=_NoDoctype())
         root = ElementTree.fromstring(data, parser)
