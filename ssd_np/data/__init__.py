@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from ssd_np.data.sources import describe as describe
     from ssd_np.data.sources import is_stored as is_stored
     from ssd_np.data.sources import open_source as open_source
+    from ssd_np.data.sources import split_names as split_names
     from ssd_np.data.sources import voc_roots as voc_roots
     from ssd_np.data.stored import StoredDataset as StoredDataset
     from ssd_np.data.stored import box_faults as box_faults
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from ssd_np.data.voc import images_by_stem as images_by_stem
     from ssd_np.data.voc import layout as layout
     from ssd_np.data.voc import list_files as list_files
+    from ssd_np.data.voc import list_splits as list_splits
     from ssd_np.data.voc import make_item as make_item
     from ssd_np.data.voc import pair_roots as pair_roots
     from ssd_np.data.voc import read_ids as read_ids

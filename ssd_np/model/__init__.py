@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from ssd_np.model.torch_pickle import Tensor as Tensor
     from ssd_np.model.trace import Row as Row
     from ssd_np.model.trace import trace_table as trace_table
+    from ssd_np.model.weights import check_described as check_described
+    from ssd_np.model.weights import check_same_network as check_same_network
     from ssd_np.model.weights import config_of as config_of
+    from ssd_np.model.weights import contents_of as contents_of
     from ssd_np.model.weights import export_torchvision as export_torchvision
+    from ssd_np.model.weights import kinds_of as kinds_of
     from ssd_np.model.weights import load as load
     from ssd_np.model.weights import load_torch as load_torch
     from ssd_np.model.weights import locate as locate
