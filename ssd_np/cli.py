@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 class Version(argparse.Action):
     """The package's version, and which engine computes here."""
 
-    def __call__(self, parser, *_: object) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from ssd_np.engine import select
 
         try:

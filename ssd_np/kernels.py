@@ -11,6 +11,7 @@ import contextlib
 import functools
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
@@ -18,7 +19,7 @@ from numba.core.caching import FunctionCache
 from ssd_np.terminal import note
 
 
-def njit(**options: object) -> Callable:
+def njit(**options: Any) -> Callable:
     """`numba.njit` with a cache that may fail."""
 
     def compiled(function: Callable) -> Callable:

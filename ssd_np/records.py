@@ -281,7 +281,7 @@ class Detections(_Record):
     @overload
     def __getitem__(self, which: slice | Sequence | np.ndarray) -> Detections: ...
 
-    def __getitem__(self, which):
+    def __getitem__(self, which: int | slice | Sequence | np.ndarray) -> Detection | Detections:
         boxes, labels, scores = self.boxes_corner[which], self.labels[which], self.scores[which]
         if np.ndim(labels) == 0:
             label = int(labels)

@@ -66,12 +66,12 @@ def all_said() -> None:
         _failed.append(error)
         _leave(sys.stdout)
     if _failed:
-        error = _failed[0]
+        first = _failed[0]
         _failed.clear()
-        if isinstance(error, BrokenPipeError):
-            raise error
-        what = f"can not be written: {error.strerror}"
-        raise OutputError(what, where="standard output") from error
+        if isinstance(first, BrokenPipeError):
+            raise first
+        what = f"can not be written: {first.strerror}"
+        raise OutputError(what, where="standard output") from first
 
 
 def _encodable(text: str, stream: TextIO) -> str:

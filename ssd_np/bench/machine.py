@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def copy_rate() -> float:
     return 2e-9 * threads * BYTES / seconds
 
 
-def _best(run, times: int = 5) -> float:
+def _best(run: Callable[[], object], times: int = 5) -> float:
     seconds = []
     for _ in range(times):
         start = time.perf_counter()

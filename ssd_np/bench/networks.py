@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _clock(layer: Layer | Head, seconds: list[float], flops: dict[str, float]) -
     forward: Callable = layer.forward
     kernels = [p.value for p in layer.parameters.values() if p.value.ndim == 4]
 
-    def timed(x: np.ndarray, *arguments):
+    def timed(x: np.ndarray, *arguments: bool) -> Any:
         start = time.perf_counter()
         out = forward(x, *arguments)
         seconds.append(time.perf_counter() - start)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ssd_np.data.sources import SHAPES, check_spec
@@ -120,7 +120,7 @@ def plan(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def _flat(values) -> Iterator[object]:
+def _flat(values: Iterable) -> Iterator[object]:
     for value in values:
         yield from value if isinstance(value, list) else [value]
 

@@ -17,6 +17,9 @@ from ssd_np.terminal import note, say
 if TYPE_CHECKING:
     import numpy as np
 
+    from ssd_np.commands.datasets import Dataset
+    from ssd_np.train.trainer import Trainer
+
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
 EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
 DEFAULTS = {"data": "shapes", "split": "trainval", "eval_split": "test"}
@@ -165,7 +168,9 @@ def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:
     return "random", None
 
 
-def _other_data(arguments: argparse.Namespace, dataset, names: Sequence[str], seed: int) -> tuple:
+def _other_data(
+    arguments: argparse.Namespace, dataset: Dataset, names: Sequence[str], seed: int
+) -> tuple:
     """The data sets to validate and to evaluate on, each None where none is wished for."""
     from ssd_np.commands.datasets import tell_shared, unseen_data
 
@@ -180,7 +185,7 @@ def _other_data(arguments: argparse.Namespace, dataset, names: Sequence[str], se
     return validation, unseen
 
 
-def _fit(trainer) -> None:
+def _fit(trainer: Trainer) -> None:
     """Trains; a stop says how to go on."""
     try:
         result = trainer.fit()
@@ -194,7 +199,7 @@ def _fit(trainer) -> None:
     )
 
 
-def _evaluate(arguments: argparse.Namespace, unseen, out: Path) -> None:
+def _evaluate(arguments: argparse.Namespace, unseen: Dataset | None, out: Path) -> None:
     """Measures best.npz on the unseen images, if there are any."""
     from ssd_np.commands.datasets import describe_evaluation
     from ssd_np.commands.measure import evaluate_and_write

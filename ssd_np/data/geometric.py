@@ -17,6 +17,8 @@ from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
 
+Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
+
 
 def mirror_x(boxes_corner: np.ndarray) -> np.ndarray:
     """(G, 4) -> (G, 4): x -> 1 - x, after which xmin and xmax have exchanged their roles."""
@@ -94,7 +96,7 @@ class HorizontalFlip(Transform):
     def image(self, image: np.ndarray, drawn: None) -> np.ndarray:
         return image[:, ::-1].copy()
 
-    def boxes(self, boxes_corner, labels, drawn: None):
+    def boxes(self, boxes_corner: np.ndarray, labels: np.ndarray, drawn: None) -> Boxes:
         return mirror_x(boxes_corner), labels
 
     def undo(self, boxes_corner: np.ndarray, drawn: None) -> np.ndarray:
@@ -109,7 +111,7 @@ class VerticalFlip(Transform):
     def image(self, image: np.ndarray, drawn: None) -> np.ndarray:
         return image[::-1].copy()
 
-    def boxes(self, boxes_corner, labels, drawn: None):
+    def boxes(self, boxes_corner: np.ndarray, labels: np.ndarray, drawn: None) -> Boxes:
         return mirror_y(boxes_corner), labels
 
     def undo(self, boxes_corner: np.ndarray, drawn: None) -> np.ndarray:
@@ -141,7 +143,7 @@ class Windowed(Transform):
     def image(self, image: np.ndarray, drawn: Window) -> np.ndarray:
         return look(image, self.view(whole(image), drawn), self.fill)
 
-    def boxes(self, boxes_corner, labels, drawn: Window):
+    def boxes(self, boxes_corner: np.ndarray, labels: np.ndarray, drawn: Window) -> Boxes:
         return keep_centred(boxes_corner, labels, drawn.corners)
 
     def undo(self, boxes_corner: np.ndarray, drawn: Window) -> np.ndarray:
@@ -155,10 +157,12 @@ class Expand(Windowed):
     max_ratio: float
     name = "expand"
 
-    def draw(self, rng, size: tuple[int, int], boxes_corner: np.ndarray) -> Window:
+    def draw(
+        self, rng: np.random.Generator, size: tuple[int, int], boxes_corner: np.ndarray
+    ) -> Window:
         return Window(draw_canvas(size, rng, self.max_ratio))
 
-    def boxes(self, boxes_corner, labels, drawn: Window):
+    def boxes(self, boxes_corner: np.ndarray, labels: np.ndarray, drawn: Window) -> Boxes:
         return into_window(boxes_corner, drawn.corners), labels  # nothing is cut off
 
 
@@ -169,7 +173,9 @@ class Crop(Windowed):
     rule: CropConfig
     name = "crop"
 
-    def draw(self, rng, size: tuple[int, int], boxes_corner: np.ndarray) -> Window:
+    def draw(
+        self, rng: np.random.Generator, size: tuple[int, int], boxes_corner: np.ndarray
+    ) -> Window:
         return Window(*draw_patch(size, boxes_corner, rng, self.rule))
 
     def caption(self, drawn: Window) -> str:

@@ -14,6 +14,7 @@ from ssd_np.boxes.default_boxes import box_shapes
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.geometry import borders
 from ssd_np.infer.place import shapes
+from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.trace import trace
 
@@ -51,7 +52,7 @@ def _decoding(config: Config) -> dict:
     return dataclasses.asdict(rule) | {"max_exponent": limit}
 
 
-def _layer(layer) -> dict:
+def _layer(layer: LayerKind) -> dict:
     values = dataclasses.asdict(layer)
     return values | {"pad": [list(sides) for sides in borders(layer.window.pad)]}
 

@@ -124,7 +124,7 @@ class SSD:
         changed = [layer for layer, settings in now if (layer, settings) not in self._built]
         return {layer.name: type(layer).__name__ for layer in changed or out or layers}
 
-    def _as_they_are(self) -> list[tuple[Layer, dict[str, object]]]:
+    def _as_they_are(self) -> list[tuple[Layer | Head, dict[str, object]]]:
         """All layers, with what those of the trunk hold of the fields of their description."""
         settings = {
             layer.name: {field.name for field in dataclasses.fields(layer)}

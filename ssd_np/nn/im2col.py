@@ -74,7 +74,7 @@ def col2im(
 
 
 @compiled
-def _lay_out(padded, cols, stride, dilation):
+def _lay_out(padded: np.ndarray, cols: np.ndarray, stride: int, dilation: int) -> None:
     """padded (N, H + pads, W + pads, C) -> cols (N, Ho, Wo, kh, kw, C), a tap of the kernel at a
     time: the pixels that it sees lie `stride` apart."""
     _, ho, wo, kh, kw, _ = cols.shape
@@ -86,7 +86,7 @@ def _lay_out(padded, cols, stride, dilation):
 
 
 @compiled
-def _add_back(cols, padded, stride, dilation):
+def _add_back(cols: np.ndarray, padded: np.ndarray, stride: int, dilation: int) -> None:
     """The assignment of `_lay_out` turned round into an addition."""
     _, ho, wo, kh, kw, _ = cols.shape
     for i in range(kh):

@@ -6,16 +6,19 @@ version of Glorot with fan_in alone, with which the published SSDs began.
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
-def he_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+def he_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Normal with standard deviation sqrt(2 / fan_in)."""
     fan_in, _ = _fans(shape)
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
 
 
 def glorot_uniform(
-    rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
 ) -> np.ndarray:
     """Uniform in +- sqrt(6 / (fan_in + fan_out))."""
     fan_in, fan_out = _fans(shape)
@@ -23,14 +26,18 @@ def glorot_uniform(
     return rng.uniform(-bound, bound, shape).astype(dtype)
 
 
-def caffe_xavier(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+def caffe_xavier(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Uniform in +- sqrt(3 / fan_in)."""
     fan_in, _ = _fans(shape)
     bound = np.sqrt(3 / fan_in)
     return rng.uniform(-bound, bound, shape).astype(dtype)
 
 
-def small_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+def small_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Normal with standard deviation 0.01, for predictors (Fast R-CNN, section 4.2).
 
     A network that starts from nothing then begins with "no idea" and the default boxes themselves,

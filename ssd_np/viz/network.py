@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ssd_np.boxes.default_boxes import box_shapes
-from ssd_np.config import Config
+from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.geometry import Size
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, plain_numbers, tidy
@@ -73,7 +73,9 @@ def _slabs(config: Config) -> list[tuple[str, float, float, Size, int]]:
     return slabs
 
 
-def _draw_head(axes: Axes, x: float, top: float, feature_map, classes: int) -> None:
+def _draw_head(
+    axes: Axes, x: float, top: float, feature_map: FeatureMapConfig, classes: int
+) -> None:
     """Lines from a map up to its head, and from there to the rows."""
     arrow = {"arrowstyle": "->", "lw": 1.2}
     axes.annotate("", (x, HEAD - 1.05), (x, top), arrowprops=arrow)
