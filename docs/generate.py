@@ -25,7 +25,7 @@ FOLDERS = {  # of the top level
 READING = (
     ("boxes/coords.py", ()),
     ("boxes/iou.py", ()),
-    ("boxes/default_boxes.py", ()),
+    ("boxes/default_boxes.py", ("box_shapes", "default_boxes_for_map", "default_boxes")),
     ("boxes/codec.py", ()),
     ("boxes/matching.py", ()),
     ("boxes/targets.py", ()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from ssd_np.geometry import Size, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
+from ssd_np.kinds.feature_map import MAPS, FeatureMap
+from ssd_np.kinds.feature_map import FeatureMapConfig as FeatureMapConfig
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.kinds.pool import PoolLayer
 
@@ -66,49 +69,6 @@ class InputConfig(Section):
     def shape(self) -> Size:
         """Height and width."""
         return pair(self.size)
-
-
-@dataclass(frozen=True)
-class FeatureMapConfig(Section):
-    """One grid of detectors: the layer it reads and its default boxes (SSD paper, section 2.2)."""
-
-    name: str  # of the layer whose output is the map
-    size: int | Size  # cells on a side, or rows and columns
-    step: float | tuple[float, float]  # distance of two cell centres: on both axes, or down, across
-    min_size: float  # side of the small square box, s
-    max_size: float  # side of the large square box is sqrt(min_size * max_size), s'
-    aspect_ratios: tuple[float, ...] = (2.0,)  # each r stands for a box r and a box 1/r
-    l2norm_scale: float | None = None  # L2Norm before the heads, starting from this scale
-
-    def check(self) -> None:
-        for key in ("size", "step", "min_size"):
-            least = min(pair(getattr(self, key)))
-            require(least > 0, key, "a number above 0", getattr(self, key))
-        require(
-            self.max_size >= self.min_size, "max_size", f"at least {self.min_size}", self.max_size
-        )
-        for i, ratio in enumerate(self.aspect_ratios):
-            require(ratio > 1, f"aspect_ratios[{i}]", "a ratio above 1 (1/r is implied)", ratio)
-
-    @property
-    def boxes_per_cell(self) -> int:
-        return 2 + 2 * len(self.aspect_ratios)
-
-    @property
-    def shape(self) -> Size:
-        """Rows and columns of cells."""
-        return pair(self.size)
-
-    @property
-    def steps(self) -> tuple[float, float]:
-        """Pixels between two rows of cells, and between two columns."""
-        return pair(self.step)
-
-    @property
-    def boxes(self) -> int:
-        """Default boxes of all cells."""
-        rows, columns = self.shape
-        return rows * columns * self.boxes_per_cell
 
 
 @dataclass(frozen=True)
@@ -169,8 +129,11 @@ class LossConfig(Section):
 
 @dataclass(frozen=True)
 class DecodingConfig(Section):
-    """From scores and offsets to detections (paper, section 2.2, last paragraph of 3)."""
+    """From logits and offsets to detections (paper, section 2.2, last paragraph of 3)."""
 
+    # of logits, in the loss too: all classes share 1, or each class is a question of its own, and
+    # column 0, the background, is not used
+    scores: Literal["softmax", "sigmoid"] = "softmax"
     score_threshold: float = 0.01  # for evaluation: a precision-recall curve needs its tail
     show_threshold: float = 0.5  # for people
     iou_threshold: float = 0.45  # of non-maximum suppression
@@ -343,7 +306,7 @@ class Config(Section):
     input: InputConfig
     layers: tuple[LayerKind, ...]
     base_end: str
-    feature_maps: tuple[FeatureMapConfig, ...]
+    feature_maps: tuple[FeatureMap, ...]
     head_kernel: int = 3
     # how the heads' kernels start: see nn/init.py
     head_init: Literal["caffe_xavier", "glorot_uniform", "small_normal"] = "caffe_xavier"
@@ -495,13 +458,46 @@ def config_from_json(
             )
     try:
         values = json.loads(text)
-        return read(Config, values, "", {LayerKind: (*KINDS, *kinds)})
+        return read(Config, values, "", {LayerKind: (*KINDS, *kinds), FeatureMap: MAPS})
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error}", where=where) from error
     except RecursionError as error:
         raise ConfigError("nested too deeply", where=where) from error
     except ConfigError as error:
         raise ConfigError(error.what, join(where, error.where, ": "), error.hint) from error
+
+
+def sized(config: Config, shape: tuple[int, int]) -> Config:
+    """The config for another input (height, width), with maps and default boxes that follow.
+
+    Default boxes grow and shrink with the input's shorter side: an object that fills half of it is
+    met by the same box as before. Those that are given in pixels of any input stay. A step that was
+    the input divided by the map's cells still is; another one (SSD300's 8 for 38 cells) is the
+    stride of the network, which stays.
+    """
+    height, width = config.input.shape
+    scale = min(shape) / min(height, width)
+    given = dataclasses.replace(config.input, size=shape)
+    cells, maps, current = {}, [], shape
+    for i, layer in enumerate(config.layers):
+        try:
+            current = cells[layer.name] = layer.output_shape(current)
+        except ShapeError as error:
+            raise ConfigError(
+                f"{shape[1]}x{shape[0]} leaves nothing for layer {layer.name}: {error.what}",
+                where=f"layers[{i}]",
+                hint="a larger --size",
+            ) from error
+    for old in config.feature_maps:
+        new = cells[old.name]
+        follows = [math.isclose(s * n, side) for s, n, side in
+                   zip(old.steps, old.shape, (height, width), strict=True)]  # fmt: skip
+        down, across = (
+            side / n if follow else step
+            for side, n, step, follow in zip(shape, new, old.steps, follows, strict=True)
+        )
+        maps.append(dataclasses.replace(old, size=new, step=(down, across), **old.grown(scale)))
+    return dataclasses.replace(config, input=given, feature_maps=tuple(maps))
 
 
 def config_to_json(config: Config) -> str:

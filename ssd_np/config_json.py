@@ -59,7 +59,7 @@ def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     if section and isinstance(value, kind):
         return value  # it has checked itself
     if kind in families:
-        return _read_dataclass(_member(families[kind], value, path), value, path, families)
+        return _read_dataclass(_member(kind, families[kind], value, path), value, path, families)
     if section:
         return _read_dataclass(kind, value, path, families)
     if origin is Literal:
@@ -93,10 +93,11 @@ def read(kind: Any, value: Any, path: str, families: Families) -> Any:
     return value
 
 
-def _member(family: Sequence[Any], value: Any, path: str) -> type:
-    """The class whose `kind` the JSON object names; of two with one name the later one."""
+def _member(base: type, family: Sequence[Any], value: Any, path: str) -> type:
+    """The class whose `kind` the JSON object names, or which is usual; of two of one name the later
+    one."""
     by_name = {member.kind: member for member in family}
-    found = value.get("kind") if isinstance(value, dict) else None
+    found = value.get("kind", getattr(base, "usual", None)) if isinstance(value, dict) else None
     choices = "an object whose kind is " + " or ".join(map(repr, by_name))
     require(isinstance(found, str) and found in by_name, path, choices, value)
     return by_name[found]

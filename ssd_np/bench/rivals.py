@@ -129,7 +129,7 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
 
     def convolution(x: str, name: str, window: Window, out: str, group: int = 1) -> str:
         geometry = {"strides": [window.stride] * 2, "dilations": [window.dilation] * 2}
-        inputs = [x, f"{name}.weight", f"{name}.bias"]
+        inputs = [x, *(n for n in (f"{name}.weight", f"{name}.bias") if n in constants)]
         return node("Conv", inputs, out, pads=_onnx_borders(window), group=group, **geometry)
 
     def activation(z: str, layer) -> str:
@@ -154,7 +154,7 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         return node("MaxPool", [x], layer.name, pads=pads, ceil_mode=int(layer.ceil), **rule)
 
     kinds = {"conv": conv, "depthwise": conv, "pool": pool, "batchnorm": batchnorm}
-    x, head = "images", Window(config.head_kernel, pad=config.head_kernel // 2)
+    x = "images"
     for layer in config.layers:
         x = of_kind(kinds, layer)(x, layer)
         feature_map = next((m for m in config.feature_maps if m.name == x), None)
@@ -167,8 +167,9 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
             unit = node("Div", [x, node("Sqrt", [square], f"{x}_norm")], f"{x}_unit")
             source = node("Mul", [unit, f"{x}_norm.scale"], f"{x}_scaled")
         for kind, width, rows in (("conf", config.num_classes + 1, logits), ("loc", 4, offsets)):
-            name = f"{kind}_{x}"
-            out = convolution(source, name, head, f"{name}_z")
+            name, out = f"{kind}_{x}", source
+            for part in feature_map.head_layers(kind, width, config.head_kernel):
+                out = conv(out, part)
             out = node("Transpose", [out], f"{name}_nhwc", perm=[0, 2, 3, 1])
             constants[f"{name}_shape"] = np.array([batch, -1, width])
             rows.append(node("Reshape", [out, f"{name}_shape"], f"{name}_rows"))

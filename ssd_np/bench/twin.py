@@ -17,7 +17,7 @@ from ssd_np.model.ssd import SSD
 
 
 def _torch_conv(functional: ModuleType, x, layer, weights: dict, training: bool):
-    weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
+    weight, bias = weights[f"{layer.name}.weight"], weights.get(f"{layer.name}.bias")
     x, pad = _torch_border(functional, x, layer.pad, 0.0)
     groups = x.shape[1] if layer.kind == "depthwise" else 1
     x = functional.conv2d(x, weight, bias, layer.stride, pad, layer.dilation, groups)
@@ -83,18 +83,17 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
             value = value.permute(2, 0, 1)[:, None].contiguous()  # depthwise: (C, 1, kh, kw)
         weights[name] = value.requires_grad_(parameter.trainable)
     norms = {m.name for m in config.feature_maps if m.l2norm_scale is not None}
-    maps = {m.name for m in config.feature_maps}
-
-    def convolution(x, name: str, *geometry: int):
-        return functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], *geometry)
+    maps = {m.name: m for m in config.feature_maps}
 
     def heads(x, name: str) -> list:
         if name in norms:
             scale = weights[f"{name}_norm.scale"].view(1, -1, 1, 1)
             x = x / torch.sqrt((x * x).sum(1, keepdim=True) + config.l2norm.eps) * scale
-        pad, rows = config.head_kernel // 2, []
+        rows = []
         for kind, width in (("conf", config.num_classes + 1), ("loc", 4)):
-            out = convolution(x, f"{kind}_{name}", 1, pad)  # (N, A * width, H, W)
+            out = x
+            for layer in maps[name].head_layers(kind, width, config.head_kernel):
+                out = _torch_conv(functional, out, layer, weights, False)
             rows.append(out.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width))
         return rows
 

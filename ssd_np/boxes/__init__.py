@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ssd_np.boxes.coords import corner_to_center as corner_to_center
     from ssd_np.boxes.default_boxes import DefaultBoxes as DefaultBoxes
     from ssd_np.boxes.default_boxes import box_shapes as box_shapes
+    from ssd_np.boxes.default_boxes import cell_shapes as cell_shapes
     from ssd_np.boxes.default_boxes import default_boxes_for_map as default_boxes_for_map
+    from ssd_np.boxes.default_boxes import derive_scales as derive_scales
     from ssd_np.boxes.default_boxes import derive_sizes as derive_sizes
     from ssd_np.boxes.iou import iou_matrix as iou_matrix
     from ssd_np.boxes.matching import match as match

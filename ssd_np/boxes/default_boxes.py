@@ -5,6 +5,8 @@ predicts, for each of them, a class and four offsets (SSD paper, section 2.2, "C
 aspect ratios for default boxes"). They are computed once from the config; nothing is learned.
 """
 
+import itertools
+
 import numpy as np
 
 from ssd_np.config import Config, FeatureMapConfig
@@ -42,6 +44,25 @@ def derive_sizes(
     return [input_size * p / 100 for p in percent]
 
 
+def derive_scales(
+    low: float = 0.2, high: float = 0.95, maps: int = 6
+) -> list[list[tuple[float, float]]]:
+    """The pairs (scale, ratio) of TensorFlow's SSDs (`create_ssd_anchors`), a list for each map.
+
+    Scales are spaced evenly, the last next one is 1. After all ratios comes a square between the
+    scale and the next; the first map has three boxes only, one of them half as large.
+
+    >>> [[round(scale, 3) for scale, _ in pairs] for pairs in derive_scales()][:2]
+    [[0.1, 0.2, 0.2], [0.35, 0.35, 0.35, 0.35, 0.35, 0.418]]
+    """
+    scales = [*np.linspace(low, high, maps).round(6).tolist(), 1.0]
+    rest = [
+        [*((scale, ratio) for ratio in (1, 2, 1 / 2, 3, 1 / 3)), ((scale * following) ** 0.5, 1)]
+        for scale, following in itertools.pairwise(scales[1:])
+    ]
+    return [[(low / 2, 1), (low, 2), (low, 1 / 2)], *rest]
+
+
 def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np.ndarray:
     """(A, 2) widths and heights in pixels, in the order s, s', r, 1/r for each aspect ratio r.
 
@@ -59,13 +80,22 @@ def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np
     return np.array(shapes)
 
 
+def cell_shapes(config: Config, index: int) -> np.ndarray:
+    """(A, 2) widths and heights in pixels by the rule of the map: Caffe's, or one by one."""
+    feature_map = config.feature_maps[index]
+    if isinstance(feature_map, FeatureMapConfig):
+        return box_shapes(feature_map, config.boxes.integer_sizes)
+    sides, ratios = np.array(feature_map.listed(config.input.shape)).T
+    return np.stack([sides * np.sqrt(ratios), sides / np.sqrt(ratios)], axis=1)
+
+
 def default_boxes_for_map(config: Config, index: int) -> np.ndarray:
     """(H, W, A, 8) float64: cx cy w h as fractions of the image, then the four variances.
 
     Cell (i, j) is centred on ((j + 0.5) step, (i + 0.5) step) pixels, each axis with its own step.
     """
     feature_map = config.feature_maps[index]
-    shapes = box_shapes(feature_map, config.boxes.integer_sizes)
+    shapes = cell_shapes(config, index)
     (rows, columns), (down, across) = feature_map.shape, feature_map.steps
     height, width = config.input.shape
     boxes = np.empty((rows, columns, len(shapes), 8))

@@ -103,7 +103,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
     from ssd_np.commands.datasets import describe_evaluation, training_data
-    from ssd_np.config import config_to_json, load_config
+    from ssd_np.config import config_to_json, load_config, sized
     from ssd_np.train import start
     from ssd_np.train.trainer import FILES, Trainer
 
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
         config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
-        config = start.sized(config, arguments.size) if arguments.size else config
+        config = sized(config, arguments.size) if arguments.size else config
         inherited = arguments.fine_tune if not arguments.config else None
         config = start.fitted(
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,

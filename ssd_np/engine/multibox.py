@@ -1,12 +1,13 @@
-"""The SSD loss fast: one softmax of all boxes, on all threads, and no sort of all negatives."""
+"""The SSD loss fast: what all boxes cost is found on all threads, and no sort of all negatives."""
 
 import numpy as np
 
 from ssd_np.engine.softmax import log_softmax_forward
 from ssd_np.engine.threads import for_each
-from ssd_np.loss.checks import check_classes, check_mining, check_outputs
-from ssd_np.loss.multibox import MultiboxLoss
+from ssd_np.loss.checks import check_mining, check_outputs
+from ssd_np.loss.multibox import CLASSIFICATION, MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
+from ssd_np.nn.sigmoid import softplus
 
 
 def multibox_loss(
@@ -18,41 +19,41 @@ def multibox_loss(
     alpha: float = 1.0,
     mining: str = "image",
     minimum: int = 0,
+    scores: str = "softmax",
 ) -> MultiboxLoss:
-    """(N, T, K), (N, T, 4), (N, T), (N, T, 4): the logarithms that rank are those of the loss."""
+    """(N, T, K), (N, T, 4), (N, T), (N, T, 4): one image a thread where all boxes count."""
     check_outputs(logits, offsets, target_labels, target_offsets)
     positive, negative = target_labels > 0, target_labels == 0
-    log_probability = np.empty_like(logits)  # (N, T, K)
+    cost = np.empty(logits.shape[:2], logits.dtype)  # (N, T)
 
     def rank(image: int, _worker: int) -> None:
-        log_probability[image] = log_softmax_forward(logits[image])[0]
+        cost[image] = background_loss(logits[image], scores)
 
     for_each(rank, len(logits))
-    mined = mine_hard_negatives(
-        -log_probability[..., 0], positive, negative, ratio, minimum, mining
-    )
+    mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
     chosen = positive | mined
     num_positive, num_mined = int(np.count_nonzero(positive)), int(np.count_nonzero(mined))
     scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
 
-    labels, rows = target_labels[chosen], log_probability[chosen]  # (chosen,), (chosen, K)
-    check_classes(labels, logits.shape[-1])
-    at_label = np.arange(len(labels)), labels
-    confidence = -float(rows[at_label].sum() * scale)
-    gradient = np.exp(rows)  # softmax - one_hot, over N
-    gradient[at_label] -= 1
-    gradient *= scale
+    forward, backward = CLASSIFICATION[scores]  # few rows are chosen: the concepts are quick enough
+    rows, cache = forward(logits[chosen], target_labels[chosen])  # (chosen,)
     dlogits = np.zeros_like(logits)
-    dlogits[chosen] = gradient
+    dlogits[chosen] = backward(np.full_like(rows, scale), cache)
 
     target = target_offsets[positive].astype(offsets.dtype, copy=False)
     sides, cache = smooth_l1_forward(offsets[positive], target)  # (positives, 4)
     doffsets = np.zeros_like(offsets)
     doffsets[positive] = smooth_l1_backward(np.full_like(sides, alpha * scale), cache)
-    location = float(sides.sum() * scale)
-
+    confidence, location = float(rows.sum() * scale), float(sides.sum() * scale)
     total = confidence + alpha * location
     return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
+
+
+def background_loss(logits: np.ndarray, scores: str = "softmax") -> np.ndarray:
+    """(..., K) -> (...), by the softmax for short rows."""
+    if scores == "sigmoid":
+        return softplus(logits[..., 1:]).sum(axis=-1)
+    return -log_softmax_forward(logits)[0][..., 0]
 
 
 def mine_hard_negatives(

@@ -24,6 +24,16 @@ def log_softmax_forward(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out, out
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Any shape -> the same shape, in two arrays instead of five."""
+    small = np.abs(logits)
+    np.exp(np.negative(small, out=small), out=small)
+    out = np.where(logits >= 0, logits.dtype.type(1), small)
+    small += 1
+    out /= small
+    return out
+
+
 def _over_rows(kernel, x: np.ndarray) -> np.ndarray:
     """x.max or x.sum(axis=-1, keepdims=True), several times faster for rows of a few classes."""
     out = np.empty((*x.shape[:-1], 1), x.dtype)

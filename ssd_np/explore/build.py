@@ -57,6 +57,11 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
     if not pictures:
         raise DataError("no picture to show", hint="name at least one image")
     check_described(model)
+    if model.config.decoding.scores != "softmax":
+        raise ConfigError(
+            f"the page takes scores by softmax, config {model.config.name!r} by a sigmoid",
+            hint="ssd-np explain says of an image why each detection is what it is",
+        )
     model = folded(model)
     runs = runs_in_page(model)
     data = {
@@ -90,7 +95,8 @@ def runs_in_page(model: SSD) -> bool:
     model = folded(model)
     count = sum(p.value.size for p in model.parameters.values())
     known = {layer.kind for layer in model.config.layers} <= KINDS and not kinds_of(model.config)
-    return count <= MOST_PARAMETERS and known
+    full = all(feature_map.head == "full" for feature_map in model.config.feature_maps)
+    return count <= MOST_PARAMETERS and known and full
 
 
 def folded(model: SSD) -> SSD:

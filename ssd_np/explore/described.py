@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 
 from ssd_np.boxes.codec import LARGEST_EXPONENT
-from ssd_np.boxes.default_boxes import box_shapes
-from ssd_np.config import Config, FeatureMapConfig
+from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.config import Config
 from ssd_np.geometry import borders
 from ssd_np.infer.place import shapes
 from ssd_np.kinds.kind import LayerKind
@@ -26,7 +26,7 @@ def described(config: Config) -> dict:
         "class_names": list(config.class_names),
         "input": dataclasses.asdict(config.input) | {"size": list(config.input.shape)},
         "layers": [_layer(layer) for layer in config.layers],
-        "feature_maps": [_feature_map(config, m) for m in config.feature_maps],
+        "feature_maps": [_feature_map(config, i) for i in range(len(config.feature_maps))],
         "head_kernel": config.head_kernel,
         "boxes": dataclasses.asdict(config.boxes),
         "l2norm": dataclasses.asdict(config.l2norm),
@@ -57,13 +57,15 @@ def _layer(layer: LayerKind) -> dict:
     return values | {"pad": [list(sides) for sides in borders(layer.window.pad)]}
 
 
-def _feature_map(config: Config, feature_map: FeatureMapConfig) -> dict:
+def _feature_map(config: Config, index: int) -> dict:
+    feature_map = config.feature_maps[index]
+    named = shapes(feature_map, config.input.shape)
     return {
         "name": feature_map.name,
         "size": list(feature_map.shape),
         "step": list(feature_map.steps),
-        "shapes": box_shapes(feature_map, config.boxes.integer_sizes).tolist(),
-        "names": [name for name, _ in shapes(feature_map)],
-        "meanings": [meaning for _, meaning in shapes(feature_map)],
+        "shapes": cell_shapes(config, index).tolist(),
+        "names": [name for name, _ in named],
+        "meanings": [meaning for _, meaning in named],
         "l2norm_scale": feature_map.l2norm_scale,
     }

@@ -1,6 +1,6 @@
 """From a network's outputs to detections, and why: what became of every default box of an image.
 
-    scores = softmax(logits),    boxes = decode(offsets, default boxes)
+    scores = softmax(logits) or sigmoid(logits),    boxes = decode(offsets, default boxes)
     for each class on its own: the best 400 above the score threshold, then suppression
     of all classes together: the best 200                  (SSD paper, sections 2.2 and 3.7)
 
@@ -85,7 +85,7 @@ def decode_outputs(
             "the network's outputs are not finite, so there is nothing to detect",
             hint="its weights have gone astray in training; take those of an earlier step",
         )
-    scores = ops.softmax(logits)  # (T, K)
+    scores = getattr(ops, rule.scores)(logits)  # (T, K)
     boxes = center_to_corner(decode(offsets, default_boxes, rule.max_exponent))  # (T, 4)
     if rule.clip == "before_nms":
         boxes = clip(boxes)

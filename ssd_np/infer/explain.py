@@ -119,13 +119,14 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
         matching.neutral_threshold,
     )
     positive, negative = labels > 0, labels == 0
-    loss = -ops.log_softmax_forward(logits)[0][:, 0]  # (T,): what each costs as background
+    scores = model.config.decoding.scores
+    loss = ops.background_loss(logits, scores)  # (T,): what each costs as background
     mined = ops.mine_hard_negatives(
         loss[None], positive[None], negative[None], rule.ratio, rule.minimum_negatives
     )[0]
     rows = np.flatnonzero(negative)
     ranked = rows[np.argsort(-loss[rows], kind="stable")]  # costliest first
-    probability = ops.softmax(logits)
+    probability = getattr(ops, scores)(logits)
     nearest = ops.iou_matrix(truth.boxes_corner, center_to_corner(model.default_boxes[:, :4]))
 
     def report(rank: int) -> Negative:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.boxes.default_boxes import box_shapes
-from ssd_np.config import Config
+from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.infer.place import shapes
 from ssd_np.infer.reports import Explanation, MiningReport, Place
 
@@ -144,14 +144,17 @@ def _detections(explanation: Explanation) -> list[str]:
 
 
 def _names(config: Config) -> list[str]:
-    lines = [
-        "NAMES of a cell's boxes, with width x height in pixels of the network's input",
-        "s: side min_size. s': side sqrt(min_size * max_size). "
-        "2: 2 times as wide as high, 1/2: 2 times as high as wide, both as large as s.",
-    ]
-    for feature_map in config.feature_maps:
-        sizes = box_shapes(feature_map, config.boxes.integer_sizes)  # (A, 2)
-        names = [name for name, _ in shapes(feature_map)]
+    lines = ["NAMES of a cell's boxes, with width x height in pixels of the network's input"]
+    if any(isinstance(m, FeatureMapConfig) for m in config.feature_maps):
+        lines.append(
+            "s: side min_size. s': side sqrt(min_size * max_size). "
+            "2: 2 times as wide as high, 1/2: 2 times as high as wide, both as large as s."
+        )
+    else:
+        lines.append("A number is a box's side, or the root of its area; 2:1 is width to height.")
+    for i, feature_map in enumerate(config.feature_maps):
+        sizes = cell_shapes(config, i)  # (A, 2)
+        names = [name for name, _ in shapes(feature_map, config.input.shape)]
         boxes = [f"{n} {w:.0f} x {h:.0f}" for n, (w, h) in zip(names, sizes, strict=True)]
         lines.append(f"  {feature_map.name:10} {'   '.join(boxes)}")
     return lines

@@ -6,7 +6,9 @@ import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.config import FeatureMapConfig
+from ssd_np.geometry import Size
 from ssd_np.infer.reports import Box, Place
+from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.ssd import SSD
 
 
@@ -18,7 +20,7 @@ def place_of(model: SSD, index: int) -> Place:
             break
         first += feature_map.boxes
     cell, shape = divmod(index - first, feature_map.boxes_per_cell)
-    name, meaning = shapes(feature_map)[shape]
+    name, meaning = shapes(feature_map, model.config.input.shape)[shape]
     center = model.default_boxes[index, :4]
     return Place(
         index,
@@ -31,8 +33,10 @@ def place_of(model: SSD, index: int) -> Place:
     )
 
 
-def shapes(feature_map: FeatureMapConfig) -> list[tuple[str, str]]:
-    """Names of a cell's boxes, in their order, and what they mean, sizes in pixels of the input."""
+def shapes(feature_map: FeatureMap, size: Size) -> list[tuple[str, str]]:
+    """Names of a cell's boxes, in their order, and what they mean, in pixels of the input."""
+    if not isinstance(feature_map, FeatureMapConfig):
+        return [_listed(*pair) for pair in feature_map.listed(size)]
     small, large = feature_map.min_size, feature_map.max_size
     middle = f"sqrt({small:g} * {large:g}) = {(small * large) ** 0.5:.1f}"
     found = [
@@ -45,6 +49,15 @@ def shapes(feature_map: FeatureMapConfig) -> list[tuple[str, str]]:
             (f"1/{ratio:g}", f"{ratio:g} times as high as wide, area min_size^2 = {small:g}^2"),
         ]
     return found
+
+
+def _listed(side: float, ratio: float) -> tuple[str, str]:
+    """Of a box that is given by the root of its area and its width over its height."""
+    if ratio == 1:
+        return f"{side:.4g}", f"a square of side {side:.4g}"
+    times, shape = (ratio, "wide as high") if ratio > 1 else (1 / ratio, "high as wide")
+    name = f"{times:g}:1" if ratio > 1 else f"1:{times:g}"
+    return f"{side:.4g} {name}", f"{times:g} times as {shape}, area {side:.4g}^2"
 
 
 def numbers(values: np.ndarray) -> Box:

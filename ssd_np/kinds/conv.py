@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConvLayer(LayerKind):
-    """A convolution and its activation. `channels` come out of it."""
+    """A convolution and its activation. `channels` come out of it.
+
+    Before a batch normalisation it needs no bias: the mean would take it away again.
+    """
 
     channels: int
     kernel: int = 3
@@ -25,6 +28,7 @@ class ConvLayer(LayerKind):
     pad: Pad = 1
     dilation: int = 1
     activation: Activation = "relu"
+    bias: bool = True
     kind: Literal["conv"] = "conv"
 
     def check(self) -> None:
@@ -53,10 +57,8 @@ class ConvLayer(LayerKind):
         return self.channels
 
     def tensors(self, channels: int) -> dict[str, tuple[int, ...]]:
-        return {
-            "weight": (self.kernel, self.kernel, channels, self.channels),
-            "bias": (self.channels,),
-        }
+        weight = {"weight": (self.kernel, self.kernel, channels, self.channels)}
+        return weight | ({"bias": (self.channels,)} if self.bias else {})
 
     def multiply_adds(self, channels: int) -> int:
         return self.kernel**2 * channels * self.channels
@@ -73,6 +75,7 @@ class ConvLayer(LayerKind):
             self.pad,
             self.dilation,
             self.activation,
+            self.bias,
             rng,
             dtype,
             ops=ops,

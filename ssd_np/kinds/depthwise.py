@@ -24,6 +24,7 @@ class DepthwiseLayer(LayerKind):
     pad: Pad = 1
     dilation: int = 1
     activation: Activation = "relu"
+    bias: bool = True  # none before a batch normalisation
     kind: Literal["depthwise"] = "depthwise"
 
     def check(self) -> None:
@@ -41,7 +42,8 @@ class DepthwiseLayer(LayerKind):
         return f"dw {self.kernel}x{self.kernel}{gaps}"
 
     def tensors(self, channels: int) -> dict[str, tuple[int, ...]]:
-        return {"weight": (self.kernel, self.kernel, channels), "bias": (channels,)}
+        weight = {"weight": (self.kernel, self.kernel, channels)}
+        return weight | ({"bias": (channels,)} if self.bias else {})
 
     def multiply_adds(self, channels: int) -> int:
         return self.kernel**2 * channels
@@ -57,6 +59,7 @@ class DepthwiseLayer(LayerKind):
             self.pad,
             self.dilation,
             self.activation,
+            self.bias,
             rng,
             dtype,
             ops=ops,

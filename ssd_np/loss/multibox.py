@@ -13,11 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.loss.binary_cross_entropy import (
+    binary_cross_entropy_backward,
+    binary_cross_entropy_forward,
+)
 from ssd_np.loss.checks import check_outputs
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.loss.mining import mine_hard_negatives
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
+from ssd_np.nn.sigmoid import softplus
 from ssd_np.nn.softmax import log_softmax_forward
+
+# by what makes scores of the logits
+CLASSIFICATION = {
+    "softmax": (cross_entropy_forward, cross_entropy_backward),
+    "sigmoid": (binary_cross_entropy_forward, binary_cross_entropy_backward),
+}
 
 
 @dataclass(frozen=True)
@@ -45,27 +56,30 @@ def multibox_loss(
     alpha: float = 1.0,
     mining: str = "image",
     minimum: int = 0,
+    scores: str = "softmax",
 ) -> MultiboxLoss:
     """logits (N, T, K), offsets (N, T, 4), target_labels (N, T) int, target_offsets (N, T, 4).
 
     target_labels: class, 0 background, -1 neutral (counts for nothing). `minimum` is the least
-    number of negatives, even in an image without objects.
+    number of negatives, even in an image without objects. `scores` "sigmoid" takes binary
+    cross-entropy for the classes.
     Derivation: docs/derivations.md#the-ssd-loss, (15) and (16).
     """
     check_outputs(logits, offsets, target_labels, target_offsets)
     positive, negative = target_labels > 0, target_labels == 0  # (N, T)
 
     # who is trained: the positives, and the negatives that are costliest to call background
-    background_loss = -log_softmax_forward(logits)[0][..., 0]  # (N, T)
-    mined = mine_hard_negatives(background_loss, positive, negative, ratio, minimum, mining)
+    cost = background_loss(logits, scores)  # (N, T)
+    mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
     chosen = positive | mined
     num_positive, num_mined = int(positive.sum()), int(mined.sum())
     scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
 
     # confidence: of all that are chosen
-    rows, cache = cross_entropy_forward(logits[chosen], target_labels[chosen])  # (chosen,)
+    forward, backward = CLASSIFICATION[scores]
+    rows, cache = forward(logits[chosen], target_labels[chosen])  # (chosen,)
     dlogits = np.zeros_like(logits)
-    dlogits[chosen] = cross_entropy_backward(np.full_like(rows, scale), cache)
+    dlogits[chosen] = backward(np.full_like(rows, scale), cache)
 
     # location: of the positives only
     target = target_offsets[positive].astype(offsets.dtype)
@@ -76,3 +90,10 @@ def multibox_loss(
     confidence, location = float(rows.sum() * scale), float(sides.sum() * scale)
     total = confidence + alpha * location
     return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
+
+
+def background_loss(logits: np.ndarray, scores: str = "softmax") -> np.ndarray:
+    """logits (..., K) -> what each box would cost as background (...)."""
+    if scores == "sigmoid":
+        return softplus(logits[..., 1:]).sum(axis=-1)
+    return -log_softmax_forward(logits)[0][..., 0]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ssd_np.model.published import vgg16_names as vgg16_names
     from ssd_np.model.receptive_field import ReceptiveField as ReceptiveField
     from ssd_np.model.receptive_field import receptive_fields as receptive_fields
+    from ssd_np.model.separable_head import SeparableHead as SeparableHead
     from ssd_np.model.ssd import SSD as SSD
     from ssd_np.model.torch_file import read_torch as read_torch
     from ssd_np.model.torch_pickle import Machine as Machine

@@ -41,8 +41,8 @@ def fold_batchnorm(model: SSD) -> SSD:
             _fold(layer, below)
             continue
         below = next(targets)
-        parameters = zip(below.parameters.values(), layer.parameters.values(), strict=True)
-        for target, source in parameters:
+        pairs = zip(below.parameters.values(), layer.parameters.values(), strict=False)
+        for target, source in pairs:  # a bias that was not there is 0, until it is folded
             target.assign(source.value)
             target.trainable = source.trainable
     return folded
@@ -69,7 +69,7 @@ def folded_config(config: Config) -> Config:
                 where=f"layer {layer.name!r}",
                 hint='the layer below is a convolution with "activation": "none" and no map',
             )
-        layers[-1] = dataclasses.replace(below, activation=layer.activation)
+        layers[-1] = dataclasses.replace(below, activation=layer.activation, bias=True)
         renamed[layer.name] = below.name
     feature_maps = tuple(
         dataclasses.replace(m, name=renamed.get(m.name, m.name)) for m in config.feature_maps

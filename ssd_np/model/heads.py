@@ -2,7 +2,8 @@
 
 Two 3x3 convolutions without ReLU slide over the map, one for A * K scores, one for A * 4 offsets a
 cell (SSD paper, section 2.1, "Convolutional predictors for detection"). Both read the same windows,
-so they are computed as one convolution with the kernels side by side.
+so they are computed as one convolution with the kernels side by side. MobileNet's descendants make
+a depthwise and a pointwise convolution of each (model/separable_head.py).
 
 In NHWC a cell's answers lie together. So the outputs reshape to one row for each default box, in
 the order of `boxes.default_boxes`, with no transpose.

@@ -24,8 +24,10 @@ from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes
 from ssd_np.config import Config, load_config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
+from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
 from ssd_np.nn.layers import L2Normalization, Layer
 from ssd_np.nn.parameter import Parameter
@@ -54,7 +56,7 @@ class SSD:
         rng = np.random.default_rng(seed)
         self.stages, widths = build_stages(config, rng, self.dtype, self.ops)
         self.norms: list[L2Normalization | None] = []
-        self.heads: list[Head] = []
+        self.heads: list[Head | SeparableHead] = []
         for feature_map, c_in in zip(config.feature_maps, widths, strict=True):
             norm = None
             if feature_map.l2norm_scale is not None:
@@ -62,25 +64,25 @@ class SSD:
                 name = f"{feature_map.name}_norm"
                 norm = L2Normalization(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
             self.norms.append(norm)
-            self.heads.append(
-                Head(
-                    feature_map.name,
-                    c_in,
-                    feature_map.boxes_per_cell,
-                    config.num_classes + 1,
-                    config.head_kernel,
-                    config.head_init,
-                    rng,
-                    dtype,
-                    self.ops,
-                )
-            )
+            self.heads.append(self._head(feature_map, c_in, rng))
         self.priors = [DefaultBoxes(config, i) for i in range(len(config.feature_maps))]
         self.default_boxes = default_boxes(config)  # (T, 8) float64
         self._built = self._as_they_are()
         # names of layers that the config does not describe, and that you will put in again: what is
         # saved then loads into a model of yours only (`model.weights.load(path, into=model)`)
         self.own_layers: tuple[str, ...] = ()
+
+    def _head(
+        self, feature_map: FeatureMap, c_in: int, rng: np.random.Generator
+    ) -> Head | SeparableHead:
+        config, boxes = self.config, feature_map.boxes_per_cell
+        made = config.head_init, rng, self.dtype, self.ops
+        classes, kernel = config.num_classes + 1, config.head_kernel
+        if feature_map.head == "full":
+            return Head(feature_map.name, c_in, boxes, classes, kernel, *made)
+        numbers = {"conf": classes, "loc": 4}
+        branches = tuple(feature_map.head_layers(*item, kernel) for item in numbers.items())
+        return SeparableHead(feature_map.name, c_in, boxes, branches, *made)
 
     def __repr__(self) -> str:
         return f"SSD {self.config.name!r}, classes {', '.join(self.config.class_names)}\n" + (
@@ -93,7 +95,7 @@ class SSD:
         return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
-    def layers(self) -> list[Layer | Head]:
+    def layers(self) -> list[Layer | Head | SeparableHead]:
         """All layers: the trunk from the image on, then norms and heads, map by map."""
         trunk = [layer for stage in self.stages for layer in stage]
         branches = zip(self.norms, self.heads, strict=True)
@@ -219,13 +221,15 @@ class SSD:
     def predict(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) -> (N, T, num_classes + 1 + 4 + 8)
 
-        A row holds softmax scores, four offsets, the default box and its variances.
+        A row holds the scores (softmax, or sigmoid where the config says so), four offsets, the
+        default box and its variances.
         """
         images, rows = self._check(images), []
+        to_scores = getattr(self.ops, self.config.decoding.scores)
         with self.ops.at_work():
             maps = self._maps(images, training=False)
             for prior, (source, logits, offsets) in zip(self.priors, maps, strict=True):
-                parts = [self.ops.softmax(logits), offsets, prior.forward(source)]
+                parts = [to_scores(logits), offsets, prior.forward(source)]
                 rows.append(np.concatenate(parts, axis=-1, dtype=self.dtype))
         return np.concatenate(rows, axis=1)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from ssd_np.config import Config
 from ssd_np.geometry import Size
-from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.receptive_field import receptive_fields
 
@@ -49,11 +48,12 @@ def trace(config: Config) -> list[Row]:
         if feature_map.l2norm_scale is not None:
             shape = (*size, channels)
             rows.append(Row(f"{layer.name}_norm", "L2Norm", shape, channels, 0, field))
-        field, kernel = fields[f"head_{layer.name}"].size, config.head_kernel
+        field = fields[f"head_{layer.name}"].size
         for kind, numbers in (("conf", config.num_classes + 1), ("loc", 4)):
-            width = feature_map.boxes_per_cell * numbers
-            head = ConvLayer(f"{kind}_{layer.name}", width, kernel, pad=kernel // 2)
-            rows.append(_row(head, size, channels, field))
+            width = channels
+            for part in feature_map.head_layers(kind, numbers, config.head_kernel):
+                rows.append(_row(part, size, width, field))
+                width = part.output_channels(width)
     return rows
 
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.relu import relu_forward as relu_forward
     from ssd_np.nn.sgd import sgd_update as sgd_update
     from ssd_np.nn.sgd import square_sum as square_sum
+    from ssd_np.nn.sigmoid import softplus as softplus
     from ssd_np.nn.softmax import log_softmax_backward as log_softmax_backward
     from ssd_np.nn.softmax import log_softmax_forward as log_softmax_forward
 else:

@@ -61,7 +61,7 @@ class Layer(Module):
 
 
 class Conv(Layer):
-    """A convolution and its activation. Parameters `name.weight` and `name.bias`."""
+    """A convolution and its activation. Parameters `name.weight` and, with a bias, `name.bias`."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Conv(Layer):
         pad: int | tuple = 1,
         dilation: int = 1,
         activation: str = "relu",
+        bias: bool = True,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
         *,
@@ -84,7 +85,9 @@ class Conv(Layer):
         start = init.glorot_uniform if activation == "none" else init.he_normal
         self.weight = Parameter(start(rng, (kernel, kernel, c_in, c_out), dtype))
         self.bias = Parameter(np.zeros(c_out, dtype))
-        self.parameters = {f"{name}.weight": self.weight, f"{name}.bias": self.bias}
+        self.parameters = {f"{name}.weight": self.weight}
+        if bias:
+            self.parameters[f"{name}.bias"] = self.bias
         self.stride, self.pad, self.dilation = stride, pad, dilation
         self.activation, self.ops = activation, ops.for_layer(name)
 
@@ -106,7 +109,7 @@ class Conv(Layer):
 
 
 class Depthwise(Layer):
-    """A depthwise convolution and its activation. Parameters `name.weight` and `name.bias`."""
+    """A depthwise convolution and its activation. Parameters as those of `Conv`."""
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class Depthwise(Layer):
         pad: int | tuple = 1,
         dilation: int = 1,
         activation: str = "relu",
+        bias: bool = True,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
         *,
@@ -128,7 +132,9 @@ class Depthwise(Layer):
         start = init.he_normal(rng, (kernel, kernel, 1, channels), dtype)  # one channel comes in
         self.weight = Parameter(start[:, :, 0])  # (k, k, C)
         self.bias = Parameter(np.zeros(channels, dtype))
-        self.parameters = {f"{name}.weight": self.weight, f"{name}.bias": self.bias}
+        self.parameters = {f"{name}.weight": self.weight}
+        if bias:
+            self.parameters[f"{name}.bias"] = self.bias
         self.stride, self.pad, self.dilation = stride, pad, dilation
         self.activation, self.ops = activation, ops.for_layer(name)
 

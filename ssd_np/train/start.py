@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.config import Config
-from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.errors import ConfigError
 from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
@@ -62,43 +62,6 @@ def fitted(
     every = training.validate_every or (math.ceil(length / VALIDATIONS) if validated else 0)
     training = dataclasses.replace(training, steps=length, seed=seed, validate_every=every)
     return dataclasses.replace(config, class_names=tuple(dataset.class_names), training=training)
-
-
-def sized(config: Config, shape: tuple[int, int]) -> Config:
-    """The config for another input (height, width), with maps and default boxes that follow.
-
-    Default boxes grow and shrink with the input's shorter side: an object that fills half of it is
-    met by the same box as before. A step that was the input divided by the map's cells still is;
-    another one (SSD300's 8 for 38 cells) is the stride of the network, which stays.
-    """
-    height, width = config.input.shape
-    scale = min(shape) / min(height, width)
-    given = dataclasses.replace(config.input, size=shape)
-    cells, maps, current = {}, [], shape
-    for i, layer in enumerate(config.layers):
-        try:
-            current = cells[layer.name] = layer.output_shape(current)
-        except ShapeError as error:
-            raise ConfigError(
-                f"{shape[1]}x{shape[0]} leaves nothing for layer {layer.name}: {error.what}",
-                where=f"layers[{i}]",
-                hint="a larger --size",
-            ) from error
-    for old in config.feature_maps:
-        new = cells[old.name]
-        follows = [math.isclose(s * n, side) for s, n, side in
-                   zip(old.steps, old.shape, (height, width), strict=True)]  # fmt: skip
-        down, across = (
-            side / n if follow else step
-            for side, n, step, follow in zip(shape, new, old.steps, follows, strict=True)
-        )
-        maps.append(
-            dataclasses.replace(
-                old, size=new, step=(down, across),
-                min_size=old.min_size * scale, max_size=old.max_size * scale,
-            )
-        )  # fmt: skip
-    return dataclasses.replace(config, input=given, feature_maps=tuple(maps))
 
 
 def network(

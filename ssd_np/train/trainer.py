@@ -135,6 +135,7 @@ class Trainer:
         step.loss = self.ops.multibox_loss(
             *(step.logits, step.offsets, labels, targets),
             *(rule.ratio, rule.alpha, rule.mining, rule.minimum_negatives),
+            scores=self.model.config.decoding.scores,
         )
         if not math.isfinite(step.loss.total):
             raise NotFinite(f"the loss is {step.loss.total}")

@@ -11,9 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ssd_np.boxes.default_boxes import box_shapes
-from ssd_np.config import Config, FeatureMapConfig
+from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.config import Config
 from ssd_np.geometry import Size
+from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, plain_numbers, tidy
 
@@ -41,7 +42,7 @@ def network_figure(config: Config, out: Out) -> None:
                 text = f"{name}\n{size[0]} × {size[1]}\n× {channels}"
                 axes.text(x + width / 2, -3.2, text, ha="center", va="top", fontsize=9)
             if feature:
-                _draw_head(axes, x + width / 2, height / 2, feature, config.num_classes + 1)
+                _draw_head(axes, x + width / 2, height / 2, config, feature)
         classes = config.num_classes + 1
         row = f"{config.num_boxes:,} default boxes × ({classes} class scores + 4 offsets)"
         first = slabs[0][1]
@@ -73,15 +74,17 @@ def _slabs(config: Config) -> list[tuple[str, float, float, Size, int]]:
     return slabs
 
 
-def _draw_head(
-    axes: Axes, x: float, top: float, feature_map: FeatureMapConfig, classes: int
-) -> None:
+def _draw_head(axes: Axes, x: float, top: float, config: Config, feature_map: FeatureMap) -> None:
     """Lines from a map up to its head, and from there to the rows."""
     arrow = {"arrowstyle": "->", "lw": 1.2}
     axes.annotate("", (x, HEAD - 1.05), (x, top), arrowprops=arrow)
     axes.annotate("", (x, HEAD + 1.7), (x, HEAD + 0.75), arrowprops=arrow)
     norm = "L2Norm\n" if feature_map.l2norm_scale is not None else ""
-    text = f"{norm}3 × 3 conv\n{feature_map.boxes_per_cell} × ({classes} + 4)"
+    kind = "dw + 1 × 1" if feature_map.head == "separable" else "conv"
+    text = (
+        f"{norm}{config.head_kernel} × {config.head_kernel} {kind}\n"
+        f"{feature_map.boxes_per_cell} × ({config.num_classes + 1} + 4)"
+    )
     style = {"boxstyle": "round", "fc": "white", "ec": BLUE}
     axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=8, bbox=style)
 
@@ -108,8 +111,8 @@ def receptive_field_figure(
         if measured is not None:
             used = [measured[name] for name in names]
             axes.plot(places, used, "D", color=VERMILION, ms=8, label="measured part of it")
-        for i, feature_map in enumerate(config.feature_maps):
-            longest = box_shapes(feature_map, config.boxes.integer_sizes).max(axis=1)
+        for i in range(len(names)):
+            longest = cell_shapes(config, i).max(axis=1)
             label = "default boxes: longer sides" if i == 0 else None
             axes.plot([i, i], [longest.min(), longest.max()], "-", color="black", lw=1)
             axes.plot(

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from ssd_np.cli import COMMANDS, build_parser, main
-from ssd_np.config import config_to_json, load_config
+from ssd_np.config import config_to_json, load_config, sized
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ConfigError
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
-from ssd_np.train.start import fitted, sized
+from ssd_np.train.start import fitted
 
 
 @pytest.fixture

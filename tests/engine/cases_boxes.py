@@ -79,15 +79,17 @@ def loss(ops, rng, dtype):
     labels = rng.choice([-1, 0, 0, 0, 0, 0, 1, k - 1], (n, t))
     labels[rng.random(n) < 0.3] = 0
     rule = float(rng.choice([0.5, 3])), int(rng.choice([0, 9])), str(rng.choice(["image", "batch"]))
+    scores = str(rng.choice(["softmax", "sigmoid"]))
     found = ops.multibox_loss(
         *(logits, offsets, labels, array(rng, (n, t, 4), np.float64)),
         *(rule[0], 0.7, rule[2], rule[1]),
+        scores=scores,
     )
     cost = np.round(2 * rng.standard_normal((n, t))).astype(dtype)
     if rng.random() < 0.3:
         cost[0, :2] = np.nan
     mined = ops.mine_hard_negatives(cost, labels > 0, labels == 0, *rule)
-    return [*dataclasses.astuple(found), mined]
+    return [*dataclasses.astuple(found), mined, ops.background_loss(logits, scores)]
 
 
 CASES = [iou, matching, targets, suppression, loss]

@@ -95,7 +95,7 @@ def batchnorm(ops, rng, dtype):
 def softmax(ops, rng, dtype):
     shape = (*rng.integers(1, 9, rng.integers(0, 3)), rng.integers(1, 30))
     logits = 20 * array(rng, shape, dtype)
-    return [ops.softmax(logits), *ops.log_softmax_forward(logits)]
+    return [ops.softmax(logits), *ops.log_softmax_forward(logits), ops.sigmoid(logits)]
 
 
 def sgd(ops, rng, dtype):
