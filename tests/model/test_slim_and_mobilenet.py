@@ -115,8 +115,9 @@ def test_what_no_map_can_be_is_refused_by_its_path(key, value, words):
 def test_outputs_and_gradients_equal_pytorch(name, engine):
     """In float64, with statistics of the batch: both outputs, and the gradient of every tensor."""
     torch = pytest.importorskip("torch")
-    model = SSD(name, dtype=np.float64, ops=select(engine))
-    images = outside(0, model.config)
+    config = sized(load_config(name), (96, 128)) if name == "slim" else load_config(name)
+    model = SSD(config, dtype=np.float64, ops=select(engine))
+    images = outside(0, config)
     weights, forward = torch_network(torch, model, channels_last=False)
     expected = forward(torch.tensor(images.transpose(0, 3, 1, 2).copy()), True)
     ours = model.forward(images, training=True)
@@ -155,7 +156,7 @@ def test_folded_it_answers_the_same(name):
 def test_it_trains_from_scratch_and_travels(name, tmp_path):
     """Three steps on shapes: a finite loss, every tensor moves that should."""
     shapes = ShapesDataset(seed=5, count=8)
-    config = load_config(name)
+    config = sized(load_config(name), (96, 128)) if name == "slim" else load_config(name)
     training = dataclasses.replace(config.training, steps=3, batch_size=2, warmup_steps=0)
     config = dataclasses.replace(config, class_names=shapes.class_names, training=training)
     model = SSD(config, seed=1)
