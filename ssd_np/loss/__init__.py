@@ -5,12 +5,8 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
-    from ssd_np.loss.binary_cross_entropy import (
-        binary_cross_entropy_backward as binary_cross_entropy_backward,
-    )
-    from ssd_np.loss.binary_cross_entropy import (
-        binary_cross_entropy_forward as binary_cross_entropy_forward,
-    )
+    from ssd_np.loss.binary import binary_cross_entropy_backward as binary_cross_entropy_backward
+    from ssd_np.loss.binary import binary_cross_entropy_forward as binary_cross_entropy_forward
     from ssd_np.loss.cross_entropy import cross_entropy_backward as cross_entropy_backward
     from ssd_np.loss.cross_entropy import cross_entropy_forward as cross_entropy_forward
     from ssd_np.loss.mining import mine_hard_negatives as mine_hard_negatives

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.loss.binary_cross_entropy import (
+from ssd_np.loss.binary import (
     binary_cross_entropy_backward,
     binary_cross_entropy_forward,
 )
