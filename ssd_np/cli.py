@@ -35,6 +35,9 @@ COMMANDS = {
 }  # name -> module of `commands/`
 
 
+LONGEST = 2000  # characters of an error: a file may hold names of any length
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line, and where to read more."""
 
@@ -107,7 +110,8 @@ def _want_of_memory(error: BaseException | None) -> str:
 
 
 def _fail(message: str) -> int:
-    note(f"ssd-np: {' '.join(message.split())}")
+    line = " ".join(message.split())
+    note(f"ssd-np: {line[:LONGEST]}" + " ..." * (len(line) > LONGEST))
     return 1
 
 

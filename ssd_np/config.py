@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ssd_np.config_json import Section, differences, join, read, require, write
+from ssd_np.config_json import Section, differences, join, read, require, require_name, write
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.geometry import Size, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -321,6 +322,7 @@ class Config(Section):
     training: TrainConfig = field(default_factory=TrainConfig)
 
     def check(self) -> None:
+        require_name(self.name, "name", file=True)
         self._check_class_names()
         sizes = self._layer_sizes()
         require(
@@ -367,7 +369,7 @@ class Config(Section):
         require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
         seen: set[str] = set()
         for i, name in enumerate(self.class_names):
-            require(name.strip() != "", f"class_names[{i}]", "a name", name)
+            require_name(name, f"class_names[{i}]")
             again = name in seen and name != "N/A"  # "N/A" fills COCO's gaps
             require(not again, f"class_names[{i}]", "each name once", name)
             seen.add(name)
@@ -377,6 +379,7 @@ class Config(Section):
         sizes: dict[str, Size] = {}
         size = self.input.shape
         for i, layer in enumerate(self.layers):
+            require_name(layer.name, f"layers[{i}].name", file=True)  # of an array in an archive
             require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
             try:
                 size = sizes[layer.name] = layer.output_shape(size)
@@ -421,9 +424,9 @@ def load_config(name_or_path: str | Path, kinds: Iterable[type[LayerKind]] = ())
         )
     path = Path(name_or_path)
     preset = PRESETS / f"{name_or_path}.json"
-    if preset.is_file():
+    if os.path.isfile(preset):
         path = preset
-    elif path.suffix != ".json" or not path.is_file():
+    elif path.suffix != ".json" or not os.path.isfile(path):
         raise ConfigError(
             f"no such config: {str(name_or_path)!r}",
             hint=f"presets: {', '.join(preset_names())}; or the path of a .json file",

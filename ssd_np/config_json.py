@@ -10,18 +10,32 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ssd_np.errors import ConfigError
+from ssd_np.terminal import fault_of_name
+
+LONGEST = 300  # characters of a wrong value in a message
 
 
 def require(condition: bool, key: str, expected: str, got: Any) -> None:
     """ConfigError at `key` unless the condition holds."""
     if not condition:
-        raise ConfigError(f"expected {expected}, got {got!r}", where=key)
+        text = repr(got)
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        raise ConfigError(f"expected {expected}, got {text}", where=key)
+
+
+def require_name(name: str, key: str, file: bool = False) -> None:
+    """ConfigError unless `name` may be shown; if it is part of a file's name, unless it may be."""
+    fault = fault_of_name(name)
+    if not fault and file and (re.search(r"[/\\:]", name) or not name.strip(". ")):
+        fault = "would lead to another folder"
+    require(not fault, key, f"a name (it {fault})", name)
 
 
 def join(path: str, key: str, by: str = ".") -> str:

@@ -139,7 +139,7 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Replaces the file at `path` by `content`, or raises OutputError and leaves it as it was."""
     path = Path(path)
     content = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = path.with_name(f".{_start_of(path.name)}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
@@ -156,6 +156,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # already renamed when all went well
+
+
+def _start_of(name: str) -> str:
+    """As much of a name as may stand in that of its temporary file, which systems limit too."""
+    return os.fsencode(name)[:180].decode("utf-8", "ignore")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -21,6 +21,8 @@ from ssd_np.errors import OutputError
 # control characters but for tab and new line, halves of a pair, what turns the direction of a line
 UNSAFE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+LONGEST_NAME = 200
+
 
 def shown(text: str) -> str:
     r"""The text, safe to show.
@@ -29,6 +31,15 @@ def shown(text: str) -> str:
     '\\x1b[2Jcat'
     """
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def fault_of_name(name: str) -> str:
+    """Why nothing should be called this, or "": names are shown, drawn, and looked up by people."""
+    if not name.strip():
+        return "is empty"
+    if len(name) > LONGEST_NAME:
+        return f"has {len(name):,} characters, more than {LONGEST_NAME}"
+    return "holds control characters" if UNSAFE.search(name) or "\n" in name else ""
 
 
 _failed: list[OSError] = []  # to print results

@@ -7,7 +7,7 @@ section 2.2, end of "Hard negative mining" and section 3.7, "Inference time").
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_scored
+from ssd_np.boxes.checks import check_count, check_scored
 from ssd_np.boxes.iou import iou_matrix
 
 
@@ -54,4 +54,5 @@ def nms_each_class(
 
 def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     """(D,) -> indices of the `top_k` highest scores, best first; of equal ones the lower index."""
+    check_count(top_k, "top_k")
     return np.argsort(-np.asarray(scores), kind="stable")[:top_k]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
-from ssd_np.errors import DataError
+from ssd_np.errors import DataError, OutputError
 from ssd_np.files import free_folder
 from ssd_np.terminal import note, say
 
@@ -37,7 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Goes on past images that can not be read; exit code 1 if there were any."""
+    """Goes on past images that can not be read or drawn; exit code 1 if there were any."""
     from ssd_np.commands.knowledge import knowledge
     from ssd_np.data.image import read_image
     from ssd_np.infer.detect import Detector
@@ -56,13 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
         for path in paths:
             try:
                 image = read_image(path)
-            except DataError as error:
-                bar.say(f"ssd-np: {error}")
-                failed += 1
-            else:
                 found = detector.detect(image)
                 picture = _free_name(out, path, taken)
                 save_picture(draw_detections(image, found, score), picture)
+            except (DataError, OutputError) as error:
+                bar.say(f"ssd-np: {error}")
+                failed += 1
+            else:
                 reports.append(_report(path, picture, found, image.shape))
             bar.update()
     if arguments.json:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print_table(reports)
     (note if arguments.json else say)(knowledge(arguments.weights, model))
     if failed:
-        note(f"ssd-np: {failed} of {len(paths)} images could not be read")
+        note(f"ssd-np: {failed} of {len(paths)} images could not be read or drawn")
     return 1 if failed else 0
 
 

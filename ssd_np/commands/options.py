@@ -113,8 +113,8 @@ def plan(arguments: argparse.Namespace) -> Plan:
     found = {path for paths in inputs for path in paths if os.path.exists(path)}
     folders = [v for v in values if isinstance(v, OutputFolder)]
     return Plan(
-        reads=[path for path in found if not path.is_dir()],
-        trees=[path for path in found if path.is_dir()],
+        reads=[path for path in found if not os.path.isdir(path)],
+        trees=[path for path in found if os.path.isdir(path)],
         files=[Path(v) for v in values if isinstance(v, OutputFile)],
         folders=[(Path(v), v.names) for v in folders],
     )

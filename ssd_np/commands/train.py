@@ -226,7 +226,11 @@ def _recall(arguments: argparse.Namespace) -> None:
     try:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
         recalled = {name: settings[name] for name in SETTINGS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for name, value in recalled.items():
+            kind = bool if name == "leave_out_difficult" else str
+            if not isinstance(value, kind) and (value is not None or name in DEFAULTS):
+                raise TypeError(f"{name} is {str(value)[:99]}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"holds no training to go on with ({error})",
             where=str(run),

@@ -19,6 +19,7 @@ from ssd_np.data.items import Item, Labelled, Problem
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
+from ssd_np.terminal import LONGEST_NAME, fault_of_name
 
 # The 80 categories of COCO's detection task, by the ids of its files.
 COCO_CATEGORIES = {
@@ -64,7 +65,7 @@ class CocoSource:
     def __init__(self, images: str | Path, annotations: str | Path) -> None:
         self._folder, self._path = Path(images), Path(annotations)
         self._content = read_instances(self._path)
-        if not self._folder.is_dir():
+        if not os.path.isdir(self._folder):
             raise DataError(
                 "no such folder", where=str(images), hint="the images are looked up in it"
             )
@@ -123,8 +124,8 @@ class CocoSource:
                 continue
             if number in names:
                 faults.append(Problem("class", "stops", where, "its id occurs twice"))
-            elif not name.strip() or name in taken:
-                what = f"name {name!r} is empty or not unique"
+            elif fault := fault_of_name(name) or ("is not unique" if name in taken else ""):
+                what = f"name {name[:LONGEST_NAME]!r} {fault}"
                 faults.append(Problem("class", "stops", where, what))
             names[number] = name
             taken.add(name)

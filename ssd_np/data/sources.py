@@ -10,6 +10,7 @@ The text alone is checked without loading a reader, for the command line reads i
 from __future__ import annotations
 
 import glob
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def open_source(spec: str, split: str) -> Source:
     from ssd_np.data.coco import CocoSource
 
     annotations, images = place.replace("{split}", split).split(":", 1)
-    if "{split}" in place and not Path(annotations).is_file():
+    if "{split}" in place and not os.path.isfile(annotations):
         raise NoSuchSplit("no such annotation file", annotations, f"the split is {split!r}")
     return CocoSource(images, annotations)
 
@@ -81,4 +82,4 @@ def describe(spec: str, split: str) -> str:
 
 def voc_roots(place: str) -> list[str]:
     """The folders of FOLDER+FOLDER; a "+" in the name of an existing folder is part of it."""
-    return [place] if Path(place).is_dir() else place.split("+")
+    return [place] if os.path.isdir(place) else place.split("+")

@@ -9,6 +9,7 @@ clipped to [0, 1], for all four sides alike. The development kit's "+1" on width
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ class VOCSource:
     def item_of(self, image: Path) -> Item:
         files = [layout(root)[0] / f"{image.stem}.xml" for root in self._roots]
         for xml in files:
-            if xml.is_file():
+            if os.path.isfile(xml):
                 return annotation_of(xml, image)
         raise DataError("no annotation of this image", where=str(files[0]))
 
@@ -154,9 +155,9 @@ def list_files(root: Path, split: str) -> list[tuple[str, Path, Path]]:
 
 def layout(root: Path) -> tuple[Path, Path]:
     """The folders of the annotations and of the images: VOC's two, or one for both."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DataError("no such folder", where=str(root))
-    if (root / "Annotations").is_dir():
+    if os.path.isdir(root / "Annotations"):
         return root / "Annotations", root / "JPEGImages"
     if any(root.glob("*.xml")):
         return root, root
@@ -171,7 +172,7 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
     """The image ids of ImageSets/Main/<split>.txt; a flag behind an id (-1, 0, 1) is ignored."""
     folder = root / "ImageSets" / "Main"
     path = folder / f"{split}.txt"
-    if not path.is_file():
+    if not os.path.isfile(path):
         if split == ALL:
             return sorted(file.stem for file in annotations.glob("*.xml"))
         known = ", ".join([*sorted(list_splits(root)), ALL])
@@ -191,7 +192,7 @@ def list_splits(root: Path) -> set[str]:
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError("no such folder", where=str(folder), hint="VOC keeps its images there")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     found: dict[str, Path] = {}

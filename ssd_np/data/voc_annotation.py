@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ssd_np.data.reading import read_bytes
 from ssd_np.errors import DataError
+from ssd_np.terminal import fault_of_name
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
     name = _text(node, "name")
     if not name:
         raise DataError("object without a <name>", where=where)
+    if fault := fault_of_name(name):
+        raise DataError(f"its <name> {fault}", where=where)
     where = f"{where} ({name})"
     left, top = _coordinate(node, "xmin", where), _coordinate(node, "ymin", where)
     right, bottom = _coordinate(node, "xmax", where), _coordinate(node, "ymax", where)

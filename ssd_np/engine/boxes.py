@@ -7,6 +7,7 @@ the same boxes, to the last tie.
 import numpy as np
 
 from ssd_np.boxes.checks import (
+    check_count,
     check_default_boxes,
     check_fractions,
     check_grid,
@@ -102,6 +103,7 @@ def nms_each_class(
 
 def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     """(D,) -> indices of the `top_k` highest scores, best first, without a sort of all D."""
+    check_count(top_k, "top_k")
     cost = -np.asarray(scores)
     if top_k is None or top_k >= len(cost):
         return np.argsort(cost, kind="stable")

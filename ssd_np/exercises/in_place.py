@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from ssd_np.exercises.exercise import Exercise
 def read(path: Path) -> tuple[Exercise, ModuleType]:
     """The exercise that a student's file is about, and the file as a module."""
     spec = importlib.util.spec_from_file_location("exercise_file", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if spec is None or spec.loader is None or not os.path.isfile(path):
         raise DataError(
             "is no Python file", where=str(path), hint="ssd-np exercise start NAME makes one"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_count
 from ssd_np.data.image import preprocess
 from ssd_np.engine import select
 from ssd_np.infer.decode import Decoded, decode_outputs
@@ -60,9 +61,10 @@ class Detector:
     ) -> Iterator[Detections]:
         """Detections of many uint8 images, in order. The fast engine prepares the next batch in
         another thread meanwhile."""
+        check_count(batch_size, "batch_size")  # now, not when the first detection is asked for
         batches = self._batches(iter(images), batch_size)
-        for batch in batches if self.ops.name == "plain" else _one_ahead(batches):
-            yield from self.detect_preprocessed(batch)
+        ready = batches if self.ops.name == "plain" else _one_ahead(batches)
+        return (found for batch in ready for found in self.detect_preprocessed(batch))
 
     def _batches(self, images: Iterator[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
         while group := list(islice(images, batch_size)):

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
 import struct
 from pathlib import Path
@@ -90,8 +91,8 @@ def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], by
     array's header says. Nothing is unpacked to the disk, so a member's name can lead nowhere.
     """
     try:
-        if not Path(path).is_file():  # a device or a pipe has no size to check against
-            raise WeightsError("is not a file" if Path(path).exists() else "no such file")
+        if not os.path.isfile(path):  # a device or a pipe has no size to check against
+            raise WeightsError("is not a file" if os.path.exists(path) else "no such file")
         with open(path, "rb") as file:
             archive = StoredZip(file, Path(path).stat().st_size)
             arrays: dict[str, np.ndarray] = {}

@@ -126,22 +126,26 @@ def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict
     if len(classifier) != 4 or not {"conv5_3", "fc6", "fc7"} <= layers.keys():
         raise WeightsError("its classifier does not fit a base with fc6 and fc7", where=where)
     channels = layers["conv5_3"].channels
-    try:
-        # the classifier sees the 7x7 map channel by channel
-        fc6 = classifier["classifier.0.weight"].reshape(-1, channels, 7, 7)
-        fc7 = classifier["classifier.3.weight"][:, :, None, None]
-    except (ValueError, IndexError) as error:
-        raise WeightsError(
-            f"shape {classifier['classifier.0.weight'].shape} is no 7x7 map of {channels} channels",
-            where=f"{where}: classifier.0.weight",
-        ) from error
-    six, seven = layers["fc6"], layers["fc7"]
-    return features | {
-        "classifier.0.weight": decimate(fc6, (six.channels, channels, six.kernel, six.kernel)),
-        "classifier.0.bias": decimate(classifier["classifier.0.bias"], (six.channels,)),
-        "classifier.3.weight": decimate(fc7, (seven.channels, six.channels, 1, 1)),
-        "classifier.3.bias": decimate(classifier["classifier.3.bias"], (seven.channels,)),
+    six, seven, rows = layers["fc6"], layers["fc7"], classifier["classifier.3.weight"].shape[:1]
+    parts = {  # the classifier sees the 7x7 map channel by channel
+        "classifier.0.weight": ((-1, channels, 7, 7), (channels, six.kernel, six.kernel), six),
+        "classifier.0.bias": ((-1,), (), six),
+        "classifier.3.weight": ((*rows, -1, 1, 1), (six.channels, 1, 1), seven),
+        "classifier.3.bias": ((-1,), (), seven),
     }
+    for name, (before, after, layer) in parts.items():
+        array = classifier[name]
+        try:
+            if array.ndim != min(2, len(before)):
+                raise ValueError(f"expected {min(2, len(before))} axes")
+            features[name] = decimate(array.reshape(before), (layer.channels, *after))
+        except ValueError as error:
+            raise WeightsError(
+                f"shape {array.shape} is no 7x7 map of {channels} channels, nor of a layer above "
+                f"one: {error}",
+                where=f"{where}: {name}",
+            ) from error
+    return features
 
 
 def _normalised(config: Config, mean: tuple, std: tuple) -> Config:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -39,8 +40,8 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     Raises WeightsError, naming the file and the tensor, whatever the bytes are.
     """
     try:
-        if not Path(path).is_file():  # a device or a pipe has no size to check against
-            raise WeightsError("is not a file" if Path(path).exists() else "no such file")
+        if not os.path.isfile(path):  # a device or a pipe has no size to check against
+            raise WeightsError("is not a file" if os.path.exists(path) else "no such file")
         with open(path, "rb") as file:
             return _read(file, Path(path).stat().st_size)
     except WeightsError as error:

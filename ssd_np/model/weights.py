@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -263,8 +264,8 @@ def _read_export(path: str | Path) -> tuple[Config | None, dict[str, np.ndarray]
 def locate(name_or_path: str | Path) -> Path:
     """The file of shipped weights for a name such as "blood_cells", else the path itself."""
     shipped = SHIPPED / f"{name_or_path}.npz"
-    path = shipped if shipped.is_file() else Path(name_or_path)
-    if not path.is_file():
+    path = shipped if os.path.isfile(shipped) else Path(name_or_path)
+    if not os.path.isfile(path):
         names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.npz"))) or "none"
         raise WeightsError(
             "no such weights file", where=str(path), hint=f"with the package come: {names}"

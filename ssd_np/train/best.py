@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ssd_np.data.items import Dataset
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
@@ -21,7 +23,7 @@ class Best(Callback):
 
     def begin(self, trainer) -> None:
         done = trainer.progress.step == trainer.config.steps
-        if done and not (trainer.out_dir / BEST).exists():  # it ended in its last validation
+        if done and not os.path.exists(trainer.out_dir / BEST):  # it ended in its last validation
             self._keep(trainer)
 
     def after_step(self, trainer, step: Step) -> None:

@@ -8,6 +8,7 @@ not in it, because they follow from the seed and the number of the step.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def save_checkpoint(path: str | Path, model: SSD, optimiser: SGD, progress: Prog
 
 def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
     """Sets the model's parameters and the optimiser's velocities; returns the progress."""
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise WeightsError(
             "no such checkpoint: the training was stopped before its first step",
             where=str(path),

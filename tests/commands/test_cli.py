@@ -164,7 +164,7 @@ def test_detect_goes_on_past_a_bad_image(capsys, tmp_path, weights, picture):
     (folder / "notes.txt").write_text("not an image")
     code, text, err = run(capsys, "detect", folder, "--weights", weights, "--out", tmp_path / "d")
     assert code == 1
-    assert "cut.jpg" in err and "1 of 2 images could not be read" in err
+    assert "cut.jpg" in err and "1 of 2 images could not be read or drawn" in err
     assert "good.png" in text and (tmp_path / "d" / "good.png").is_file()
 
 

@@ -209,3 +209,17 @@ def test_frozen_tensors_stay_bit_equal_to_the_file_and_cost_nothing(tmp_path):
             assert after[name].value.tobytes() == source.parameters[name].value.tobytes()
         else:
             assert np.abs(parameter.value - before[name]).max() > 0, name
+
+
+STRANGE = [(), (0,), (1,), (8, 1), (0, 3, 3, 3), (2, 3, 4), (1, 2, 3, 4, 5), (256, 0)]
+
+
+def test_a_tensor_of_a_strange_shape_is_refused_by_name(torch, config, tmp_path):
+    """Every tensor in turn: a bias of two axes, of none, an empty weight, five axes."""
+    whole, model = vgg16(torch), SSD(config)
+    used = [name for name in whole if not name.startswith("classifier.6")]
+    for i, name in enumerate(used):
+        for shape in STRANGE[i % 2 :: 2] if name.startswith("features") else STRANGE:
+            torch.save(whole | {name: torch.zeros(shape)}, tmp_path / "odd.pth")
+            with pytest.raises(WeightsError, match=r"shape \(|missing"):
+                set_base(model, read_base(tmp_path / "odd.pth", config)[1], "odd.pth")

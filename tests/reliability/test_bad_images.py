@@ -99,7 +99,10 @@ def test_detect_goes_on_and_ends_with_a_count(folder, tmp_path, capfd, tell):
     shown, errors = capfd.readouterr()
     assert code == 1
     lines = [line for line in errors.splitlines() if line.startswith("ssd-np: ")]
-    assert lines[-1] == f"ssd-np: {len(BAD)} of {len(GOOD) + len(BAD)} images could not be read"
+    assert (
+        lines[-1]
+        == f"ssd-np: {len(BAD)} of {len(GOOD) + len(BAD)} images could not be read or drawn"
+    )
     assert len(lines) == len(BAD) + 1
     for name, (_, reasons) in BAD.items():
         (line,) = [line for line in lines if f"{os.sep}{name}: " in line]
@@ -131,5 +134,5 @@ def test_a_name_that_no_file_can_have(tmp_path, capfd):
         ["detect", *names, "--weights", str(tmp_path / "w.npz"), "--out", str(tmp_path / "d")]
     )
     errors = capfd.readouterr().err
-    assert code == 1 and "2 of 2 images could not be read" in errors
+    assert code == 1 and "2 of 2 images could not be read or drawn" in errors
     assert "unexpected" not in errors

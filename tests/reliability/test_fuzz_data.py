@@ -12,8 +12,9 @@ import pytest
 from fuzzing import JSON, STRANGE, cycling, damaged, strange_json
 from hypothesis import strategies as st
 from PIL import Image
-from training_runs import annotation
+from training_runs import annotation, narrow_config, start_arguments
 
+from ssd_np.cli import main
 from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.data.coco import CocoDataset
 from ssd_np.data.image import read_header, read_image
@@ -135,6 +136,108 @@ def test_coco_results(attack, tmp_path):
         assert isinstance(found, Detections) and np.isfinite(found.boxes_corner).all()
 
     attack(35, make, read, DataError)
+
+
+# --- names, and what a run noted ------------------------------------------------------------------
+
+NAMES = {  # of a class -> what is wrong with it
+    "\x1b[2Jcat": "holds control characters",
+    "a\ncat": "holds control characters",
+    "half \ud800": "holds control characters",
+    "x" * 10**6: "has 1,000,000 characters",
+    " ": "is empty",
+}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii(range(9)).format)
+def test_a_name_that_nobody_should_print(name, voc, tmp_path, capsys):
+    values = json.loads(config_to_json(load_config("tiny"))) | {"class_names": ["dog", name]}
+    with pytest.raises(ConfigError, match=NAMES[name]) as refused:
+        config_from_json(json.dumps(values))
+    assert len(str(refused.value)) < 1000
+    content = INSTANCES | {"categories": [{"id": 4, "name": "dog"}, {"id": 9, "name": name}]}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=NAMES[name]) as refused:
+        CocoDataset(voc / "JPEGImages", tmp_path / "instances.json")
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["velocity/a", "..", "../../a", "a:b", "C:\\a", "\x1ba"])
+@pytest.mark.parametrize("key", ["layer", "config"])
+def test_a_name_that_leads_elsewhere(name, key):
+    """A layer's is one of an array in an archive, a config's one of a folder of results."""
+    values = json.loads(config_to_json(load_config("tiny")))
+    (values if key == "config" else values["layers"][0])["name"] = name
+    with pytest.raises(ConfigError, match=r"name: expected a name \(it (would|holds)"):
+        config_from_json(json.dumps(values))
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["detect", "{voc}/JPEGImages/0.png", "--weights", LONG, "--out", "{tmp}/out"],
+        ["detect", f"{LONG}.png", "--weights", "shapes", "--out", "{tmp}/out"],
+        ["config", LONG],
+        ["config", f"{LONG}.json"],
+        ["train", "--data", "voc:{voc}", "--split", LONG, "--out", "{tmp}/out"],
+        ["train", "--data", f"voc:{LONG}", "--out", "{tmp}/out"],
+        ["train", "--config", LONG, "--out", "{tmp}/out"],
+        ["train", "--base-weights", f"{LONG}.pth", "--out", "{tmp}/out"],
+        ["train", "--resume", LONG],
+        ["eval", "shapes", "--data", f"coco:{LONG}.json:{{voc}}", "--out", "{tmp}/out"],
+        ["eval", "--detections", LONG, "--out", "{tmp}/out"],
+        ["check-data", "coco:{tmp}/long.json:{voc}"],
+        ["import", f"{LONG}.pth", "{tmp}/out.npz"],
+        ["exercise", "check", LONG],
+        ["exercise", "start", "match", "--out", LONG],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(LONG, "LONG"),
+)
+def test_names_above_255_characters(arguments, voc, tmp_path, capsys):
+    images = [{"id": 1, "file_name": f"{LONG}.png", "height": 9, "width": 9}]
+    (tmp_path / "long.json").write_text(json.dumps(INSTANCES | {"images": images}))
+    filled = [argument.format(voc=voc, tmp=tmp_path) for argument in arguments]
+    assert main(filled) == 1
+    shown, error = capsys.readouterr()
+    assert "unexpected" not in error and (error.count("\n") in (1, 2) or "no image" in shown)
+    assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+def test_a_picture_whose_name_fills_what_a_system_allows(voc, tmp_path, capsys):
+    """251 letters and `.png` can be read and written; one letter more for `-2` can not."""
+    folder, name = tmp_path / "in", "x" * 251
+    folder.mkdir()
+    for ending in (".jpg", ".png"):
+        (folder / f"{name}{ending}").write_bytes((voc / "JPEGImages/0.png").read_bytes())
+    (folder / "z.png").write_bytes((voc / "JPEGImages/1.png").read_bytes())
+    assert main(["detect", str(folder), "--weights", "shapes", "--out", str(tmp_path / "out")]) == 1
+    _, error = capsys.readouterr()
+    assert "File name too long" in error
+    assert error.endswith("1 of 3 images could not be read or drawn\n")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"{name}.png", "z.png"]
+
+
+def test_what_a_run_noted(attack, tmp_path, voc, capsys):
+    """run.json with one place changed, and nested 10,000 deep."""
+    start = start_arguments(tmp_path, voc, narrow_config(steps=1, checkpoint_every=1))
+    run = tmp_path / "run"
+    assert main([*start[:-2], "--eval-split", "none", "--out", str(run)]) == 0
+    original = json.loads((run / "run.json").read_text())
+    makers = strange_json(original), damaged((run / "run.json").read_bytes())
+    deep = lambda rng: b"[" * 10_000  # noqa: E731
+
+    def read(content):
+        (run / "run.json").write_bytes(content)
+        capsys.readouterr()
+        if main(["train", "--resume", str(run)]):
+            error = capsys.readouterr().err
+            assert "unexpected" not in error and error.startswith("ssd-np: "), error
+            raise DataError(error.strip())
+
+    attack(24, cycling(*makers, deep), read, DataError)
 
 
 # --- images --------------------------------------------------------------------------------------

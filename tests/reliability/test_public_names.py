@@ -19,6 +19,7 @@ from ssd_np.data.coco import CocoDataset
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.voc import VOCDataset
+from ssd_np.engine import select
 from ssd_np.errors import SsdError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.coco import evaluate_coco
@@ -98,6 +99,9 @@ MISTAKES = {
     "nms: lengths": (lambda: nms(BOX, np.ones(2)), r"\(1, 4\), scores \(2,\)"),
     "nms: text": (lambda: nms(TEXT, np.ones(1)), "numbers"),
     "nms: scores of all classes": (lambda: nms(BOX, np.ones((1, 5))), r"expected \(D, 4\)"),
+    "nms: nobody wanted": (lambda: nms(BOX, np.ones(1), top_k=0), "top_k is 0 .*from 1 on"),
+    "best_first: the worst": (lambda: select().best_first(np.ones(9), -1), "top_k is -1"),
+    "best_first, plain": (lambda: select("plain").best_first(np.ones(9), 2.5), "top_k is 2.5"),
     "im2col: one image": (lambda: im2col(MAP[0], 3), r"\(N, H, W, C\)"),
     "im2col: kernel too large": (lambda: im2col(MAP, 20), "does not fit"),
     "col2im: other rows": (lambda: col2im(np.ones((5, 27)), MAP.shape, 3), r"\(5, 27\)"),
@@ -180,6 +184,11 @@ MISTAKES = {
         lambda: Detector(MODEL, score_threshold="a"),
         "score_threshold: expected a finite number",
     ),
+    "Detector.detect_all: batches of none": (
+        lambda: Detector(MODEL).detect_all([], batch_size=0),
+        "batch_size is 0",
+    ),
+    "Detector: nobody wanted": (lambda: Detector(MODEL, top_k=-1), "top_k: expected at least 1"),
     "Detector.detect: floats": (lambda: Detector(MODEL).detect(IMAGES[0]), "expected uint8"),
     "Detector.detect: grey": (
         lambda: Detector(MODEL).detect(np.zeros((9, 8), np.uint8)),
