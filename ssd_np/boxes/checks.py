@@ -57,10 +57,11 @@ def check_zone(threshold: float, neutral_threshold: float | None) -> None:
         )
 
 
-def check_count(count: int | None, name: str) -> None:
+def check_count(count: int | None, name: str) -> int | None:
     """A whole number from 1 on, or None for no limit."""
     if count is not None and (not isinstance(count, int | np.integer) or count < 1):
         raise ConfigError(f"{name} is {count!r}", hint="expected a whole number from 1 on, or None")
+    return count
 
 
 def check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

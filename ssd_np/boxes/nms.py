@@ -54,5 +54,4 @@ def nms_each_class(
 
 def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     """(D,) -> indices of the `top_k` highest scores, best first; of equal ones the lower index."""
-    check_count(top_k, "top_k")
-    return np.argsort(-np.asarray(scores), kind="stable")[:top_k]
+    return np.argsort(-np.asarray(scores), kind="stable")[: check_count(top_k, "top_k")]

@@ -59,14 +59,14 @@ class Detector:
     def detect_all(
         self, images: Iterable[np.ndarray], batch_size: int = 16
     ) -> Iterator[Detections]:
-        """Detections of many uint8 images, in order. The fast engine prepares the next batch in
-        another thread meanwhile."""
-        check_count(batch_size, "batch_size")  # now, not when the first detection is asked for
-        batches = self._batches(iter(images), batch_size)
+        """Detections of many images, in order; the fast engine prepares the next batch ahead."""
+        batches = self._batches(iter(images), check_count(batch_size, "batch_size"))
         ready = batches if self.ops.name == "plain" else _one_ahead(batches)
         return (found for batch in ready for found in self.detect_preprocessed(batch))
 
-    def _batches(self, images: Iterator[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
+    def _batches(
+        self, images: Iterator[np.ndarray], batch_size: int | None
+    ) -> Iterator[np.ndarray]:
         while group := list(islice(images, batch_size)):
             yield np.stack([preprocess(image, self.model.config) for image in group])
 
