@@ -7,6 +7,7 @@ photographs and drawings: Pillow knows forty more, some of which a small file ca
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,8 +33,8 @@ ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 _ORIENTATION_TAG = 0x0112  # EXIF; 5 to 8 exchange height and width
 
 
-def read_image(path: str | Path, large: int | None = None) -> np.ndarray:
-    """The picture in a file as (H, W, 3) uint8 RGB.
+def read_image(path: str | Path | bytes, large: int | None = None) -> np.ndarray:
+    """The picture in a file, or in the bytes of one, as (H, W, 3) uint8 RGB.
 
     `large`: a JPEG of so many pixels or more is decoded at 1/2, 1/4 or 1/8 of its sides, so that it
     has fewer. That is the decoder's own reduction, in a third of the time.
@@ -49,7 +50,7 @@ def read_image(path: str | Path, large: int | None = None) -> np.ndarray:
             ImageOps.exif_transpose(picture, in_place=True)
             return _to_rgb(picture)
         except DataError as error:
-            raise DataError(error.what, str(path), error.hint) from error
+            raise DataError(error.what, _where(path), error.hint) from error
         except Exception as error:  # each format's decoder raises errors of its own
             raise _unreadable(path, error) from error
 
@@ -76,23 +77,25 @@ def read_header(path: str | Path) -> Header:
         return Header((width, height) if orientation > 4 else (height, width), orientation)
 
 
-def _opened(path: str | Path) -> Image.Image:
+def _opened(path: str | Path | bytes) -> Image.Image:
     """The file with its header read, its pixels not yet decoded."""
-    path = Path(path)
-    check_regular(path, "image file", PICTURE)
+    if not isinstance(path, bytes):
+        check_regular(Path(path), "image file", PICTURE)
     try:
-        if path.stat().st_size == 0:
-            raise DataError("the image file is empty (0 bytes)", where=str(path))
-        return Image.open(path, formats=tuple(FORMATS))
+        if (len(path) if isinstance(path, bytes) else Path(path).stat().st_size) == 0:
+            raise DataError("the image file is empty (0 bytes)", where=_where(path))
+        return Image.open(
+            io.BytesIO(path) if isinstance(path, bytes) else path, formats=tuple(FORMATS)
+        )
     except DataError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise DataError("not an image, or of another format", str(path), KNOWN) from error
+        raise DataError("not an image, or of another format", _where(path), KNOWN) from error
     except Exception as error:
         raise _unreadable(path, error) from error
 
 
-def _limit(picture: Image.Image, path: str | Path, large: int | None) -> None:
+def _limit(picture: Image.Image, path: str | Path | bytes, large: int | None) -> None:
     """Has a JPEG of `large` pixels decoded smaller; DataError for what remains too large."""
     width, height = picture.size
     halved = 0
@@ -104,13 +107,17 @@ def _limit(picture: Image.Image, path: str | Path, large: int | None) -> None:
     if width * height > most or max(width, height) > MAX_SIDE:
         raise DataError(
             f"image of {width} x {height} pixels is too large",
-            where=str(path),
+            where=_where(path),
             hint=f"at most {most:,} pixels and {MAX_SIDE:,} a side; make it smaller first",
         )
 
 
-def _unreadable(path: str | Path, error: Exception) -> DataError:
-    return DataError(f"image can not be read: {error}", where=str(path))
+def _unreadable(path: str | Path | bytes, error: Exception) -> DataError:
+    return DataError(f"image can not be read: {error}", where=_where(path))
+
+
+def _where(path: str | Path | bytes) -> str:
+    return f"{len(path)} bytes" if isinstance(path, bytes) else str(path)
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:

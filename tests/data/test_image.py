@@ -29,6 +29,14 @@ def save(path, array_or_picture, **options):
     return path
 
 
+def test_the_bytes_of_a_file_are_read_like_the_file(tmp_path, rgb):
+    content = save(tmp_path / "a.png", rgb).read_bytes()
+    assert np.array_equal(read_image(content), rgb)
+    for damaged in (b"", content[:40], b"text"):
+        with pytest.raises(DataError, match=f"^{len(damaged)} bytes: "):
+            read_image(damaged)
+
+
 @pytest.mark.parametrize("extension", ["png", "bmp", "tif", "ppm", "webp"])
 def test_lossless_rgb(tmp_path, rgb, extension):
     options = {"lossless": True} if extension == "webp" else {}
