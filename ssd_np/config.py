@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -122,10 +122,16 @@ class LossConfig(Section):
     minimum_negatives: int = 0  # even in an image without objects
     mining: Literal["image", "batch"] = "image"
     alpha: float = 1.0  # weight of the location loss
+    # of the confidence loss, the background's first, for classes that are rare; none: all 1
+    class_weights: tuple[float, ...] = ()
+    # the focal loss of all boxes instead of mining (loss/focal.py); published with 2; null: mining
+    focal_gamma: float | None = None
 
     def check(self) -> None:
-        for key in ("ratio", "minimum_negatives", "alpha"):
-            require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
+        for key in ("ratio", "minimum_negatives", "alpha", "focal_gamma"):
+            require((getattr(self, key) or 0) >= 0, key, "at least 0", getattr(self, key))
+        for i, weight in enumerate(self.class_weights):
+            require(weight >= 0, f"class_weights[{i}]", "at least 0", weight)
 
 
 @dataclass(frozen=True)
@@ -324,6 +330,16 @@ class Config(Section):
     def check(self) -> None:
         require_name(self.name, "name", file=True)
         self._check_class_names()
+        weights, expected = self.loss.class_weights, f"{self.num_classes + 1} weights or none"
+        fits = len(weights) in (0, self.num_classes + 1)
+        require(fits, "loss.class_weights", f"{expected}, the background's first", weights)
+        focal = self.loss.focal_gamma is None or self.decoding.scores == "softmax"
+        require(
+            focal,
+            "loss.focal_gamma",
+            "null where decoding.scores is 'sigmoid'",
+            self.loss.focal_gamma,
+        )
         sizes = self._layer_sizes()
         require(
             self.base_end in sizes, "base_end", f"one of the layers {list(sizes)}", self.base_end
@@ -386,6 +402,16 @@ class Config(Section):
             except ShapeError as error:
                 raise ConfigError(error.what, f"layers[{i}]", error.hint) from error
         return sizes
+
+    def with_classes(self, names: Sequence[str]) -> Config:
+        """The config for other classes. A class that stays keeps its weight in the loss."""
+        loss, names = self.loss, tuple(names)
+        if loss.class_weights and names != self.class_names:
+            background, *rest = loss.class_weights
+            known = dict(zip(self.class_names, rest, strict=True))
+            weights = (background, *(known.get(name, 1.0) for name in names))
+            loss = dataclasses.replace(loss, class_weights=weights)
+        return dataclasses.replace(self, class_names=names, loss=loss)
 
     @property
     def num_classes(self) -> int:

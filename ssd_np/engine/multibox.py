@@ -4,7 +4,8 @@ import numpy as np
 
 from ssd_np.engine.softmax import log_softmax_forward
 from ssd_np.engine.threads import for_each
-from ssd_np.loss.checks import check_mining, check_outputs
+from ssd_np.loss.checks import check_mining, check_outputs, check_weights
+from ssd_np.loss.focal import focal_loss_backward, focal_loss_forward
 from ssd_np.loss.multibox import CLASSIFICATION, MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.nn.sigmoid import softplus
@@ -20,31 +21,52 @@ def multibox_loss(
     mining: str = "image",
     minimum: int = 0,
     scores: str = "softmax",
+    class_weights: np.ndarray | None = None,
+    gamma: float | None = None,
 ) -> MultiboxLoss:
     """(N, T, K), (N, T, 4), (N, T), (N, T, 4): one image a thread where all boxes count."""
     check_outputs(logits, offsets, target_labels, target_offsets)
+    weights = check_weights(class_weights, logits)
     positive, negative = target_labels > 0, target_labels == 0
     cost = np.empty(logits.shape[:2], logits.dtype)  # (N, T)
 
     def rank(image: int, _worker: int) -> None:
         cost[image] = background_loss(logits[image], scores)
 
-    for_each(rank, len(logits))
-    mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
+    if gamma is None:
+        for_each(rank, len(logits))
+        mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
+        least = np.count_nonzero(mined) / max(1, ratio)
+    else:
+        mined, least = negative, 0
     chosen = positive | mined
-    num_positive, num_mined = int(np.count_nonzero(positive)), int(np.count_nonzero(mined))
-    scale = 1 / max(1, num_positive, num_mined / max(1, ratio))
+    num_positive = int(np.count_nonzero(positive))
+    scale = 1 / max(1, num_positive, least)
 
-    forward, backward = CLASSIFICATION[scores]  # few rows are chosen: the concepts are quick enough
-    rows, cache = forward(logits[chosen], target_labels[chosen])  # (chosen,)
+    confidences = np.zeros(len(logits))
     dlogits = np.zeros_like(logits)
-    dlogits[chosen] = backward(np.full_like(rows, scale), cache)
+
+    def learn(image: int, _worker: int) -> None:
+        rows = np.flatnonzero(chosen[image])
+        labels = target_labels[image, rows]
+        if gamma is None:
+            forward, backward = CLASSIFICATION[scores]
+            losses, cache = forward(logits[image, rows], labels)
+        else:
+            backward = focal_loss_backward
+            losses, cache = focal_loss_forward(logits[image, rows], labels, gamma)
+        behind = weights[labels] * losses.dtype.type(scale)
+        dlogits[image, rows] = backward(behind, cache)
+        confidences[image] = (losses * behind).sum()
+
+    for_each(learn, len(logits))
+    confidence = float(confidences.sum())
 
     target = target_offsets[positive].astype(offsets.dtype, copy=False)
     sides, cache = smooth_l1_forward(offsets[positive], target)  # (positives, 4)
     doffsets = np.zeros_like(offsets)
     doffsets[positive] = smooth_l1_backward(np.full_like(sides, alpha * scale), cache)
-    confidence, location = float(rows.sum() * scale), float(sides.sum() * scale)
+    location = float(sides.sum() * scale)
     total = confidence + alpha * location
     return MultiboxLoss(total, location, confidence, num_positive, mined, dlogits, doffsets)
 

@@ -23,8 +23,8 @@ from ssd_np.errors import ConfigError, DataError
 from ssd_np.explore.described import described, fields, rows
 from ssd_np.explore.maps import stored_maps
 from ssd_np.model.fold import fold_batchnorm
+from ssd_np.model.own_layers import check_described, kinds_of
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import check_described, kinds_of
 from ssd_np.records import Truth
 
 HERE = Path(__file__).parent
@@ -94,7 +94,9 @@ def runs_in_page(model: SSD) -> bool:
     """Whether the page gets the weights: the network is small, and it knows all its layers."""
     model = folded(model)
     count = sum(p.value.size for p in model.parameters.values())
+    loss = model.config.loss  # of which the page knows mining without weights
     known = {layer.kind for layer in model.config.layers} <= KINDS and not kinds_of(model.config)
+    known = known and not loss.class_weights and loss.focal_gamma is None
     full = all(feature_map.head == "full" for feature_map in model.config.feature_maps)
     return count <= MOST_PARAMETERS and known and full
 

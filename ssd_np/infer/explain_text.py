@@ -95,6 +95,8 @@ def _mining(explanation: Explanation, mining: MiningReport) -> list[str]:
     ]
     if rule.mining == "batch":
         lines.append("(as if this image were the whole batch, over which this config mines)")
+    if rule.focal_gamma is not None:
+        lines.append("(this config mines none: its focal loss learns from every box)")
     return [*lines, *_cut(_negatives(mining, explanation.size)), *_the_cut(mining), ""]
 
 

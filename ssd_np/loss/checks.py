@@ -74,3 +74,24 @@ def check_same_shape(pred: np.ndarray, target: np.ndarray) -> None:
         raise ShapeError(
             f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
         )
+
+
+def check_gamma(gamma: float) -> float:
+    """The focal loss's exponent: a number of at least 0."""
+    if not (isinstance(gamma, int | float | np.number) and 0 <= gamma < np.inf):
+        raise ConfigError(f"gamma is {gamma!r}", hint="a number of at least 0; 0 is cross-entropy")
+    return float(gamma)
+
+
+def check_weights(class_weights: np.ndarray | None, logits: np.ndarray) -> np.ndarray:
+    """A factor (K,) for each class of logits (..., K), in their type; None: 1 for all."""
+    classes = logits.shape[-1]
+    if class_weights is None:
+        return np.ones(classes, logits.dtype)
+    weights = np.asarray(class_weights)
+    numbers = weights.dtype.kind in "fiu" and np.isfinite(weights).all()
+    if weights.shape != (classes,) or not numbers or weights.min() < 0:
+        raise ShapeError(
+            f"class_weights are {class_weights}", hint=f"{classes} numbers of at least 0"
+        )
+    return weights.astype(logits.dtype)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ssd_np.model.heads import Head as Head
     from ssd_np.model.heads import grid_to_rows as grid_to_rows
     from ssd_np.model.heads import rows_to_grid as rows_to_grid
+    from ssd_np.model.own_layers import as_they_are as as_they_are
+    from ssd_np.model.own_layers import changed as changed
+    from ssd_np.model.own_layers import check_described as check_described
+    from ssd_np.model.own_layers import kinds_of as kinds_of
     from ssd_np.model.pretrained import base_names as base_names
     from ssd_np.model.pretrained import decimate as decimate
     from ssd_np.model.pretrained import read_base as read_base
@@ -38,12 +42,10 @@ if TYPE_CHECKING:
     from ssd_np.model.torch_pickle import Tensor as Tensor
     from ssd_np.model.trace import Row as Row
     from ssd_np.model.trace import trace_table as trace_table
-    from ssd_np.model.weights import check_described as check_described
     from ssd_np.model.weights import check_same_network as check_same_network
     from ssd_np.model.weights import config_of as config_of
     from ssd_np.model.weights import contents_of as contents_of
     from ssd_np.model.weights import export_torchvision as export_torchvision
-    from ssd_np.model.weights import kinds_of as kinds_of
     from ssd_np.model.weights import load as load
     from ssd_np.model.weights import load_torch as load_torch
     from ssd_np.model.weights import locate as locate

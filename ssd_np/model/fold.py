@@ -22,8 +22,8 @@ from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.heads import Head
+from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import check_described
 from ssd_np.nn.layers import BatchNorm, Layer
 
 

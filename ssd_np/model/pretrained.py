@@ -22,6 +22,7 @@ from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.published import (
     amdegroot_names,
     from_torch_layout,
@@ -31,7 +32,7 @@ from ssd_np.model.published import (
 )
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
-from ssd_np.model.weights import config_of, kinds_of, set_parameters
+from ssd_np.model.weights import config_of, set_parameters
 
 
 def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.ndarray]]:

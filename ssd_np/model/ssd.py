@@ -12,7 +12,6 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 
 from __future__ import annotations
 
-import dataclasses
 import html
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +26,11 @@ from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
+from ssd_np.model.own_layers import as_they_are, changed
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
 from ssd_np.nn.layers import L2Normalization, Layer
 from ssd_np.nn.parameter import Parameter
-
-SETTINGS = (bool, int, float, str, tuple)  # what a layer keeps of its description, parameters apart
 
 
 class SSD:
@@ -67,9 +65,8 @@ class SSD:
             self.heads.append(self._head(feature_map, c_in, rng))
         self.priors = [DefaultBoxes(config, i) for i in range(len(config.feature_maps))]
         self.default_boxes = default_boxes(config)  # (T, 8) float64
-        self._built = self._as_they_are()
-        # names of layers that the config does not describe, and that you will put in again: what is
-        # saved then loads into a model of yours only (`model.weights.load(path, into=model)`)
+        self._built = as_they_are(config, self.layers)
+        # names of undescribed layers that you will put in again, to `load(path, into=model)`
         self.own_layers: tuple[str, ...] = ()
 
     def _head(
@@ -107,42 +104,15 @@ class SSD:
         parameters: dict[str, Parameter] = {}
         for layer in self.layers:
             if twice := parameters.keys() & layer.parameters.keys():
-                raise ConfigError(
-                    f"two parameters are called {sorted(twice)[0]!r}",
-                    where=f"layer {layer.name!r}",
-                    hint="a layer's parameters begin with its name: f'{name}.scale'",
-                )
+                hint = "a layer's parameters begin with its name: f'{name}.scale'"
+                what = f"two parameters are called {sorted(twice)[0]!r}"
+                raise ConfigError(what, f"layer {layer.name!r}", hint)
             parameters |= layer.parameters
         return parameters
 
     def undescribed(self) -> dict[str, str]:
-        """Name and class of the layers that are not as the config would build them again: put in,
-        taken out, put elsewhere, or with other settings."""
-        now = self._as_they_are()
-        if now == self._built:
-            return {}
-        layers = [layer for layer, _ in now]
-        out = [layer for layer, _ in self._built if layer not in layers]
-        changed = [layer for layer, settings in now if (layer, settings) not in self._built]
-        return {layer.name: type(layer).__name__ for layer in changed or out or layers}
-
-    def _as_they_are(self) -> list[tuple[Layer | Head, dict[str, object]]]:
-        """All layers, with what those of the trunk hold of the fields of their description."""
-        settings = {
-            layer.name: {field.name for field in dataclasses.fields(layer)}
-            for layer in self.config.layers
-        }
-        return [
-            (
-                layer,
-                {
-                    key: value
-                    for key, value in vars(layer).items()
-                    if key in settings.get(layer.name, ()) and isinstance(value, SETTINGS)
-                },
-            )
-            for layer in self.layers
-        ]
+        """Name and class of the layers that the config would not build as they are now."""
+        return changed(self._built, as_they_are(self.config, self.layers))
 
     def freeze(self, up_to: str) -> None:
         """The layers from the image to `up_to` no longer learn; backward ends above them."""

@@ -9,7 +9,6 @@ made them, and gives the config that implementation's choices (`ssd_np/dialects.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import zipfile
@@ -19,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.config import KINDS, Config, config_from_json, config_to_json, load_config
+from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
+from ssd_np.model.own_layers import check_described, kinds_of
 from ssd_np.model.published import (
     amdegroot_names,
     from_published,
@@ -56,35 +56,6 @@ def contents_of(model: SSD) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if own := model.undescribed():
         header["own_layers"] = own
     return header, {name: parameter.value for name, parameter in model.parameters.items()}
-
-
-def check_described(model: SSD, allowed: Sequence[str] = ()) -> None:
-    """ConfigError if a file would lose a layer: one that the config does not describe, unless it is
-    among those `allowed`, or a kind that would come back as another."""
-    lost = {name: kind for name, kind in model.undescribed().items() if name not in allowed}
-    if lost:
-        name, kind = next(iter(lost.items()))
-        raise ConfigError(
-            f"is a {kind} that the config does not describe: a file would lose it",
-            where=f"layer {name!r}",
-            hint="describe it by a kind of your own (docs/extending.md), or name it in "
-            f"model.own_layers = {tuple(lost)} and load into a model that has it",
-        )
-    config = model.config
-    # the package's kinds win: a file is read without those of its writer
-    again = config_from_json(config_to_json(config), kinds=(*kinds_of(config), *KINDS))
-    for ours, theirs in zip(config.layers, again.layers, strict=True):
-        if ours != theirs:
-            raise ConfigError(
-                f"is a {type(ours).__name__}; read from a file it would be {theirs}",
-                where=f"layer {ours.name!r}",
-                hint='give the class a name of its own: kind: Literal["mine"] = "mine"',
-            )
-
-
-def kinds_of(config: Config) -> list[type[LayerKind]]:
-    """The kinds of a config's layers that do not come with the package."""
-    return list({type(layer): None for layer in config.layers if type(layer) not in KINDS})
 
 
 def load(
@@ -124,7 +95,7 @@ def load(
     set_parameters(model, arrays, str(path))
     if replace_heads is None:
         return model
-    tuned = SSD(dataclasses.replace(model.config, class_names=tuple(replace_heads)))
+    tuned = SSD(model.config.with_classes(replace_heads))
     for name, parameter in tuned.parameters.items():
         if not name.startswith("conf_"):
             parameter.assign(model.parameters[name].value)

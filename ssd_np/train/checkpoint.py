@@ -15,13 +15,13 @@ from typing import Any
 
 from ssd_np.errors import WeightsError
 from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import (
     OPTIMISER,
     check_same_network,
     config_of,
     contents_of,
-    kinds_of,
     set_parameters,
 )
 from ssd_np.train.callbacks import Callback, Step

@@ -120,9 +120,8 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
         crop=Crop(probability=0.5, min_ious=(0.5,), scale=(0.7, 1.0)),
     )
     return dataclasses.replace(
-        config,
+        config.with_classes(class_names),
         name=f"{config.name}-base",
-        class_names=class_names,
         input=dataclasses.replace(config.input, size=shortest(height, width)),
         layers=layers,
         feature_maps=(FeatureMapConfig(config.base_end, size, step, height, height),),

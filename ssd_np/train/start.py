@@ -61,7 +61,7 @@ def fitted(
     length = wished or training.steps
     every = training.validate_every or (math.ceil(length / VALIDATIONS) if validated else 0)
     training = dataclasses.replace(training, steps=length, seed=seed, validate_every=every)
-    return dataclasses.replace(config, class_names=tuple(dataset.class_names), training=training)
+    return dataclasses.replace(config.with_classes(dataset.class_names), training=training)
 
 
 def network(

@@ -27,8 +27,8 @@ from ssd_np.data.labels import label_map
 from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite, OutputError, SsdError
 from ssd_np.files import remove_leftovers
+from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
-from ssd_np.model.weights import check_described
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import BEST, Best
 from ssd_np.train.callbacks import Callback, Step
@@ -136,6 +136,8 @@ class Trainer:
             *(step.logits, step.offsets, labels, targets),
             *(rule.ratio, rule.alpha, rule.mining, rule.minimum_negatives),
             scores=self.model.config.decoding.scores,
+            class_weights=rule.class_weights or None,
+            gamma=rule.focal_gamma,
         )
         if not math.isfinite(step.loss.total):
             raise NotFinite(f"the loss is {step.loss.total}")

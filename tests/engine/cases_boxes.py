@@ -84,6 +84,8 @@ def loss(ops, rng, dtype):
         *(logits, offsets, labels, array(rng, (n, t, 4), np.float64)),
         *(rule[0], 0.7, rule[2], rule[1]),
         scores=scores,
+        class_weights=rng.random(k) if rng.random() < 0.5 else None,
+        gamma=[None, None, 0.0, 0.5, 2.0][rng.integers(5)],
     )
     cost = np.round(2 * rng.standard_normal((n, t))).astype(dtype)
     if rng.random() < 0.3:

@@ -80,6 +80,22 @@ EXERCISES = (
         ),
         hint="Returned is MultiboxLoss(total, location, confidence, num_positive, mined, dlogits,\n"
         "doffsets): three losses already divided, a count, a mask (N, T), and the gradients of\n"
-        "total.",
+        "total. `class_weights` and `gamma` are None here: leave them out.",
+    ),
+    Exercise(
+        "focal_loss",
+        9,
+        "ssd_np.loss.focal",
+        ("focal_loss_forward", "focal_loss_backward"),
+        "test_focal.py",
+        (
+            "logits = np.log(np.array([[1.0, 3.0], [1.0, 9.0]]))  # p = 0.75 and 0.9",
+            "loss, cache = focal_loss_forward(logits, np.array([1, 1]))",
+            "loss",
+            "focal_loss_backward(np.array([1.0, 1.0]), cache)",
+        ),
+        given=("log_softmax_forward",),
+        hint="The cache may be whatever your backward needs. With a gamma below 1 the derivative\n"
+        "of (1 - p)^gamma alone is infinite at p = 1; times log p it is not.",
     ),
 )

@@ -159,6 +159,38 @@ def multibox_loss(logits, offsets, target_labels, target_offsets, ratio=3, alpha
             ),
         },
     ),
+    "focal_loss": (
+        """
+def focal_loss_forward(logits, labels, gamma=2.0):
+    log_p, _ = log_softmax_forward(logits)
+    right = np.take_along_axis(log_p, labels[..., None], -1)[..., 0]
+    return -((-np.expm1(right)) ** gamma) * right, (log_p, right, labels, gamma)
+
+def focal_loss_backward(dout, cache):
+    log_p, right, labels, gamma = cache
+    wrong = -np.expm1(right)
+    ratio = np.divide(-right, wrong, out=np.ones_like(right), where=wrong != 0)
+    factor = wrong**gamma * (1 + gamma * np.exp(right) * ratio)
+    one_hot = np.eye(log_p.shape[-1], dtype=dout.dtype)[labels]
+    return (dout * factor)[..., None] * (np.exp(log_p) - one_hot)
+""",
+        {
+            "the minus forgotten": ("return -((-np", "return ((-np"),
+            "p for 1 - p": ("-((-np.expm1(right)) ** gamma)", "-(np.exp(right) ** gamma)"),
+            "the exponent forgotten": ("-((-np.expm1(right)) ** gamma)", "-(-np.expm1(right))"),
+            "gamma always 2": ("-((-np.expm1(right)) ** gamma)", "-((-np.expm1(right)) ** 2)"),
+            "averaged": ("* right, (log_p", "* right / labels.size, (log_p"),
+            "the factor held constant": (" * (1 + gamma * np.exp(right) * ratio)", ""),
+            "the second term subtracted": ("(1 + gamma", "(1 - gamma"),
+            "p forgotten in the factor": ("gamma * np.exp(right) * ratio", "gamma * ratio"),
+            "infinite where p is 1": (
+                "wrong**gamma * (1 + gamma * np.exp(right) * ratio)",
+                "wrong**gamma - gamma * np.exp(right) * wrong ** (gamma - 1) * right",
+            ),
+            "the one-hot forgotten": (" - one_hot", ""),
+            "the upstream gradient forgotten": ("(dout * factor)", "factor"),
+        },
+    ),
     "average_precision": (
         """
 def all_point_ap(recall, precision):
