@@ -6,9 +6,10 @@ Before any work, `check_outputs` holds what a command is to write against what i
 * what exists is refused without `--force`: a file, a folder with something in it;
 * what lies in a data set that is read is never replaced, `--force` or not.
 
-`free_folder` finds the next free name where the user gave none. `write_atomically` is the only
+`free_folder` finds the next free name where the user gave none. `write_atomically` is the
 place that writes: the bytes go to a temporary file in the same folder, are flushed to the disk, and
-only then take the file's name. Whoever reads finds the old file or the new one.
+only then take the file's name. Whoever reads finds the old file or the new one. `append` is for the
+one file that grows, a log.
 """
 
 from __future__ import annotations
@@ -161,6 +162,26 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
 def _start_of(name: str) -> str:
     """As much of a name as may stand in that of its temporary file, which systems limit too."""
     return os.fsencode(name)[:180].decode("utf-8", "ignore")
+
+
+def append(path: str | Path, length: int, text: str) -> int:
+    """Puts `text` behind the first `length` bytes of a file and returns its new length.
+
+    What stood there, the rest of a write that was broken off, is cut off. The text is on the disk
+    when this returns; before, and if it raises OutputError, the first `length` bytes are whole.
+    """
+    content = text.encode("utf-8")
+    try:
+        with open(path, "r+b" if length else "wb") as file:
+            file.seek(length)
+            file.truncate()
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        what = f"can not be written: {error.strerror or error}"
+        raise OutputError(what, str(path), "check the folder and the free space") from error
+    return length + len(content)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -53,6 +53,11 @@ class MultiboxLoss:
     dlogits: np.ndarray
     doffsets: np.ndarray
 
+    @property
+    def parts(self) -> dict[str, float]:
+        """What the total is made of, for a log."""
+        return {"location": self.location, "confidence": self.confidence}
+
 
 def multibox_loss(
     logits: np.ndarray,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ssd_np.model.torch_pickle import Tensor as Tensor
     from ssd_np.model.trace import Row as Row
     from ssd_np.model.trace import trace_table as trace_table
+    from ssd_np.model.weights import check_parameters as check_parameters
     from ssd_np.model.weights import check_same_network as check_same_network
     from ssd_np.model.weights import config_of as config_of
     from ssd_np.model.weights import contents_of as contents_of
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ssd_np.model.weights import load as load
     from ssd_np.model.weights import load_torch as load_torch
     from ssd_np.model.weights import locate as locate
+    from ssd_np.model.weights import optimiser_arrays as optimiser_arrays
     from ssd_np.model.weights import save as save
     from ssd_np.model.weights import set_parameters as set_parameters
     from ssd_np.model.zip_file import Member as Member

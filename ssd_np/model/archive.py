@@ -38,7 +38,7 @@ NPY = re.compile(
 
 def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Writes `arrays` and a JSON-able `header`, or raises OutputError and keeps the old file."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)

@@ -121,7 +121,12 @@ class SSD:
             raise ConfigError(f"no layer {up_to!r} to freeze up to", hint=f"layers: {names}")
         for layer in self.layers[: names.index(up_to) + 1]:
             for parameter in layer.parameters.values():
-                parameter.trainable, parameter.grad = False, None
+                parameter.trainable = False
+
+    def unfreeze(self) -> None:
+        """All layers learn again, from the next step on."""
+        for parameter in self.parameters.values():
+            parameter.trainable = True
 
     def forward(self, images: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """(N, H, W, 3), resized and normalised -> logits (N, T, K), offsets (N, T, 4).

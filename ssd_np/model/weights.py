@@ -36,7 +36,6 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import trace
 
-OPTIMISER = "velocity/"  # prefix of arrays that belong to training only
 MAX_GROWTH = 10  # numbers a file's config may ask for / numbers in the file
 SHIPPED = Path(__file__).parent.parent / "weights"
 
@@ -79,7 +78,8 @@ def load(
     path = locate(path)
     header, arrays = read_archive(path)
     # a training's checkpoint is a weights file with the optimiser's arrays beside
-    arrays = {name: a for name, a in arrays.items() if not name.startswith(OPTIMISER)}
+    surplus = set(optimiser_arrays(header, arrays, str(path)))
+    arrays = {name: array for name, array in arrays.items() if name not in surplus}
     if header.get("base"):
         raise WeightsError(
             "holds a pretrained base, not a detector",
@@ -140,8 +140,25 @@ def config_of(header: dict, where: str, kinds: Iterable[type[LayerKind]] = ()) -
         raise WeightsError(f"its config is refused: {error}", where=where) from error
 
 
+def optimiser_arrays(header: dict, arrays: Iterable[str], where: str) -> list[str]:
+    """The names of the arrays that belong to training only."""
+    if "progress" in header and "optimiser" not in header:  # version 0.1 knew one optimiser
+        return [name for name in arrays if name.startswith("velocity/")]
+    names = header.get("optimiser", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise WeightsError(f"its optimiser is {names!r}", where, "expected names of arrays")
+    return names
+
+
 def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> None:
     """Copies `arrays` into the model; every tensor must be there, fit, and have a place."""
+    check_parameters(model, arrays, where)
+    for name, parameter in model.parameters.items():
+        parameter.assign(arrays[name])
+
+
+def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> None:
+    """WeightsError unless every tensor of the model is there, fits, and has a place."""
     parameters = model.parameters
     missing, surplus = parameters.keys() - arrays.keys(), arrays.keys() - parameters.keys()
     if missing or surplus:
@@ -158,8 +175,6 @@ def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> Non
                 f"{parameter.value.dtype}",
                 where=f"{where}: {name}",
             )
-    for name, parameter in parameters.items():
-        parameter.assign(arrays[name])
 
 
 # --- published files -----------------------------------------------------------------------------

@@ -237,8 +237,8 @@ class BatchNorm(Layer):
         check_activation(activation)
         self.scale = Parameter(np.ones(channels, dtype), decays=False)
         self.shift = Parameter(np.zeros(channels, dtype), decays=False)
-        self.mean = Parameter(np.zeros(channels, dtype), trainable=False)
-        self.variance = Parameter(np.ones(channels, dtype), trainable=False)
+        self.mean = Parameter(np.zeros(channels, dtype), statistic=True)
+        self.variance = Parameter(np.ones(channels, dtype), statistic=True)
         self.parameters = {
             f"{name}.scale": self.scale,
             f"{name}.shift": self.shift,

@@ -12,22 +12,41 @@ from ssd_np.errors import ShapeError
 class Parameter:
     """A learned tensor, its last gradient (None before the first), and whether it learns.
 
-    decays  whether weight decay applies (biases never decay, whatever this says)
+    trainable  may be changed at any time; what is frozen has no gradient
+    decays     whether weight decay applies (biases never decay, whatever this says)
+    statistic  something that is measured and travels with the others: it never learns
 
     The memory is its own and C-contiguous, whatever array it began with: an optimiser that flattens
     it writes to the tensor itself and not to a copy. `value` can be read, not written. Two methods
     write: `assign` when weights are loaded, `update` when the optimiser takes a step.
     """
 
-    def __init__(self, value: np.ndarray, trainable: bool = True, decays: bool = True) -> None:
+    def __init__(
+        self,
+        value: np.ndarray,
+        trainable: bool = True,
+        decays: bool = True,
+        statistic: bool = False,
+    ) -> None:
         value = np.asarray(value)
         self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
         self.grad: np.ndarray | None = None
-        self.trainable, self.decays = trainable, decays
+        self.decays, self.statistic = decays, statistic
+        self.trainable = trainable
 
     def __getstate__(self) -> dict:
         """Of a copy, or a pickle: without the gradient of a step that it did not take."""
         return self.__dict__ | {"grad": None}
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, learns: bool) -> None:
+        self._trainable = bool(learns) and not self.statistic
+        if not self._trainable:
+            self.grad = None
 
     @property
     def value(self) -> np.ndarray:

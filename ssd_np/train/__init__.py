@@ -11,11 +11,23 @@ if TYPE_CHECKING:
     from ssd_np.train.callbacks import Step as Step
     from ssd_np.train.checkpoint import Checkpoint as Checkpoint
     from ssd_np.train.checkpoint import Progress as Progress
+    from ssd_np.train.checkpoint import conditions_of as conditions_of
+    from ssd_np.train.checkpoint import frozen as frozen
     from ssd_np.train.checkpoint import load_checkpoint as load_checkpoint
     from ssd_np.train.checkpoint import save_checkpoint as save_checkpoint
     from ssd_np.train.log import Log as Log
     from ssd_np.train.log import LossCurve as LossCurve
+    from ssd_np.train.log import columns_for as columns_for
     from ssd_np.train.log import read_log as read_log
+    from ssd_np.train.match import match_batch as match_batch
+    from ssd_np.train.parts import Loss as Loss
+    from ssd_np.train.parts import LossAndGradients as LossAndGradients
+    from ssd_np.train.parts import LossValue as LossValue
+    from ssd_np.train.parts import Optimiser as Optimiser
+    from ssd_np.train.parts import Schedule as Schedule
+    from ssd_np.train.parts import checked_rate as checked_rate
+    from ssd_np.train.parts import name_of as name_of
+    from ssd_np.train.parts import ssd_loss as ssd_loss
     from ssd_np.train.postmortem import PostMortem as PostMortem
     from ssd_np.train.postmortem import first_broken as first_broken
     from ssd_np.train.postmortem import report as report
@@ -23,8 +35,14 @@ if TYPE_CHECKING:
     from ssd_np.train.pretrain import Crops as Crops
     from ssd_np.train.pretrain import accuracy as accuracy
     from ssd_np.train.pretrain import classifier_config as classifier_config
+    from ssd_np.train.safety import check_before_writing as check_before_writing
+    from ssd_np.train.safety import saving_first as saving_first
+    from ssd_np.train.safety import untouched as untouched
     from ssd_np.train.schedule import learning_rate as learning_rate
     from ssd_np.train.sgd import SGD as SGD
+    from ssd_np.train.sgd import gradient_norm as gradient_norm
+    from ssd_np.train.sgd import learning as learning
+    from ssd_np.train.sgd import shortening as shortening
     from ssd_np.train.start import beginning as beginning
     from ssd_np.train.start import fitted as fitted
     from ssd_np.train.start import network as network

@@ -9,6 +9,7 @@ from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.model.weights import save
 from ssd_np.train.callbacks import Callback, Step
+from ssd_np.train.safety import check_before_writing
 
 BEST = "best.npz"
 
@@ -37,6 +38,6 @@ class Best(Callback):
         if self.validation is not None:
             score = evaluate_voc(*detect_dataset(trainer.model, self.validation)).mean_ap
         if progress.best_score is None or score > progress.best_score:
-            trainer.check_before_writing()
+            check_before_writing(trainer)
             progress.best_score = float(score)
             save(trainer.out_dir / BEST, trainer.model)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ssd_np.data.batches import Batch
-from ssd_np.loss.multibox import MultiboxLoss
+from ssd_np.train.parts import LossValue
 
 if TYPE_CHECKING:
     from ssd_np.errors import NotFinite
@@ -36,7 +36,9 @@ class Step:
 
     number          from 0
     rate            the learning rate
+    labels, targets what it should have said: (N, T), (N, T, 4), see boxes/targets.py
     logits, offsets what the network said: (N, T, K), (N, T, 4)
+    loss, parts     what the loss said, and the parts of its total by name
     norm            of all gradients together, before they were shortened
     begun, seconds  the clock when the batch was there, and how long it took from there
     """
@@ -44,12 +46,23 @@ class Step:
     number: int
     batch: Batch
     rate: float
+    labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
     logits: np.ndarray | None = None
     offsets: np.ndarray | None = None
-    loss: MultiboxLoss | None = None
+    loss: LossValue | None = None
+    parts: dict[str, float] = field(default_factory=dict)
     norm: float = 0.0
     begun: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
+
+    @property
+    def positives(self) -> int:
+        """How many default boxes stand for an object."""
+        return int(np.count_nonzero(self.labels > 0))
+
+
+METHODS = ("resume", "begin", "after_step", "save", "failed", "end")
 
 
 class Callback(Protocol):

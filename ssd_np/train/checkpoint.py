@@ -1,33 +1,48 @@
 """A checkpoint: everything a training needs to go on as if it had never stopped.
 
-Weights, the optimiser's velocities and the trainer's counters, in one `.npz` file. A checkpoint is
-also a weights file: `model.weights.load` reads it. The order of the data and the augmentation are
-not in it, because they follow from the seed and the number of the step.
+Weights, the optimiser's state, the trainer's counters, which layers are frozen, and the conditions
+that the training was begun under, in one `.npz` file. A checkpoint is also a weights file:
+`model.weights.load` reads it. The order of the data and the augmentation are not in it, because
+they follow from the seed and the number of the step.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import reprlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ssd_np.errors import WeightsError
+from ssd_np.config import Config, TrainConfig
+from ssd_np.config_json import differences, read
+from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import (
-    OPTIMISER,
+    check_parameters,
     check_same_network,
     config_of,
     contents_of,
+    optimiser_arrays,
     set_parameters,
 )
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.train.sgd import SGD
+from ssd_np.train.parts import Optimiser, name_of
+
+if TYPE_CHECKING:
+    from ssd_np.train.trainer import Trainer
 
 LAST = "last.npz"
+# keys of a config that say nothing about the steps to come
+HARMLESS = re.compile(
+    r"name|head_init|decoding\.(?!scores).*|training\.(validate|checkpoint)_every"
+)
+SHOWN = 3  # differences in one message
 
 
 @dataclass
@@ -39,44 +54,137 @@ class Progress:
     loss_average: float | None = None
 
 
-def save_checkpoint(path: str | Path, model: SSD, optimiser: SGD, progress: Progress) -> None:
-    """Writes all of it atomically."""
-    header, arrays = contents_of(model)
-    arrays |= {OPTIMISER + name: v for name, v in optimiser.velocity.items()}
-    write_archive(path, header | {"progress": dataclasses.asdict(progress)}, arrays)
+def frozen(model: SSD) -> list[str]:
+    """The names of the parameters that do not learn, though they could."""
+    parameters = model.parameters.items()
+    return sorted(name for name, p in parameters if not (p.trainable or p.statistic))
 
 
-def load_checkpoint(path: str | Path, model: SSD, optimiser: SGD) -> Progress:
-    """Sets the model's parameters and the optimiser's velocities; returns the progress."""
+def conditions_of(trainer: Trainer) -> dict[str, Any]:
+    """What must be as it is now when the training goes on, beside the config."""
+    return {
+        "loss": name_of(trainer.loss),
+        "schedule": name_of(trainer.schedule),
+        "optimiser": name_of(trainer.optimiser),
+        "dtype": str(trainer.model.dtype),
+        "frozen": frozen(trainer.model),
+        "labels": trainer.mapping.tolist(),
+        "images": len(trainer.dataset),
+    }
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: SSD,
+    optimiser: Optimiser,
+    progress: Progress,
+    training: TrainConfig | None = None,
+    conditions: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes all of it atomically. `training` is what the model is trained by, left out that of its
+    config; `conditions` are other things, JSON-able, that must be the same when it goes on."""
+    header, weights = contents_of(model)
+    state = dict(optimiser.state())
+    both = weights.keys() & state.keys()
+    if both:
+        hint = "state() calls them otherwise than the parameters, such as m/conv1_1.weight"
+        raise ConfigError(f"keeps {sorted(both)[0]!r}, a parameter's name", "the optimiser", hint)
+    header |= {
+        "training": dataclasses.asdict(training or model.config.training),
+        "progress": dataclasses.asdict(progress),
+        "optimiser": sorted(state),
+        "frozen": frozen(model),
+        "conditions": dict(conditions or {}),
+    }
+    write_archive(path, header, weights | state)
+
+
+def load_checkpoint(
+    path: str | Path,
+    model: SSD,
+    optimiser: Optimiser,
+    training: TrainConfig | None = None,
+    conditions: Mapping[str, Any] | None = None,
+) -> Progress:
+    """Sets the model's parameters, which of them are frozen, and the optimiser's state; returns the
+    progress. WeightsError, with nothing changed, where the training would go on otherwise than it
+    began."""
+    where = str(path)
     if not os.path.exists(path):
         raise WeightsError(
             "no such checkpoint: the training was stopped before its first step",
-            where=str(path),
+            where=where,
             hint="start it again, with --force",
         )
     header, arrays = read_archive(path)
-    config = config_of(header, str(path), kinds_of(model.config))
-    check_same_network(config, header, model, str(path))
-    if config != model.config:
-        raise WeightsError("was made with another config", where=str(path))
     if "progress" not in header:
-        raise WeightsError("is no checkpoint but a weights file", where=str(path))
-    progress = _read_progress(header["progress"], str(path))
-    weights = {n: a for n, a in arrays.items() if not n.startswith(OPTIMISER)}
-    velocity = {n.removeprefix(OPTIMISER): arrays[n] for n in arrays.keys() - weights.keys()}
-    if velocity.keys() != optimiser.velocity.keys():
-        raise WeightsError("was made with other layers frozen", where=str(path))
-    for name, array in velocity.items():
-        own = optimiser.velocity[name]
-        if (array.shape, array.dtype) != (own.shape, own.dtype):
-            raise WeightsError(
-                f"is {array.shape} {array.dtype}, the training needs {own.shape} {own.dtype}",
-                where=f"{path}: {OPTIMISER}{name}",
-            )
-    set_parameters(model, weights, str(path))
-    for name, array in velocity.items():
-        optimiser.velocity[name][...] = array
+        raise WeightsError("is no checkpoint but a weights file", where=where)
+    before = _config_of(header, where, model)
+    now = dataclasses.replace(model.config, training=training or model.config.training)
+    progress = _read_progress(header["progress"], where)
+    _refuse(_changes(before, now, header.get("conditions"), conditions or {}), where)
+    check_same_network(model.config, header, model, where)  # the layers that no config describes
+    names = optimiser_arrays(header, arrays, where)
+    state = {name: arrays.pop(name) for name in names if name in arrays}
+    at_rest = header.get("frozen")
+    if len(state) < len(names) or not isinstance(at_rest, list):
+        raise WeightsError(
+            "is not a whole checkpoint", where, "an earlier version may have made it"
+        )
+    check_parameters(model, arrays, where)
+    try:
+        optimiser.load_state(state)
+    except WeightsError as error:
+        raise WeightsError(error.what, f"{where}: {error.where}", error.hint) from error
+    set_parameters(model, arrays, where)
+    for name, parameter in model.parameters.items():
+        parameter.trainable = name not in at_rest
     return progress
+
+
+def _config_of(header: dict[str, Any], where: str, model: SSD) -> Config:
+    """The config in a checkpoint, with the training that was used."""
+    config = config_of(header, where, kinds_of(model.config))
+    try:
+        training = read(TrainConfig, header.get("training"), "training", {})
+    except ConfigError as error:
+        raise WeightsError(f"its training is refused: {error}", where=where) from error
+    return dataclasses.replace(config, training=training)
+
+
+def _changes(
+    before: Config, now: Config, conditions: Any, own: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Key, old and new value of whatever makes another training."""
+    for key, old, new in differences(before, now):
+        harmless = HARMLESS.fullmatch(key) or (key == "class_names" and _renamed(old, new))
+        if not harmless:
+            yield key, old, new
+    conditions = conditions if isinstance(conditions, dict) else {}
+    for key, new in own.items():
+        if conditions.get(key) != new:
+            yield key, conditions.get(key), new
+
+
+def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
+    """Whether names changed but none stands for another label now."""
+    places = zip(old, new, strict=False)
+    return len(old) == len(new) and not any(a != b and b in old for a, b in places)
+
+
+def _refuse(changes: Iterator[tuple[str, Any, Any]], where: str) -> None:
+    changed = [f"{key} was {_short(old)}, is {_short(new)}" for key, old, new in changes]
+    if changed:
+        more = f"; and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise WeightsError(
+            f"was made with another config: {'; '.join(changed[:SHOWN])}{more}",
+            where=where,
+            hint="it goes on as it began; to train on otherwise, begin anew with its weights",
+        )
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(list(value) if isinstance(value, tuple) else value)
 
 
 def _read_progress(values: Any, where: str) -> Progress:
@@ -104,4 +212,6 @@ class Checkpoint(Callback):
             trainer.save()
 
     def save(self, trainer) -> None:
-        save_checkpoint(trainer.out_dir / LAST, trainer.model, trainer.optimiser, trainer.progress)
+        own = trainer.config, trainer.conditions
+        path = trainer.out_dir / LAST
+        save_checkpoint(path, trainer.model, trainer.optimiser, trainer.progress, *own)

@@ -2,67 +2,109 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import os
+from array import array
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ssd_np.errors import DataError
-from ssd_np.files import write_atomically
+from ssd_np.errors import ConfigError, DataError
+from ssd_np.files import append
 from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.viz.loss import loss_curve
+from ssd_np.viz.loss import OTHER_COLUMNS, loss_curve
 
-COLUMNS = ("step", "total", "location", "confidence", "positives", "learning_rate",
-           "gradient_norm", "images_per_second")  # fmt: skip
+FILE = "log.csv"
 
 
-def read_log(path: Path, steps: int) -> list[tuple]:
-    """The lines of the first `steps` steps of a log.csv; DataError if they are not all there."""
+def columns_for(parts: Iterable[str]) -> tuple[str, ...]:
+    """The columns of a log, with one for each part of the loss."""
+    first, *rest = OTHER_COLUMNS
+    return (first, "total", *parts, *rest)
+
+
+COLUMNS = columns_for(("location", "confidence"))  # with the SSD loss
+
+
+def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
+    """Of a log.csv: its columns, the numbers (steps, columns) of the first `steps` steps, and how
+    many bytes these take. DataError if they are not all there."""
+    if steps == 0:  # the columns are known when the loss has been asked
+        return (), np.empty((0, len(COLUMNS))), 0
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [tuple(row) for row in list(csv.reader(file))[1 : steps + 1]]
-        numbers = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
-    except (OSError, ValueError, csv.Error) as error:
+        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
+        names, *rows = [line.decode("ascii").strip().split(",") for line in lines] or [()]
+        whole = len(rows) - bool(lines and not lines[-1].endswith(b"\n"))
+        numbers = np.array(rows, np.float64).reshape(-1, len(names) or 1)
+    except (OSError, ValueError) as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
-    if len(rows) < steps:
-        what = f"has {len(rows)} whole lines, the checkpoint beside it is of step {steps}"
+    if whole < steps:
+        what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
         raise DataError(
             what, where=str(path), hint="both are written together: take a copy of both"
         )
+    if tuple(names) != columns_for(name for name in names[2:] if name not in OTHER_COLUMNS):
+        hint = f"those of the SSD loss are {', '.join(COLUMNS)}"
+        raise DataError(f"has the columns {', '.join(names)}", where=str(path), hint=hint)
     if not np.array_equal(numbers[:, 0], np.arange(steps)):
         raise DataError("does not count its steps 0, 1, 2, ...", where=str(path))
-    return rows
+    return tuple(names), numbers, sum(map(len, lines))
 
 
 class Log(Callback):
-    """Keeps log.csv; on resume, lines after the checkpoint are taken back.
+    """Keeps log.csv, which grows: a checkpoint appends the lines since the last one. On resume,
+    lines after the checkpoint are taken back.
 
-    rows  a tuple of text for each step, in the order of COLUMNS
+    names  of the columns; none before the first step
     """
 
     def __init__(self) -> None:
-        self.rows: list[tuple] = []
+        self.names: tuple[str, ...] = ()
+        self._numbers, self._written = array("d"), 0  # row by row; steps in the file
+        self._bytes = 0  # of the file that are these
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(steps, columns), as the file has them: rounded to six digits."""
+        return np.array(self._numbers).reshape(-1, len(self.names) or len(COLUMNS))
 
     def columns(self) -> dict[str, np.ndarray]:
-        """An array (steps,) for each of COLUMNS."""
-        table = np.array(self.rows, np.float64).reshape(-1, len(COLUMNS))
-        return dict(zip(COLUMNS, table.T, strict=True))
+        """An array (steps,) for each column."""
+        return dict(zip(self.names or COLUMNS, self.rows.T, strict=True))
+
+    def expect(self, parts: Mapping[str, float]) -> None:
+        """ConfigError unless the loss has the parts that it had at all steps before."""
+        names = columns_for(parts)
+        if len(set(names)) < len(names) or any(set(name) & set(',"\r\n') for name in names):
+            hint = f"other names than {', '.join(columns_for(()))}, without a comma"
+            raise ConfigError(f"has the parts {list(parts)}", "the loss", hint)
+        if names != (self.names or names):
+            before = ", ".join(self.names)
+            raise ConfigError(f"has the parts {list(parts)}", "the loss", f"the log has {before}")
+        self.names = names
 
     def resume(self, trainer) -> None:
-        self.rows = read_log(trainer.out_dir / "log.csv", trainer.progress.step)
+        path, self._written = trainer.out_dir / FILE, trainer.progress.step
+        self.names, numbers, self._bytes = read_log(path, self._written)
+        self._numbers = array("d", numbers.ravel())
 
     def after_step(self, trainer, step: Step) -> None:
-        loss, speed = step.loss, len(step.batch.images) / step.seconds
-        numbers = (loss.total, loss.location, loss.confidence, loss.num_positive)
+        speed = len(step.batch.images) / step.seconds
+        numbers = (step.loss.total, *step.parts.values(), step.positives)
         numbers = (*numbers, step.rate, step.norm, speed)
-        self.rows.append((step.number, *(f"{number:.6g}" for number in numbers)))
+        self._numbers.extend((step.number, *(float(f"{number:.6g}") for number in numbers)))
 
     def save(self, trainer) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
-        write_atomically(trainer.out_dir / "log.csv", text.getvalue())
+        path = trainer.out_dir / FILE
+        if not path.exists() or os.path.getsize(path) < self._bytes:  # somebody was there
+            self._written = self._bytes = 0
+        rows = self.rows[self._written :].tolist()
+        if rows:
+            head = [] if self._written else [",".join(self.names)]
+            lines = [f"{row[0]:.0f}," + ",".join(f"{n:.6g}" for n in row[1:]) for row in rows]
+            self._bytes = append(path, self._bytes, "\n".join([*head, *lines, ""]))
+            self._written += len(rows)
 
 
 class LossCurve(Callback):
@@ -75,7 +117,7 @@ class LossCurve(Callback):
         self._shown = None
 
     def save(self, trainer) -> None:
-        if self.log.rows:
+        if len(self.log.rows):
             path = trainer.out_dir / "loss.png"
             loss_curve(self.log.columns(), path)
             if in_notebook():

@@ -89,7 +89,7 @@ class PostMortem(Callback):
 
     def failed(self, trainer, step: Step, error: NotFinite) -> None:
         path = trainer.out_dir / "post_mortem.json"
-        losses = [float(row[1]) for row in self.log.rows[-LOSSES:]]
+        losses = self.log.columns()["total"][-LOSSES:].tolist()
         found = report(trainer.model, step, losses)
         write_atomically(path, json.dumps(found, indent=2) + "\n")
         if not found["first_broken_tensor"].startswith("parameter"):

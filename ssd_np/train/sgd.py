@@ -12,44 +12,56 @@ together when their common norm is above a limit (Pascanu et al. 2013), which ke
 batch from throwing the weights far away.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ssd_np.engine import Engine, select
-from ssd_np.errors import NotFinite
+from ssd_np.errors import NotFinite, ShapeError, WeightsError
 from ssd_np.nn.parameter import Parameter
+
+VELOCITY = "velocity/"  # and the parameter's name: the name of its velocity in a checkpoint
 
 
 class SGD:
-    """Updates parameters in place; those that do not learn have no velocity and are not touched.
+    """Updates parameters in place. Whether one learns is asked at each step: one that is frozen
+    rests, its velocity too, and goes on with it when it learns again.
 
     velocity  dict name -> array of the parameter's shape, the optimiser's whole state
     """
 
     def __init__(
         self,
-        parameters: dict[str, Parameter],
+        parameters: Mapping[str, Parameter],
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         bias_multiplier: float = 1.0,
         ops: Engine | None = None,
         rate_in_momentum: bool = False,
     ) -> None:
-        self.ops = ops or select()
-        self.parameters = {name: p for name, p in parameters.items() if p.trainable}
+        self.ops, self.parameters = ops or select(), dict(parameters)
         self.momentum, self.weight_decay = momentum, weight_decay
         self.bias_multiplier, self.rate_in_momentum = bias_multiplier, rate_in_momentum
-        self.velocity = {
-            name: np.zeros(p.value.shape, p.value.dtype) for name, p in self.parameters.items()
-        }
+        self.velocity: dict[str, np.ndarray] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.trainable:
+                self._at_rest(name)
+
+    def _at_rest(self, name: str) -> None:
+        value = self.parameters[name].value
+        self.velocity[name] = np.zeros(value.shape, value.dtype)
 
     def step(self, rate: float, clip_norm: float | None = None) -> float:
         """One update from `Parameter.grad`; returns the norm of all gradients before clipping.
 
         Raises NotFinite, with nothing changed, when a gradient is NaN or infinite.
         """
-        norm = self.gradient_norm()
-        scale = min(1.0, clip_norm / norm) if clip_norm and norm > 0 else 1.0
-        for name, parameter in self.parameters.items():
+        parameters = learning(self.parameters)
+        norm = gradient_norm(parameters, self.ops)
+        scale = shortening(norm, clip_norm)
+        for name, parameter in parameters.items():
+            if name not in self.velocity:  # it was frozen until now
+                self._at_rest(name)
             bias = name.endswith(".bias")
             outside = float(rate * (self.bias_multiplier if bias else 1))
             inside = 1.0
@@ -65,14 +77,52 @@ class SGD:
             parameter.update(rule)
         return norm
 
-    def gradient_norm(self) -> float:
-        """Square root of the sum of squares of all gradients, added up in float64."""
-        total = 0.0
-        for name, parameter in self.parameters.items():
-            square = self.ops.square_sum(parameter.grad)
-            if not np.isfinite(square):
-                raise NotFinite(
-                    "gradient is not finite", where=name, hint="lower the learning rate"
-                )
-            total += square
-        return float(np.sqrt(total))
+    def state(self) -> dict[str, np.ndarray]:
+        """The velocities, "velocity/conv1_1.weight" and so on."""
+        return {VELOCITY + name: velocity for name, velocity in self.velocity.items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes the velocities from `state`; WeightsError for one that belongs to no parameter."""
+        velocity = {}
+        for key, array in state.items():
+            name = key.removeprefix(VELOCITY)
+            if name == key or name not in self.parameters:
+                raise WeightsError("is the velocity of no parameter", where=key)
+            own = self.parameters[name].value
+            if (array.shape, array.dtype) != (own.shape, own.dtype):
+                what = f"is {array.shape} {array.dtype}, the parameter {own.shape} {own.dtype}"
+                raise WeightsError(what, where=key)
+            velocity[name] = np.array(array)  # of its own
+        self.velocity = velocity
+
+
+def learning(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters that learn as things stand; ShapeError for one that has no gradient to do so
+    by, or one of another shape."""
+    found = {name: p for name, p in parameters.items() if p.trainable}
+    for name, parameter in found.items():
+        if parameter.grad is None or parameter.grad.shape != parameter.value.shape:
+            got = "no gradient" if parameter.grad is None else f"one of {parameter.grad.shape}"
+            raise ShapeError(
+                f"has {got}, and is to learn",
+                where=f"parameter {name} {parameter.value.shape}",
+                hint="backward comes before the update; a layer's sets Parameter.grad of each",
+            )
+    return found
+
+
+def gradient_norm(parameters: Mapping[str, Parameter], ops: Engine | None = None) -> float:
+    """Square root of the sum of squares of all gradients, added up in float64; NotFinite, with its
+    parameter's name, for one that is no number."""
+    ops, total = ops or select(), 0.0
+    for name, parameter in parameters.items():
+        square = ops.square_sum(parameter.grad)
+        if not np.isfinite(square):
+            raise NotFinite("gradient is not finite", where=name, hint="lower the learning rate")
+        total += square
+    return float(np.sqrt(total))
+
+
+def shortening(norm: float, clip_norm: float | None) -> float:
+    """What to multiply all gradients by, so that together they are not longer than `clip_norm`."""
+    return min(1.0, clip_norm / norm) if clip_norm and norm > 0 else 1.0

@@ -10,13 +10,14 @@ SIGTERM end the training after the step in hand, for in the middle of it half th
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,16 +26,19 @@ from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import Dataset
 from ssd_np.data.labels import label_map
 from ssd_np.engine import select
-from ssd_np.errors import DataError, NotFinite, OutputError, SsdError
+from ssd_np.errors import NotFinite
 from ssd_np.files import remove_leftovers
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import BEST, Best
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, load_checkpoint
+from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
+from ssd_np.train.match import match_batch
+from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
+from ssd_np.train.safety import check_before_writing, saving_first, untouched
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 from ssd_np.train.stop import StopRequests
@@ -59,10 +63,10 @@ class Trainer:
     """Trains `model` on `dataset` by `train_config` and writes to `out_dir`.
 
     `validation` is the data set to choose best.npz by (see best.py). `callbacks` are yours, called
-    after the trainer's own (callbacks.py).
+    after the trainer's own (callbacks.py). So may be the loss, the schedule and the optimiser
+    (parts.py); left out, they are what the configs say.
 
-    progress   what is done so far
-    optimiser  holds the velocities
+    progress  what is done so far
     """
 
     def __init__(
@@ -73,11 +77,17 @@ class Trainer:
         out_dir: str | Path,
         validation: Dataset | None = None,
         callbacks: Sequence[Callback] = (),
+        *,
+        loss: Loss | None = None,
+        schedule: Schedule | None = None,
+        optimiser: Optimiser | None = None,
     ) -> None:
         self.model, self.dataset, self.config = model, dataset, train_config
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
         self.mapping = label_map(dataset.class_names, model.config.class_names)
-        self.optimiser = SGD(
+        self.loss = loss or ssd_loss(model.config, self.ops)
+        self.schedule = schedule or functools.partial(learning_rate, config=train_config)
+        self.optimiser = optimiser or SGD(
             model.parameters,
             train_config.momentum,
             train_config.weight_decay,
@@ -90,15 +100,18 @@ class Trainer:
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
             *(PostMortem(self.log), *callbacks, StopRequests()),
         ]
-        self._saved: int | None = None  # the step that last.npz is of
+        self.conditions: dict[str, Any] = {}
+        self.saved: int | None = None  # the step that last.npz is of
 
     def resume(self) -> None:
         """Goes on from the folder's last.npz; the log's lines after it are taken back.
 
-        Raises WeightsError if there is none, or one of another training; DataError if the log does
-        not belong to it.
+        Raises WeightsError if there is none, or one of another training, with what differs;
+        DataError if the log does not belong to it.
         """
-        self.progress = load_checkpoint(self.out_dir / LAST, self.model, self.optimiser)
+        path, self.conditions = self.out_dir / LAST, conditions_of(self)
+        own = self.config, self.conditions
+        self.progress = load_checkpoint(path, self.model, self.optimiser, *own)
         self._tell("resume")
 
     def fit(self) -> TrainResult:
@@ -106,12 +119,12 @@ class Trainer:
         KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         start = time.perf_counter()
         check_described(self.model, self.model.own_layers)  # before anything is learned
+        self.conditions = self.conditions or conditions_of(self)
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:
             stream = itertools.islice(batches, self.config.steps - self.progress.step)
-            while (batch := self._next(stream)) is not None:
-                step = Step(self.progress.step, batch, self.rate(self.progress.step))
+            while (step := self._next(stream)) is not None:
                 try:
                     self.learn(step)
                 except NotFinite as error:
@@ -128,41 +141,26 @@ class Trainer:
     def learn(self, step: Step) -> None:
         """Match, forward, loss, backward, update. NotFinite, with no weight changed, for numbers
         that are none."""
-        rule = self.model.config.loss
-        labels, targets = self.match(step.batch)
-        images = step.batch.images.astype(self.model.dtype, copy=False)
-        step.logits, step.offsets = self.model.forward(images, training=True)
-        step.loss = self.ops.multibox_loss(
-            *(step.logits, step.offsets, labels, targets),
-            *(rule.ratio, rule.alpha, rule.mining, rule.minimum_negatives),
-            scores=self.model.config.decoding.scores,
-            class_weights=rule.class_weights or None,
-            gamma=rule.focal_gamma,
-        )
-        if not math.isfinite(step.loss.total):
-            raise NotFinite(f"the loss is {step.loss.total}")
-        self.model.backward(step.loss.dlogits, step.loss.doffsets)
+        with untouched(self):
+            step.labels, step.targets = self.match(step.batch)
+            images = step.batch.images.astype(self.model.dtype, copy=False)
+            step.logits, step.offsets = self.model.forward(images, training=True)
+            step.loss = self.loss(step.logits, step.offsets, step.labels, step.targets)
+            if not math.isfinite(step.loss.total):
+                raise NotFinite(f"the loss is {step.loss.total}")
+            step.parts = {name: float(part) for name, part in step.loss.parts.items()}
+            self.log.expect(step.parts)
+            gradients = step.loss.dlogits, step.loss.doffsets  # a loss of yours may be float64
+            self.model.backward(*(g.astype(self.model.dtype, copy=False) for g in gradients))
         step.norm = self.optimiser.step(step.rate, self.config.clip_norm)
 
     def rate(self, number: int) -> float:
         """The learning rate of a step."""
-        return learning_rate(number, self.config)
+        return checked_rate(self.schedule(number), number)
 
     def match(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Which default box stands for which object: labels (N, T), offsets (N, T, 4)."""
-        rule, targets = self.model.config.matching, []
-        for (boxes, labels), name in zip(batch.truths, batch.names, strict=True):
-            if max(labels, default=0) >= len(self.mapping):
-                raise DataError(
-                    f"an object has label {max(labels)}",
-                    where=name,
-                    hint=f"its data has {len(self.mapping) - 1} class names; labels count from 1",
-                )
-            known = self.mapping[labels]
-            settings = self.model.default_boxes, rule.threshold, rule.neutral_threshold
-            targets.append(self.ops.make_targets(boxes, known, *settings))
-        labels, offsets = zip(*targets, strict=True)
-        return np.stack(labels), np.stack(offsets).astype(self.model.dtype)
+        return match_batch(batch, self.model, self.mapping)
 
     # --- around the steps ------------------------------------------------------------------------
 
@@ -173,31 +171,15 @@ class Trainer:
 
     def save(self) -> None:
         """Writes last.npz and what belongs to it."""
-        self.check_before_writing()
+        check_before_writing(self)
         self._tell("save")
-        self._saved = self.progress.step
+        self.saved = self.progress.step
 
-    def check_before_writing(self) -> None:
-        """A good file is only ever replaced by a good one, and in the folder where it was."""
-        step = self.progress.step
-        for name, parameter in self.model.parameters.items():
-            if not np.isfinite(parameter.value).all():
-                raise NotFinite(
-                    f"parameter {name} is not finite",
-                    where=f"after step {step}",
-                    hint="the files hold the last good weights; lower the learning rate",
-                )
-        # made anew it would lack what --resume needs
-        if step > 0 and not os.path.isdir(self.out_dir):
-            raise OutputError(
-                f"the folder of this training has vanished after step {step}",
-                where=str(self.out_dir),
-                hint="go on from where it is now: ssd-np train --resume FOLDER",
-            )
-
-    def _next(self, stream: Iterator[Batch]) -> Batch | None:
-        with self._saving_first():
-            return next(stream, None)
+    def _next(self, stream: Iterator[Batch]) -> Step | None:
+        number = self.progress.step
+        with saving_first(self):
+            batch = next(stream, None)
+            return batch and Step(number, batch, self.rate(number))
 
     def _count(self, step: Step) -> None:
         step.seconds = time.perf_counter() - step.begun
@@ -207,7 +189,7 @@ class Trainer:
             total if average is None else SMOOTHING * average + (1 - SMOOTHING) * total
         )
         progress.step += 1
-        with self._saving_first():
+        with saving_first(self):
             self._tell("after_step", step)
 
     @contextlib.contextmanager
@@ -218,17 +200,6 @@ class Trainer:
                 callback.begin(self)
                 stack.callback(callback.end, self)
             yield
-
-    @contextlib.contextmanager
-    def _saving_first(self) -> Iterator[None]:
-        """Whatever ends the training in here, what was learned is saved first, if it can be."""
-        try:
-            yield
-        except BaseException:
-            if self._saved != self.progress.step:
-                with contextlib.suppress(SsdError):  # what ended the training counts, not this
-                    self.save()
-            raise
 
     def _tell(self, what: str, *arguments: object) -> None:
         for callback in self.callbacks:

@@ -6,45 +6,53 @@ Takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ssd_np.errors import DataError
-from ssd_np.viz.canvas import BLUE, VERMILION, Out, canvas, plain_numbers, tidy
+from ssd_np.viz.canvas import BLUE, GREEN, PURPLE, VERMILION, Out, canvas, plain_numbers, tidy
 
-LOSSES = (("total", "black", "-"), ("location", BLUE, "--"), ("confidence", VERMILION, "-."))
+# of a log: all others but the total are the parts of its loss
+OTHER_COLUMNS = ("step", "positives", "learning_rate", "gradient_norm", "images_per_second")
+# the total, then the parts
+STYLES = (("black", "-"), (BLUE, "--"), (VERMILION, "-."), (GREEN, ":"), (PURPLE, "--"))
+POINTS = 2000  # a curve, at most: a picture has not more columns
 
 
 def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: Out) -> None:
-    """The parts of the loss over the steps, raw (light) and smoothed; below, the learning rate.
+    """The loss and its parts over the steps, raw (light) and smoothed; below, the learning rate.
 
-    Takes the CSV file of a training run or its columns: step, total, location, confidence and
-    learning_rate, each (steps,). Smoothed means the centred average of a fortieth of all steps.
-    Raises DataError for a file or columns that can not be used, OutputError if writing fails.
+    Takes the CSV file of a training run or its columns: step, total, learning_rate and those of the
+    parts, each (steps,). Smoothed means the centred average of a fortieth of all steps; of very
+    many raw values the lowest and highest in turn are drawn. Raises DataError for a file or columns
+    that can not be used, OutputError if writing fails.
     """
     columns = csv_path_or_columns
     where = "columns" if isinstance(columns, Mapping) else str(columns)
     if not isinstance(columns, Mapping):
         columns = _read_columns(Path(columns))
-    missing = [k for k in ("step", "learning_rate", *(n for n, _, _ in LOSSES)) if k not in columns]
+    missing = [name for name in ("step", "total", "learning_rate") if name not in columns]
     if missing:
         raise DataError(f"no column {', '.join(missing)}", where=where)
     step = np.asarray(columns["step"], np.float64)
     if len(step) == 0:
         raise DataError("no step was logged yet", where=where)
+    losses = ["total", *(name for name in columns if name not in ("total", *OTHER_COLUMNS))]
 
     with canvas(out, 7, 5) as figure:
         loss_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         window = max(1, len(step) // 40)
         marker = "o" if len(step) < 20 else None  # a line through one point would not be seen
-        for name, color, style in LOSSES:
+        few = np.linspace(0, len(step) - 1, min(len(step), POINTS)).astype(np.int64)
+        for name, (color, style) in zip(losses, itertools.cycle(STYLES)):
             raw = np.asarray(columns[name], np.float64)
-            loss_axes.plot(step, raw, color=color, alpha=0.2, linewidth=0.7)
+            loss_axes.plot(*_outline(step, raw), color=color, alpha=0.2, linewidth=0.7)
             loss_axes.plot(
-                step,
-                _smoothed(raw, window),
+                step[few],
+                _smoothed(raw, window)[few],
                 style,
                 color=color,
                 linewidth=2,
@@ -56,10 +64,11 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
             plain_numbers(loss_axes.yaxis)
         loss_axes.set_ylabel(f"loss ({loss_axes.get_yscale()} scale)")
         loss_axes.set_title("the loss, step by step", fontsize=11)
-        loss_axes.legend(title=f"average of {window} steps" if window > 1 else None, frameon=False)
-        rate_axes.plot(
-            step, np.asarray(columns["learning_rate"], np.float64), color="black", marker=marker
-        )
+        title = f"average of {window} steps" if window > 1 else None
+        # a place of its own choice costs more than all the rest
+        loss_axes.legend(title=title, frameon=False, loc="upper right")
+        rate = np.asarray(columns["learning_rate"], np.float64)
+        rate_axes.plot(step[few], rate[few], color="black", marker=marker)
         rate_axes.set(xlabel="step", ylabel="learning\nrate", ylim=(0, None))
         for axes in (loss_axes, rate_axes):
             tidy(axes)
@@ -83,8 +92,19 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
     return dict(zip(names, values.T, strict=True))
 
 
+def _outline(step: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(S,), (S,) -> the same, or of very many steps the lowest and highest of each stretch."""
+    if len(step) <= POINTS:
+        return step, values
+    first = np.linspace(0, len(step), POINTS // 2, endpoint=False).astype(np.int64)
+    ends = np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
+    return np.repeat(step[first], 2), np.stack(ends, axis=1).ravel()
+
+
 def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred average; at both ends of the steps that there are. (S,) -> (S,)"""
-    ones = np.ones(window)
-    count = np.convolve(np.ones(len(values)), ones, "same")
-    return np.convolve(values, ones, "same") / count
+    """Centred average, from one sum to the next; at both ends of the steps that there are.
+    (S,) -> (S,)"""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    place = np.arange(len(values)) - window // 2
+    first, end = np.maximum(place, 0), np.minimum(place + window, len(values))
+    return (sums[end] - sums[first]) / (end - first)

@@ -88,7 +88,7 @@ def test_loss_curve_refuses_broken_logs(tmp_path):
         loss_curve(path, tmp_path / "x.png")
     cases = [
         ("", "no column step"),
-        ("step,total\n1,2\n", "no column learning_rate, location, confidence"),
+        ("step,total\n1,2\n", "no column learning_rate"),
         (HEADER + "\n", "no step was logged"),
         (HEADER + "\n1,2,1,1,5,0.1,3,4\n2,2,1\n", "line 3: expected 8 numbers, got '2,2,1'"),
         (HEADER + "\n1,2,1,1,5,x,3,4\n", "line 2: expected 8 numbers"),

@@ -1,0 +1,33 @@
+"""What the network should have said of a batch: its truths matched, one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssd_np.data.batches import Batch
+from ssd_np.errors import DataError
+from ssd_np.model.ssd import SSD
+
+
+def match_batch(
+    batch: Batch, model: SSD, mapping: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which default box stands for which object: labels (N, T), offsets (N, T, 4).
+
+    `mapping` has the model's label for each of the data's (`data.labels.label_map`); left out, both
+    have the same class names in the same order.
+    """
+    names = len(model.config.class_names)
+    mapping = np.arange(names + 1) if mapping is None else mapping
+    rule, targets = model.config.matching, []
+    for (boxes, labels), name in zip(batch.truths, batch.names, strict=True):
+        if max(labels, default=0) >= len(mapping):
+            raise DataError(
+                f"an object has label {max(labels)}",
+                where=name,
+                hint=f"its data has {len(mapping) - 1} class names; labels count from 1",
+            )
+        settings = model.default_boxes, rule.threshold, rule.neutral_threshold
+        targets.append(model.ops.make_targets(boxes, mapping[labels], *settings))
+    labels, offsets = zip(*targets, strict=True)
+    return np.stack(labels), np.stack(offsets).astype(model.dtype)
