@@ -56,8 +56,8 @@ def _listed(side: float, ratio: float) -> tuple[str, str]:
     if ratio == 1:
         return f"{side:.4g}", f"a square of side {side:.4g}"
     times, shape = (ratio, "wide as high") if ratio > 1 else (1 / ratio, "high as wide")
-    name = f"{times:g}:1" if ratio > 1 else f"1:{times:g}"
-    return f"{side:.4g} {name}", f"{times:g} times as {shape}, area {side:.4g}^2"
+    name = f"{times:.3g}:1" if ratio > 1 else f"1:{times:.3g}"
+    return f"{side:.4g} {name}", f"{times:.3g} times as {shape}, area {side:.4g}^2"
 
 
 def numbers(values: np.ndarray) -> Box:

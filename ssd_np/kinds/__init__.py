@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ssd_np.kinds.depthwise import DepthwiseLayer as DepthwiseLayer
     from ssd_np.kinds.feature_map import FeatureMap as FeatureMap
     from ssd_np.kinds.feature_map import FeatureMapConfig as FeatureMapConfig
+    from ssd_np.kinds.feature_map import ListedMapConfig as ListedMapConfig
     from ssd_np.kinds.feature_map import ScaledMapConfig as ScaledMapConfig
-    from ssd_np.kinds.feature_map import SquareMapConfig as SquareMapConfig
     from ssd_np.kinds.kind import LayerKind as LayerKind
     from ssd_np.kinds.kind import Window as Window
     from ssd_np.kinds.kind import require_pad as require_pad

@@ -101,23 +101,26 @@ class FeatureMapConfig(FeatureMap):
 
 
 @dataclass(frozen=True)
-class SquareMapConfig(FeatureMap):
-    """Squares alone, by their sides in pixels of the input, whatever its size: faces are square."""
+class ListedMapConfig(FeatureMap):
+    """Each box in pixels of the input, whatever its size: the side of a square, or [height, width].
+    Faces are square; boxes that are fitted to data have the shapes of its objects."""
 
-    sides: tuple[float, ...]
-    kind: Literal["squares"] = field(default="squares", kw_only=True)
+    sides: tuple[float | tuple[float, float], ...]
+    kind: Literal["listed"] = field(default="listed", kw_only=True)
 
     def check(self) -> None:
         super().check()
         require(len(self.sides) > 0, "sides", "at least one side", self.sides)
-        require(min(self.sides) > 0, "sides", "pixels above 0", self.sides)
+        least = min(min(pair(side)) for side in self.sides)
+        require(least > 0, "sides", "pixels above 0", self.sides)
 
     @property
     def boxes_per_cell(self) -> int:
         return len(self.sides)
 
     def listed(self, shape: Size) -> list[tuple[float, float]]:
-        return [(side, 1.0) for side in self.sides]
+        sides = map(pair, self.sides)
+        return [((height * width) ** 0.5, width / height) for height, width in sides]
 
 
 @dataclass(frozen=True)
@@ -144,4 +147,4 @@ class ScaledMapConfig(FeatureMap):
         return [(scale * min(shape), ratio) for scale, ratio in self.scales]
 
 
-MAPS = (FeatureMapConfig, SquareMapConfig, ScaledMapConfig)
+MAPS = (FeatureMapConfig, ListedMapConfig, ScaledMapConfig)

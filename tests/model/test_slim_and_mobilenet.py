@@ -13,6 +13,7 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.engine import select
 from ssd_np.errors import ConfigError
 from ssd_np.gradcheck import relative_error
+from ssd_np.infer.place import place_of
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.fold import fold_batchnorm
 from ssd_np.model.ssd import SSD
@@ -92,13 +93,28 @@ def test_faces_at_other_sizes():
     np.testing.assert_allclose(boxes.sum(axis=0), (8820, 8820, 672, 896), atol=1e-9)
 
 
+def test_boxes_by_height_and_width():
+    """A side may be a pair; [24, 16] is 24 pixels high."""
+    slim = load_config("slim")
+    first = dataclasses.replace(slim.feature_maps[0], sides=(10, [24, 16], (12.5, 40)))
+    config = dataclasses.replace(slim, feature_maps=(first, *slim.feature_maps[1:]))
+    assert config_from_json(config_to_json(config)) == config
+    assert first.boxes_per_cell == 3 and first.sides == (10, (24, 16), (12.5, 40))
+    boxes = default_boxes(config)
+    np.testing.assert_allclose(boxes[:3, 2:4] * (320, 240), [(10, 10), (16, 24), (40, 12.5)])
+    place = place_of(SSD(config), 1)
+    assert place.shape == "19.6 1:1.5" and "1.5 times as high as wide" in place.meaning
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
         ("sides", [], r"feature_maps\[0\]\.sides: expected at least one side"),
         ("sides", [8, -1], r"feature_maps\[0\]\.sides: expected pixels above 0"),
+        ("sides", [8, [16, 0]], r"feature_maps\[0\]\.sides: expected pixels above 0"),
+        ("sides", [[8, 16, 4]], r"feature_maps\[0\]\.sides\[0\]: expected 2 values"),
         ("scales", [[0.1, 1]], r"feature_maps\[0\]\.scales: unknown key"),
-        ("kind", "rings", r"kind is 'caffe' or 'squares' or 'scales'"),
+        ("kind", "rings", r"kind is 'caffe' or 'listed' or 'scales'"),
         ("head", "1x1", r"feature_maps\[0\]\.head: expected 'full' or 'separable'"),
     ],
 )
