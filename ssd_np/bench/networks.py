@@ -22,6 +22,7 @@ from ssd_np.boxes.targets import make_targets
 from ssd_np.config import Config
 from ssd_np.engine import select
 from ssd_np.model.heads import Head
+from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import Layer
 from ssd_np.progress import Progress
@@ -158,7 +159,9 @@ def time_layers(
     return rows
 
 
-def _clock(layer: Layer | Head, seconds: list[float], flops: dict[str, float]) -> None:
+def _clock(
+    layer: Layer | Head | SeparableHead, seconds: list[float], flops: dict[str, float]
+) -> None:
     """Makes `layer.forward` note how long it took and what it computed."""
     forward: Callable = layer.forward
     kernels = [p.value for p in layer.parameters.values() if p.value.ndim == 4]

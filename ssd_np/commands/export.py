@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def torchvision_lines(path: str, config: Config) -> str:
     """Python lines that make torchvision's ssd300_vgg16 of the file; it takes images in [0, 1]."""
+    from ssd_np.config import FeatureMapConfig
+
     mean, std = (", ".join(f"{v / 255:.10g}" for v in values)
                  for values in (config.input.mean, config.input.std))  # fmt: skip
     lines = [
@@ -47,7 +49,7 @@ def torchvision_lines(path: str, config: Config) -> str:
         f"arrays = numpy.load({str(path)!r})",
         "model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})",
     ]
-    maps = config.feature_maps
+    maps = [m for m in config.feature_maps if isinstance(m, FeatureMapConfig)]  # as VGG's are
     sizes = [m.min_size for m in maps] + [maps[-1].max_size]
     scales = [round(size / config.input.shape[0], 6) for size in sizes]
     sizes_clipped = config.boxes.clip == "sizes"

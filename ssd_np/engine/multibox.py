@@ -36,9 +36,9 @@ def multibox_loss(
     if gamma is None:
         for_each(rank, len(logits))
         mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
-        least = np.count_nonzero(mined) / max(1, ratio)
+        least = int(np.count_nonzero(mined)) / max(1, ratio)
     else:
-        mined, least = negative, 0
+        mined, least = negative, 0.0
     chosen = positive | mined
     num_positive = int(np.count_nonzero(positive))
     scale = 1 / max(1, num_positive, least)

@@ -7,7 +7,7 @@ layers are. `boxes.default_boxes.cell_shapes` turns what is written here into pi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ssd_np.config_json import Section, require
 from ssd_np.geometry import Size, pair
@@ -43,7 +43,7 @@ class FeatureMap(Section):
         and its width over its height. Caffe's rule is `boxes.default_boxes.box_shapes` instead."""
         raise NotImplementedError
 
-    def grown(self, factor: float) -> dict[str, float]:
+    def grown(self, factor: float) -> dict[str, Any]:
         """What changes where the input's shorter side is `factor` times as long."""
         return {}
 
@@ -96,7 +96,7 @@ class FeatureMapConfig(FeatureMap):
     def boxes_per_cell(self) -> int:
         return 2 + 2 * len(self.aspect_ratios)
 
-    def grown(self, factor: float) -> dict[str, float]:
+    def grown(self, factor: float) -> dict[str, Any]:
         return {"min_size": self.min_size * factor, "max_size": self.max_size * factor}
 
 

@@ -21,10 +21,9 @@ from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
-from ssd_np.model.heads import Head
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import BatchNorm, Layer
+from ssd_np.nn.layers import BatchNorm, Module
 
 
 def fold_batchnorm(model: SSD) -> SSD:
@@ -80,7 +79,7 @@ def folded_config(config: Config) -> Config:
     )
 
 
-def _fold(norm: BatchNorm, convolution: Layer | Head) -> None:
+def _fold(norm: BatchNorm, convolution: Module) -> None:
     """Writes w' and b' into a convolution, depthwise or not: its last axis is the channels."""
     scale, shift, mean, variance = (p.value.astype(np.float64) for p in norm.parameters.values())
     factor = scale / np.sqrt(variance + norm.eps)  # (Co,)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ssd_np.config import KINDS, Config, config_from_json, config_to_json
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.kind import LayerKind
-from ssd_np.nn.layers import Layer
+from ssd_np.nn.layers import Module
 
 if TYPE_CHECKING:
     from ssd_np.model.ssd import SSD
@@ -51,10 +51,10 @@ def kinds_of(config: Config) -> list[type[LayerKind]]:
     return list({type(layer): None for layer in config.layers if type(layer) not in KINDS})
 
 
-def as_they_are(config: Config, layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, object]]]:
+def as_they_are(config: Config, layers: Sequence[Module]) -> list[tuple[Module, dict[str, object]]]:
     """Layers, each with what it holds of the fields of its description."""
     fields = {layer.name: {f.name for f in dataclasses.fields(layer)} for layer in config.layers}
-    found: list[tuple[Layer, dict[str, object]]] = []
+    found: list[tuple[Module, dict[str, object]]] = []
     for layer in layers:
         held = {key: vars(layer)[key] for key in fields.get(layer.name, set()) & vars(layer).keys()}
         found.append((layer, {k: v for k, v in held.items() if isinstance(v, SETTINGS)}))
@@ -62,7 +62,7 @@ def as_they_are(config: Config, layers: Sequence[Layer]) -> list[tuple[Layer, di
 
 
 def changed(
-    before: list[tuple[Layer, dict[str, object]]], now: list[tuple[Layer, dict[str, object]]]
+    before: list[tuple[Module, dict[str, object]]], now: list[tuple[Module, dict[str, object]]]
 ) -> dict[str, str]:
     """Name and class of layers that were put in or altered, else taken out, else put elsewhere."""
     if before == now:

@@ -62,6 +62,6 @@ class SeparableHead(Module):
             branch.backward(np.ascontiguousarray(grid), input_gradient)
             for branch, grid in zip(self.branches, grids, strict=True)
         )
-        if input_gradient:
+        if dx is not None and more is not None:
             dx += more  # the map served both
         return dx

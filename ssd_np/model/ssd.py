@@ -78,8 +78,8 @@ class SSD:
         if feature_map.head == "full":
             return Head(feature_map.name, c_in, boxes, classes, kernel, *made)
         numbers = {"conf": classes, "loc": 4}
-        branches = tuple(feature_map.head_layers(*item, kernel) for item in numbers.items())
-        return SeparableHead(feature_map.name, c_in, boxes, branches, *made)
+        conf, loc = (feature_map.head_layers(*item, kernel) for item in numbers.items())
+        return SeparableHead(feature_map.name, c_in, boxes, (conf, loc), *made)
 
     def __repr__(self) -> str:
         return f"SSD {self.config.name!r}, classes {', '.join(self.config.class_names)}\n" + (
