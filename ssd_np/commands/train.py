@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.datasets import describe_evaluation, training_data
     from ssd_np.config import config_to_json, load_config, sized
     from ssd_np.train import start
-    from ssd_np.train.trainer import FILES, Trainer
+    from ssd_np.train.ready import FILES
+    from ssd_np.train.trainer import Trainer
 
     if arguments.resume:
         _recall(arguments)
@@ -132,7 +133,8 @@ def run(arguments: argparse.Namespace) -> int:
     if file:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
-    trainer = Trainer(model, dataset, config.training, out, validation)
+    # `files.check_outputs` was asked before anything was read
+    trainer = Trainer(model, dataset, config.training, out, validation, force=True)
     if arguments.resume:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")

@@ -4,6 +4,7 @@ A data set counts its classes in its own order, a weights file in another; names
 """
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -33,9 +34,15 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     if unknown:
         raise DataError(
             f"classes {unknown} are unknown to the model",
-            hint=f"it knows {list(model_names)}; train with this data set, or leave them out",
+            hint=f"{_meant(unknown[0], model_names)}it knows {list(model_names)}; "
+            "train with this data set, or leave them out",
         )
     return np.array([0, *(labels[name] for name in data_names)])
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"is {near[0]!r} meant? " if near else ""
 
 
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:

@@ -24,26 +24,24 @@ import numpy as np
 from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import Dataset
-from ssd_np.data.labels import label_map
 from ssd_np.engine import select
 from ssd_np.errors import NotFinite
 from ssd_np.files import remove_leftovers
-from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.train.bar import Bar
-from ssd_np.train.best import BEST, Best
+from ssd_np.train.best import Best
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
 from ssd_np.train.match import match_batch
 from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
+from ssd_np.train.ready import check_ready, claim_folder, labels_of
 from ssd_np.train.safety import check_before_writing, saving_first, untouched
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 from ssd_np.train.stop import StopRequests
 
-FILES = ("log.csv", "loss.png", LAST, BEST, "post_mortem.json")
 SMOOTHING = 0.98  # of the running average of the loss
 
 
@@ -64,7 +62,8 @@ class Trainer:
 
     `validation` is the data set to choose best.npz by (see best.py). `callbacks` are yours, called
     after the trainer's own (callbacks.py). So may be the loss, the schedule and the optimiser
-    (parts.py); left out, they are what the configs say.
+    (parts.py); left out, they are what the configs say. A folder that holds something is refused
+    without `force`.
 
     progress  what is done so far
     """
@@ -81,10 +80,12 @@ class Trainer:
         loss: Loss | None = None,
         schedule: Schedule | None = None,
         optimiser: Optimiser | None = None,
+        force: bool = False,
     ) -> None:
-        self.model, self.dataset, self.config = model, dataset, train_config
+        self.model, self.config = model, train_config
+        self.dataset, self.validation = dataset, validation
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
-        self.mapping = label_map(dataset.class_names, model.config.class_names)
+        self.mapping = labels_of("training", dataset, model)
         self.loss = loss or ssd_loss(model.config, self.ops)
         self.schedule = schedule or functools.partial(learning_rate, config=train_config)
         self.optimiser = optimiser or SGD(
@@ -102,6 +103,7 @@ class Trainer:
         ]
         self.conditions: dict[str, Any] = {}
         self.saved: int | None = None  # the step that last.npz is of
+        self._force = force
 
     def resume(self) -> None:
         """Goes on from the folder's last.npz; the log's lines after it are taken back.
@@ -109,17 +111,20 @@ class Trainer:
         Raises WeightsError if there is none, or one of another training, with what differs;
         DataError if the log does not belong to it.
         """
-        path, self.conditions = self.out_dir / LAST, conditions_of(self)
-        own = self.config, self.conditions
+        path, conditions = self.out_dir / LAST, conditions_of(self)
+        own = self.config, conditions
         self.progress = load_checkpoint(path, self.model, self.optimiser, *own)
+        self.conditions = conditions
         self._tell("resume")
 
     def fit(self) -> TrainResult:
         """Trains to the last step. Ctrl-C saves last.npz after the step in hand, then raises
         KeyboardInterrupt; a second Ctrl-C raises at once and leaves the last checkpoint."""
         start = time.perf_counter()
-        check_described(self.model, self.model.own_layers)  # before anything is learned
-        self.conditions = self.conditions or conditions_of(self)
+        check_ready(self)
+        if not self.conditions:  # it neither goes on nor is called again
+            claim_folder(self, self._force)
+            self.conditions = conditions_of(self)
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:

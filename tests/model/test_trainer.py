@@ -35,7 +35,7 @@ def trainer(out, steps=4, dataset=None, attached=(), **changes) -> Trainer:
         steps=steps, batch_size=2, learning_rate=0.01, warmup_steps=2, schedule="cosine"
     )
     rule = dataclasses.replace(rule, **changes)
-    data = dataset or ShapesDataset(0, 12)
+    data = ShapesDataset(0, 12) if dataset is None else dataset
     return Trainer(SSD(narrow_config()), data, rule, out, **dict(attached))
 
 
