@@ -9,7 +9,7 @@ exists.
 
 import numpy as np
 
-from ssd_np.engine import winograd
+from ssd_np.engine import direct, winograd
 from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, add_rows, bias_kernel, limits
@@ -58,14 +58,14 @@ def conv_block_forward(
     """The same with the activation in the same pass."""
     check_convolution(x, w, b)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-    b = b.copy()  # a parameter's is read-only, and Numba looks for such a type anew at each call
     pad, (kh, kw, _, c_out) = borders(pad), w.shape
     ho = output_size(x.shape[1], kh, stride, pad[0], dilation)
     wo = output_size(x.shape[2], kw, stride, pad[1], dilation)
     out = memory.output((len(x), ho, wo, c_out), x.dtype)
     corner = (pad[0][0], pad[1][0])
     if size := winograd.tile_size(memory.convolution, out.shape, w.shape, stride, dilation):
-        winograd.convolve(x, w, b, corner, activation, size, out)
+        # a parameter is read-only, which is another type to Numba
+        winograd.convolve(x, w, b.copy(), corner, activation, size, out)
     else:
         _convolve(x, w, b, stride, corner, dilation, activation, out)
     return out, ((x, w, stride, pad, dilation, out.shape), (out, activation))
@@ -119,11 +119,16 @@ def _convolve(
     """
     kh, kw, _, c_out = w.shape
     _, ho, wo, _ = out.shape
+    if direct.fits(w, stride, dilation, wo):
+        b = np.zeros(c_out, x.dtype) if b is None else b
+        direct.convolve(x, w, b, stride, corner, dilation, activation, out)
+        return
     matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
     tile_rows, tiles = _tiles(len(pixels), matrix.shape, x.itemsize)
     geometry = (kh, kw, stride, corner, dilation, ho, wo)
     low, high = limits(activation, x.dtype)
+    b = None if b is None else b.copy()  # not read-only, which would be another type to Numba
 
     def job(tile: int, _worker: int) -> None:
         first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))

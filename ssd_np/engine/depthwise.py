@@ -8,8 +8,10 @@ threads; the gradient of the kernel is summed by each thread on its own.
 
 import numpy as np
 
+from ssd_np.engine.direct import convolve
 from ssd_np.engine.memory import FRESH, Place
-from ssd_np.engine.pointwise import activation_backward, column_sums, limits
+from ssd_np.engine.microkernel import VECTOR_BYTES
+from ssd_np.engine.pointwise import activation_backward, column_sums
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.geometry import borders, output_size
 from ssd_np.kernels import njit
@@ -92,14 +94,15 @@ def _gradients(
 
 
 def _convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
-    low, high = limits(activation, x.dtype)
-    bounds = _line_shares(out.shape, w)
-
-    def job(share: int, _worker: int) -> None:
-        first, last = bounds[share], bounds[share + 1]
-        _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, out)
-
-    for_each(job, len(bounds) - 1)
+    """By vectors of channels; too few for a vector are brought to its length with zeros."""
+    lanes, c = VECTOR_BYTES // x.itemsize, w.shape[2]
+    if c >= lanes:
+        convolve(x, w, b, stride, corner, dilation, activation, out)
+        return
+    wide = np.empty((*out.shape[:3], lanes), x.dtype)
+    x, w, b = (np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, lanes - c)]) for a in (x, w, b))
+    convolve(x, w, b, stride, corner, dilation, activation, wide)
+    out[...] = wide[..., :c]
 
 
 def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
@@ -134,47 +137,6 @@ def _line_shares(out_shape: tuple[int, ...], w: np.ndarray) -> list[int]:
     """Bounds of the threads' shares of the lines of a batch of outputs."""
     n, ho, wo, _ = out_shape
     return shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * w.size))
-
-
-@njit(nogil=True)
-def _forward_kernel(x, w, b, stride, corner, dilation, low, high, first, last, out):
-    _, h, width, c = x.shape
-    kh, kw, _ = w.shape
-    _, ho, wo, _ = out.shape
-    above, beside = corner  # padding there
-    source, taps, total = x.reshape(-1), w.reshape(-1), np.empty(c, x.dtype)
-    for line in range(first, last):  # of the output, over the whole batch
-        image, oy = line // ho, line % ho
-        for ox in range(wo):
-            total[:] = b
-            for i in range(kh):
-                y = oy * stride - above + i * dilation
-                if y < 0 or y >= h:
-                    continue
-                left = ox * stride - beside
-                start = (image * h + y) * width
-                if kw == 3 and left >= 0 and left + 2 * dilation < width:
-                    # the usual case, a row of taps at once: total is read and written once
-                    p = np.uint64((start + left) * c)
-                    step, q, hop = np.uint64(dilation * c), np.uint64(i * kw * c), np.uint64(c)
-                    for k in range(np.uint64(c)):
-                        total[k] += (
-                            source[p + k] * taps[q + k]
-                            + source[p + step + k] * taps[q + hop + k]
-                            + source[p + step + step + k] * taps[q + hop + hop + k]
-                        )
-                    continue
-                for j in range(kw):
-                    column = left + j * dilation
-                    if column < 0 or column >= width:
-                        continue
-                    p, q = np.uint64((start + column) * c), np.uint64((i * kw + j) * c)
-                    for k in range(np.uint64(c)):
-                        total[k] += source[p + k] * taps[q + k]
-            pixel = out[image, oy, ox]
-            for k in range(c):
-                value = low if total[k] < low else total[k]  # NaN stays NaN
-                pixel[k] = high if value > high else value
 
 
 @njit(nogil=True)

@@ -47,6 +47,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "depthwise_backward": ("ssd_np.nn.depthwise", "ssd_np.engine.depthwise"),
     "depthwise_block_forward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
     "depthwise_block_backward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
+    "chain_forward": ("ssd_np.nn.blocks", "ssd_np.engine.chain"),
     "max_pool2d_forward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
     "max_pool2d_backward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
     "activation_forward": ("ssd_np.nn.relu", "ssd_np.engine.pointwise"),

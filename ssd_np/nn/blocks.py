@@ -10,6 +10,8 @@ from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
 from ssd_np.nn.relu import activation_backward, activation_forward
 
+# kernel, bias, stride, padding, dilation, activation; a depthwise kernel is (kh, kw, C)
+Block = tuple[np.ndarray, np.ndarray, int, int | tuple, int, str]
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
 
 
@@ -65,6 +67,14 @@ def depthwise_block_backward(
     depthwise_cache, activation_cache = cache
     dz = activation_backward(dout, activation_cache)
     return _wanted(depthwise_backward(dz, depthwise_cache), input_gradient, kernel_gradient)
+
+
+def chain_forward(x: np.ndarray, blocks: list[Block]) -> np.ndarray:
+    """(N, H, W, C), through all blocks in inference -> (N, Ho, Wo, Co)."""
+    for kernel, *rest in blocks:
+        forward = depthwise_block_forward if kernel.ndim == 3 else conv_block_forward
+        x, _ = forward(x, kernel, *rest)
+    return x
 
 
 def _wanted(gradients: Gradients, of_input: bool, of_kernel: bool) -> Gradients:

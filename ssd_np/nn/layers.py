@@ -8,6 +8,7 @@ functions of this room or their fast versions, which then write to memory kept f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from ssd_np.nn import init
 from ssd_np.nn.batchnorm import running_statistics
+from ssd_np.nn.blocks import Block
 from ssd_np.nn.l2norm import l2norm_backward, l2norm_forward
 from ssd_np.nn.parameter import Parameter
 from ssd_np.nn.relu import check_activation
@@ -49,7 +51,12 @@ class Module:
 
 
 class Layer(Module):
-    """One array in, one array out."""
+    """One array in, one array out.
+
+    block  of a depthwise or 1x1 convolution, which inference may compute with its neighbours at once
+    """
+
+    block: Block | None = None
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co); training=True keeps in `cache` what backward needs."""
@@ -91,12 +98,13 @@ class Conv(Layer):
         self.stride, self.pad, self.dilation = stride, pad, dilation
         self.activation, self.ops = activation, ops.for_layer(name)
 
+    @property
+    def block(self) -> Block | None:  # type: ignore[override]
+        return _block(self) if self.weight.value.shape[:2] == (1, 1) else None
+
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co)"""
-        geometry = (self.stride, self.pad, self.dilation)
-        out, cache = self.ops.conv_block_forward(
-            x, self.weight.value, self.bias.value, *geometry, self.activation
-        )
+        out, cache = self.ops.conv_block_forward(x, *_block(self))
         self.cache = cache if training else None
         return out
 
@@ -138,12 +146,13 @@ class Depthwise(Layer):
         self.stride, self.pad, self.dilation = stride, pad, dilation
         self.activation, self.ops = activation, ops.for_layer(name)
 
+    @property
+    def block(self) -> Block:  # type: ignore[override]
+        return _block(self)
+
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, C)"""
-        geometry = (self.stride, self.pad, self.dilation)
-        out, cache = self.ops.depthwise_block_forward(
-            x, self.weight.value, self.bias.value, *geometry, self.activation
-        )
+        out, cache = self.ops.depthwise_block_forward(x, *_block(self))
         self.cache = cache if training else None
         return out
 
@@ -153,6 +162,11 @@ class Depthwise(Layer):
             dout, self.cache, input_gradient, self.trainable
         )
         return dx
+
+
+def _block(layer: Conv | Depthwise) -> Block:
+    geometry = layer.stride, layer.pad, layer.dilation
+    return layer.weight.value, layer.bias.value, *geometry, layer.activation
 
 
 class MaxPool(Layer):
@@ -280,10 +294,13 @@ class BatchNorm(Layer):
 
 
 class Sequential:
-    """Layers one after the other."""
+    """Layers one after the other; depthwise and 1x1 convolutions in a row are one call in inference."""
 
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
+        self.rows = [
+            list(row) for _, row in groupby(layers, lambda layer: not layer.block and layer)
+        ]
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -298,8 +315,11 @@ class Sequential:
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""
-        for layer in self.layers:
-            x = layer.forward(x, training)
+        for row in [[layer] for layer in self.layers] if training else self.rows:
+            if len(row) == 1:
+                x = row[0].forward(x, training)
+            else:
+                x = row[-1].ops.chain_forward(x, [layer.block for layer in row if layer.block])
         return x
 
     def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:

@@ -62,6 +62,22 @@ def depthwise_block(ops, rng, dtype):
     return [out, *ops.depthwise_block_backward(array(rng, out.shape, dtype), cache)]
 
 
+def chain(ops, rng, dtype):
+    """Depthwise and 1x1 in turn, with borders of all widths; some too narrow for a vector."""
+    (n, h, w, _), c, blocks = geometry(rng, 40)[0], int(rng.integers(14, 40)), []
+    x, size = array(rng, (n, h, w, c), dtype), (h, w)
+    for k in range(int(rng.integers(1, 7))):
+        stride, dilation = (int(rng.integers(1, 3)), 1) if k % 2 else (1, 1)
+        pad = tuple(tuple(int(p) for p in pair) for pair in rng.integers(1, 4, (2, 2)))
+        c_out = c if k % 2 else int(rng.integers(5, 40))
+        kernel = array(rng, (3, 3, c) if k % 2 else (1, 1, c, c_out), dtype)
+        act = str(rng.choice(["none", "relu", "relu6"]))
+        rest = (stride, pad, dilation) if k % 2 else (1, 0, 1)
+        blocks.append((kernel / 4, array(rng, (c_out,), dtype), *rest, act))
+        c = c_out
+    return [ops.chain_forward(x, blocks)]
+
+
 def max_pool2d(ops, rng, dtype):
     size, stride = (int(k) for k in rng.integers(1, 4, 2))
     shape = (int(rng.integers(1, 4)), *(int(k) for k in rng.integers(3, 12, 3)))
@@ -115,6 +131,7 @@ CASES = [
     conv_block_for_winograd,
     depthwise,
     depthwise_block,
+    chain,
     max_pool2d,
     activation,
     batchnorm,
