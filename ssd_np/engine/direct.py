@@ -29,7 +29,7 @@ def fits(w: np.ndarray, stride: int, dilation: int, out_width: int) -> bool:
 
 def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
     """x (N, H, W, C), w (kh, kw, C, Co) or, depthwise, (kh, kw, C), b (Co,) -> out."""
-    n, ho, wo, c_out = out.shape
+    _, ho, wo, c_out = out.shape
     lines = out.reshape(-1, wo, c_out)
     bounds = shares(len(lines), least=1 + LEAST_WORK // (wo * w.size))
 

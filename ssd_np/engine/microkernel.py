@@ -32,7 +32,7 @@ def tile(
     """out[p, v] = clamp(b[v] + sum over i < segments, k < length of x[p, i, k] w[i, k, v]).
 
     v counts the numbers of a vector, p < pixels, a literal. `mixes`, another one, is 1 if a number
-    of x meets all channels v, and 0 if x[p, i, k] is a vector, too, and channels keep to themselves.
+    of x meets all channels v, and 0 if x[p, i, k] is a vector too and channels keep to themselves.
 
     All arrays are flat. x[p, i, k] lies at x0 + p pixel + i segment + k step, w[i, k, v] at
     w0 + i w_segment + k w_step + v, b[v] at b0 + v, out[p, v] at out0 + p out_pixel + v.

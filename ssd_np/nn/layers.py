@@ -53,10 +53,11 @@ class Module:
 class Layer(Module):
     """One array in, one array out.
 
-    block  of a depthwise or 1x1 convolution, which inference may compute with its neighbours at once
+    block  of a depthwise or 1x1 convolution: inference computes neighbours of that kind in one call
     """
 
     block: Block | None = None
+    ops: Ops
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co); training=True keeps in `cache` what backward needs."""
@@ -104,7 +105,10 @@ class Conv(Layer):
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co)"""
-        out, cache = self.ops.conv_block_forward(x, *_block(self))
+        geometry = (self.stride, self.pad, self.dilation)
+        out, cache = self.ops.conv_block_forward(
+            x, self.weight.value, self.bias.value, *geometry, self.activation
+        )
         self.cache = cache if training else None
         return out
 
@@ -152,7 +156,10 @@ class Depthwise(Layer):
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, C)"""
-        out, cache = self.ops.depthwise_block_forward(x, *_block(self))
+        geometry = (self.stride, self.pad, self.dilation)
+        out, cache = self.ops.depthwise_block_forward(
+            x, self.weight.value, self.bias.value, *geometry, self.activation
+        )
         self.cache = cache if training else None
         return out
 
@@ -294,13 +301,10 @@ class BatchNorm(Layer):
 
 
 class Sequential:
-    """Layers one after the other; depthwise and 1x1 convolutions in a row are one call in inference."""
+    """Layers one after the other."""
 
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
-        self.rows = [
-            list(row) for _, row in groupby(layers, lambda layer: not layer.block and layer)
-        ]
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -315,11 +319,13 @@ class Sequential:
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""
-        for row in [[layer] for layer in self.layers] if training else self.rows:
-            if len(row) == 1:
-                x = row[0].forward(x, training)
-            else:
-                x = row[-1].ops.chain_forward(x, [layer.block for layer in row if layer.block])
+        for chained, row in groupby(self.layers, lambda layer: not training and bool(layer.block)):
+            layers = list(row)
+            if chained and len(layers) > 1:
+                x = layers[-1].ops.chain_forward(x, [layer.block for layer in layers])
+                continue
+            for layer in layers:
+                x = layer.forward(x, training)
         return x
 
     def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:

@@ -65,7 +65,7 @@ def depthwise_block(ops, rng, dtype):
 def chain(ops, rng, dtype):
     """Depthwise and 1x1 in turn, with borders of all widths; some too narrow for a vector."""
     (n, h, w, _), c, blocks = geometry(rng, 40)[0], int(rng.integers(14, 40)), []
-    x, size = array(rng, (n, h, w, c), dtype), (h, w)
+    x = array(rng, (n, h, w, c), dtype)
     for k in range(int(rng.integers(1, 7))):
         stride, dilation = (int(rng.integers(1, 3)), 1) if k % 2 else (1, 1)
         pad = tuple(tuple(int(p) for p in pair) for pair in rng.integers(1, 4, (2, 2)))
