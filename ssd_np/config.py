@@ -53,18 +53,29 @@ def _require_probability(value: float, key: str = "probability") -> None:
 
 @dataclass(frozen=True)
 class InputConfig(Section):
-    """The image a network sees, RGB, (value - mean) / std on the 0..255 scale."""
+    """The image a network sees, RGB or grey, (value - mean) / std on the 0..255 scale.
+
+    `mean` and `std` hold a number for each channel. For a grey image they may be those of the three
+    colours, whose average is taken.
+    """
 
     size: int | Size  # a side of a square, or height and width
-    mean: tuple[float, float, float] = (123.0, 117.0, 104.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (123.0, 117.0, 104.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     # "antialias": Pillow's bilinear filter; "half_pixel": four neighbours only, as torchvision
     resize: Literal["antialias", "half_pixel"] = "antialias"
+    channels: int = 3  # 1: grey
 
     def check(self) -> None:
         sides = f"1 to {MAX_SIDE} pixels"
         require(all(1 <= side <= MAX_SIDE for side in self.shape), "size", sides, self.size)
-        require(min(self.std) > 0, "std", "numbers above 0", self.std)
+        require(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
+        for key in ("mean", "std"):
+            values = getattr(self, key)
+            require(len(values) in (self.channels, 3), key, f"{self.channels} values", values)
+            require(key == "mean" or min(values) > 0, key, "numbers above 0", values)
+            if len(values) > self.channels:
+                object.__setattr__(self, key, (sum(values) / len(values),))
 
     @property
     def shape(self) -> Size:

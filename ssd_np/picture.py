@@ -88,10 +88,12 @@ def draw_boxes(
 
 def enlarged(image: np.ndarray, min_side: int) -> Image.Image:
     """The picture, its shorter side at least `min_side` pixels if the longer one allows."""
+    if image.ndim == 2 or image.shape[2:] == (1,):  # grey
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ShapeError(
             f"can not draw on an array {image.shape} of {image.dtype}",
-            hint="expected (H, W, 3) uint8 RGB",
+            hint="expected (H, W, 3) uint8 RGB, or grey (H, W)",
         )
     short, long = sorted(image.shape[:2])
     # a panorama of a few rows must not become gigabytes

@@ -184,7 +184,8 @@ def _check_size(size: tuple[int, int] | None, where: str) -> tuple[int, int] | N
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sample(_Record):
-    """One item of a data set: an RGB image (H, W, 3) uint8, its truth, a name to report it by.
+    """One item of a data set: an RGB image (H, W, 3) uint8, its truth, a name to report it by. A
+    grey image, (H, W) or (H, W, 1), is repeated.
 
     `class_names`, where they are told, are for showing the sample.
     """
@@ -196,6 +197,10 @@ class Sample(_Record):
 
     def __post_init__(self) -> None:
         shape, dtype = np.shape(self.image), getattr(self.image, "dtype", type(self.image).__name__)
+        if dtype == np.uint8 and (len(shape) == 2 or shape[2:] == (1,)):
+            grey = self.image.reshape(*shape[:2], 1)
+            shape = (*shape[:2], 3)
+            object.__setattr__(self, "image", np.repeat(grey, 3, axis=2))
         if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
             channels_first = len(shape) == 3 and shape[0] == 3 and dtype == np.uint8
             hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)"

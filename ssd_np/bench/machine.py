@@ -42,7 +42,7 @@ def mebibytes(key):
 def run(name):
     config = dataclasses.replace(load_config(name), convolution=sys.argv[2])
     model = SSD(config)
-    images = np.zeros((1, *config.input.shape, 3), np.float32)
+    images = np.zeros((1, *config.input.shape, config.input.channels), np.float32)
     loaded = mebibytes("VmRSS")
     model.forward(images)
     return loaded

@@ -178,7 +178,7 @@ def _clock(
 
 
 def _images(config: Config, batch: int) -> np.ndarray:
-    shape = (batch, *config.input.shape, 3)
+    shape = (batch, *config.input.shape, config.input.channels)
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from ssd_np.data.geometric import mirror_y as mirror_y
     from ssd_np.data.geometric import out_of_window as out_of_window
     from ssd_np.data.image import Header as Header
+    from ssd_np.data.image import as_array as as_array
     from ssd_np.data.image import normalise as normalise
     from ssd_np.data.image import preprocess as preprocess
     from ssd_np.data.image import read_header as read_header
     from ssd_np.data.image import read_image as read_image
     from ssd_np.data.image import resize as resize
+    from ssd_np.data.image import to_grey as to_grey
     from ssd_np.data.items import Dataset as Dataset
     from ssd_np.data.items import DrawingDataset as DrawingDataset
     from ssd_np.data.items import Item as Item

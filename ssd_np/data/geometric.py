@@ -132,7 +132,7 @@ class Windowed(Transform):
     fill  RGB on the picture's scale, where there is no picture
     """
 
-    fill: tuple[float, float, float]
+    fill: tuple[float, ...]
 
     def view(self, view: np.ndarray, drawn: Window) -> np.ndarray:
         """A view (4,) of a picture -> what is seen through the window in it. A chain moves the

@@ -155,7 +155,7 @@ def resize(
     method: Literal["antialias", "half_pixel"] = "antialias",
     box: tuple[float, float, float, float] | None = None,
 ) -> np.ndarray:
-    """Bilinear resizing of an image (H, W, 3) to (height, width, 3); the aspect ratio may change.
+    """Bilinear resizing of an image (H, W, 3) to (height, width, 3), or of a grey one (H, W, 1).
 
     `box` (left, top, right, bottom) in pixels, fractions of them too: the part that becomes the
     result; pixels beside it still weigh in at its border. Default: the whole image.
@@ -164,7 +164,7 @@ def resize(
     "half_pixel"  torchvision's and OpenCV's rule: the four nearest pixels only. uint8 or float,
                   to float32.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+    if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
         channels_first = image.ndim == 3 and image.shape[0] == 3
         hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)" if channels_first else ""
         raise ShapeError(f"expected an image (H, W, 3), got {image.shape}", hint=hint)
@@ -172,8 +172,9 @@ def resize(
         return _resize_half_pixel(image, height, width, box)
     if image.dtype != np.uint8:
         raise ShapeError(f'"antialias" resizes uint8 images, got {image.dtype}')
-    picture = Image.fromarray(image)
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box))
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    small = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box))
+    return small.reshape(height, width, image.shape[2])
 
 
 def _resize_half_pixel(
@@ -210,19 +211,43 @@ def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
     height, width = image.shape[:2]
     # whole rows of repeated numbers: NumPy is four times slower with three at a time
     mean, std = (np.tile(np.array(v, np.float32), width) for v in (config.mean, config.std))
-    rows = np.subtract(image.reshape(height, width * 3), mean, dtype=np.float32)
+    rows = np.subtract(image.reshape(height, -1), mean, dtype=np.float32)
     return np.divide(rows, std, out=rows).reshape(image.shape)
 
 
-def preprocess(image: np.ndarray, config: Config) -> np.ndarray:
-    """An RGB image (H, W, 3) uint8 as the network sees it: (height, width, 3) float32.
+def as_array(image: np.ndarray | Image.Image) -> np.ndarray:
+    """A picture of Pillow as (H, W, 3) uint8 RGB, the right way up; an array as it is."""
+    if isinstance(image, Image.Image):
+        return _to_rgb(ImageOps.exif_transpose(image))
+    if not isinstance(image, np.ndarray):
+        raise ShapeError(
+            f"the image is a {type(image).__name__}",
+            hint="expected an array (H, W, 3) uint8, or a picture of Pillow; "
+            "data.image.read_image reads a file",
+        )
+    return image
 
-    The image is warped to the config's size, then normalised. torchvision normalises first; since
-    both steps are linear and the bilinear weights of a pixel sum to 1, the result is the same.
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3), (H, W, 1) or (H, W) uint8 -> (H, W, 1), by Pillow's weights (ITU-R 601)."""
+    if image.ndim == 3 and image.shape[2] == 3 and image.size:
+        return np.asarray(Image.fromarray(image).convert("L"))[..., None]
+    return image[..., None] if image.ndim == 2 else image
+
+
+def preprocess(image: np.ndarray | Image.Image, config: Config) -> np.ndarray:
+    """An RGB image (H, W, 3) uint8 as the network sees it: (height, width, channels) float32.
+
+    For a network of one channel it becomes grey first. The image is warped to the config's size,
+    then normalised. torchvision normalises first; since both steps are linear and the bilinear
+    weights of a pixel sum to 1, the result is the same.
     """
+    image = as_array(image)
     if image.dtype != np.uint8:
         raise ShapeError(
             f"the image is {image.dtype}, expected uint8 from 0 to 255",
             hint="of values from 0 to 1 make (image * 255).astype(np.uint8)",
         )
+    if config.input.channels == 1:
+        image = to_grey(image)
     return normalise(resize(image, *config.input.shape, config.input.resize), config.input)

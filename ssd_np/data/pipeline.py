@@ -12,7 +12,7 @@ import numpy as np
 
 from ssd_np.config import Config
 from ssd_np.data.geometric import Crop, Expand, HorizontalFlip, VerticalFlip
-from ssd_np.data.image import normalise
+from ssd_np.data.image import normalise, to_grey
 from ssd_np.data.photometric import Light, LightingNoise, brightness, contrast
 from ssd_np.data.transform import Step
 from ssd_np.data.view import look_resized, whole
@@ -35,17 +35,17 @@ class Chain:
             ("saturation", chances.saturation, ops.scale_saturation, "saturation × {:.2f}"),
             ("hue", chances.hue, ops.turn_hue, "hue {:+.0f}°"),
         )
-        self.input = rule
+        self.input, colour = rule, rule.channels == 3
         self.lights = [
             (c.probability, Light(name, change, c.low, c.high, words))
-            for name, c, change, words in formulas
+            for name, c, change, words in formulas[: 3 if colour else 1]  # grey has no hue
         ]
         c = chances.contrast
         self.contrast = (
             c.probability,
             Light("contrast", contrast, c.low, c.high, "contrast × {:.2f}"),
         )
-        self.noise = (chances.lighting_noise, LightingNoise())
+        self.noise = (chances.lighting_noise if colour else 0.0, LightingNoise())
         self.windows = [
             (chances.expand.probability, Expand(rule.mean, chances.expand.max_ratio)),
             (chances.crop.probability, Crop(rule.mean, chances.crop)),
@@ -59,7 +59,8 @@ class Chain:
         """The training example of a sample; see `augment`."""
         keep = ~sample.truth.crowd
         boxes, labels = sample.truth.boxes_corner[keep], sample.truth.labels[keep]
-        image, history = self.distort(sample.image, rng)
+        image = sample.image if self.input.channels == 3 else to_grey(sample.image)
+        image, history = self.distort(image, rng)
         view = whole(image)
         for chance, window in self.windows:
             if rng.random() < chance:
@@ -75,7 +76,7 @@ class Chain:
         return normalise(image, self.input), boxes, labels, history
 
     def distort(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[Step]]:
-        """The light of the chain: (H, W, 3) uint8 -> uint8, rounded and clipped once, at the end.
+        """The light of the chain: uint8 of the input's channels -> same, rounded and clipped once.
 
         Contrast comes before saturation and hue, or after them, with equal chances.
         """

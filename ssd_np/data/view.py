@@ -21,10 +21,10 @@ def whole(image: np.ndarray) -> np.ndarray:
     return np.array([0, 0, image.shape[1], image.shape[0]])
 
 
-def look(image: np.ndarray, view: np.ndarray, fill: tuple[float, float, float]) -> np.ndarray:
+def look(image: np.ndarray, view: np.ndarray, fill: tuple[float, ...]) -> np.ndarray:
     """What a view (4,) shows of an image, in its own size; `fill` where there is no image."""
     left, top, right, bottom = view
-    canvas = np.empty((bottom - top, right - left, 3), image.dtype)
+    canvas = np.empty((bottom - top, right - left, image.shape[2]), image.dtype)
     canvas[0] = np.rint(fill) if image.dtype == np.uint8 else fill
     canvas[1:] = canvas[0]  # rows are copied much faster than pixels
     height, width = image.shape[:2]
@@ -38,7 +38,7 @@ def look_resized(
     image: np.ndarray,
     view: np.ndarray,
     size: int | Size,
-    fill: tuple[float, float, float],
+    fill: tuple[float, ...],
     method: Literal["antialias", "half_pixel"],
 ) -> np.ndarray:
     """`resize(look(image, view, fill), *size, method)`, the canvas left out: (height, width, 3).
@@ -50,7 +50,8 @@ def look_resized(
     height, width = pair(size)
     (x0, x1, left, right, box_x) = _touched(view[0], view[2], image.shape[1], width)
     (y0, y1, top, bottom, box_y) = _touched(view[1], view[3], image.shape[0], height)
-    out = np.empty((height, width, 3), np.uint8 if method == "antialias" else np.float32)
+    kind = np.uint8 if method == "antialias" else np.float32
+    out = np.empty((height, width, image.shape[2]), kind)
     out[0] = np.rint(fill) if image.dtype == np.uint8 else fill
     out[1:] = out[0]
     if x0 < x1 and y0 < y1:

@@ -97,6 +97,7 @@ def runs_in_page(model: SSD) -> bool:
     loss = model.config.loss  # of which the page knows mining without weights
     known = {layer.kind for layer in model.config.layers} <= KINDS and not kinds_of(model.config)
     known = known and not loss.class_weights and loss.focal_gamma is None
+    known = known and model.config.input.channels == 3
     full = all(feature_map.head == "full" for feature_map in model.config.feature_maps)
     return count <= MOST_PARAMETERS and known and full
 

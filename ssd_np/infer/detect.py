@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ssd_np.boxes.checks import check_count
-from ssd_np.data.image import preprocess
+from ssd_np.data.image import as_array, preprocess
 from ssd_np.engine import select
 from ssd_np.infer.decode import Decoded, decode_outputs
 from ssd_np.model.ssd import SSD
@@ -46,8 +47,9 @@ class Detector:
             top_k=rule.top_k if top_k is None else top_k,
         )
 
-    def detect(self, image: np.ndarray) -> Detections:
-        """Detections of one RGB image (H, W, 3) uint8 of any size."""
+    def detect(self, image: np.ndarray | Image.Image) -> Detections:
+        """Detections of one RGB image (H, W, 3) uint8 of any size, or of a picture of Pillow."""
+        image = as_array(image)
         found = self.detect_preprocessed(preprocess(image, self.model.config)[None])[0]
         return dataclasses.replace(found, image=image)
 

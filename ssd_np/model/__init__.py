@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
     from ssd_np.model.fold import folded_config as folded_config
+    from ssd_np.model.grey import grey_model as grey_model
+    from ssd_np.model.grey import sum_colours as sum_colours
     from ssd_np.model.heads import Head as Head
     from ssd_np.model.heads import grid_to_rows as grid_to_rows
     from ssd_np.model.heads import rows_to_grid as rows_to_grid

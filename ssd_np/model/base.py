@@ -27,7 +27,7 @@ def build_stages(
     stages: list[Sequential] = []
     widths: list[int] = []
     layers: list[Layer] = []
-    channels, ops = 3, ops or select()
+    channels, ops = config.input.channels, ops or select()
     for description in config.layers:
         layers.append(_built(description, channels, rng, np.dtype(dtype), ops))
         channels = description.output_channels(channels)

@@ -22,6 +22,7 @@ from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.grey import sum_colours
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.published import (
     amdegroot_names,
@@ -41,16 +42,30 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
     Understands what `save_base` and `model.weights.save` wrote (of a whole detector, its base is
     taken), `vgg16_reducedfc.pth`, torchvision's `vgg16`, and the SSD300 files of torchvision and
     amdegroot. torchvision also offers a `vgg16` whose features alone mean something; fc6 and fc7
-    are then left out of the result.
+    are then left out of the result. For a `config` of one channel the colours' kernels are summed.
     """
+    arrays, mean, std = _read(path, config)
+    given = dataclasses.replace(config.input, mean=mean, std=std)
+    config = dataclasses.replace(config, input=given)
+    if len(mean) > given.channels:
+        colour = dataclasses.replace(given, mean=mean, std=std, channels=3)
+        arrays = sum_colours(arrays, config, colour)
+    return config, arrays
+
+
+def _read(
+    path: str | Path, config: Config
+) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
+    """The tensors of a base by our names, and the mean and scale they expect."""
     where = str(path)
     if where.endswith(".npz"):
         header, arrays = read_archive(path)
         theirs = config_of(header, where, kinds_of(config)).input
         arrays = {name: arrays[name] for name in base_names(config) if name in arrays}
-        return _normalised(config, theirs.mean, theirs.std), arrays
+        return arrays, theirs.mean, theirs.std
     arrays = read_torch(path)
-    mean, std = (123.0, 117.0, 104.0), (1.0, 1.0, 1.0)  # of every VGG that grew up in Caffe
+    mean: tuple[float, ...] = (123.0, 117.0, 104.0)  # of every VGG that grew up in Caffe
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if "classifier.0.weight" in arrays or "features.0.weight" in arrays:
         arrays, names = _thin_out(arrays, config, where), vgg16_names()
         if names["fc6.weight"] in arrays:
@@ -69,7 +84,7 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
         )
     wanted = [name for name in base_names(config) if name in names]
     found = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
-    return _normalised(config, mean, std), found
+    return found, mean, std
 
 
 def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
@@ -98,7 +113,7 @@ def save_base(path: str | Path, config: Config, arrays: dict[str, np.ndarray]) -
 
 def base_names(config: Config) -> list[str]:
     """Names of the base's tensors, from the image on."""
-    names, channels = [], 3
+    names, channels = [], config.input.channels
     for layer in config.layers:
         names += [f"{layer.name}.{part}" for part in layer.tensors(channels)]
         channels = layer.output_channels(channels)
@@ -147,7 +162,3 @@ def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict
                 where=f"{where}: {name}",
             ) from error
     return features
-
-
-def _normalised(config: Config, mean: tuple, std: tuple) -> Config:
-    return dataclasses.replace(config, input=dataclasses.replace(config.input, mean=mean, std=std))

@@ -129,7 +129,7 @@ class SSD:
             parameter.trainable = True
 
     def forward(self, images: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """(N, H, W, 3), resized and normalised -> logits (N, T, K), offsets (N, T, 4).
+        """(N, H, W, 3 or 1), resized and normalised -> logits (N, T, K), offsets (N, T, 4).
 
         training=True keeps what `backward` needs.
         """
@@ -209,14 +209,14 @@ class SSD:
         return np.concatenate(rows, axis=1)
 
     def _check(self, images: np.ndarray) -> np.ndarray:
-        height, width = self.config.input.shape
+        (height, width), channels = self.config.input.shape, self.config.input.channels
         images = np.asarray(images)
-        if images.ndim != 4 or images.shape[1:] != (height, width, 3):
-            channels_first = images.ndim == 4 and images.shape[1] == 3
-            hint = "images look like (N, 3, H, W); use images.transpose(0, 2, 3, 1)"
+        if images.ndim != 4 or images.shape[1:] != (height, width, channels):
+            channels_first = images.ndim == 4 and images.shape[1] == channels
+            hint = f"images look like (N, {channels}, H, W); use images.transpose(0, 2, 3, 1)"
             raise ShapeError(
                 f"images have shape {images.shape}, config {self.config.name!r} expects "
-                f"(N, {height}, {width}, 3)",
+                f"(N, {height}, {width}, {channels})",
                 hint=hint if channels_first else "data.image.preprocess(image, config) resizes",
             )
         if images.dtype != self.dtype:

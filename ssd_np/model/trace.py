@@ -36,7 +36,7 @@ def trace(config: Config) -> list[Row]:
     """
     maps = {feature_map.name: feature_map for feature_map in config.feature_maps}
     fields = receptive_fields(config)
-    rows, size, channels = [], config.input.shape, 3
+    rows, size, channels = [], config.input.shape, config.input.channels
     for layer in config.layers:
         field = fields[layer.name].size
         size = layer.output_shape(size)

@@ -9,6 +9,7 @@ made them, and gives the config that implementation's choices (`ssd_np/dialects.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import zipfile
@@ -18,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.config import Config, config_from_json, config_to_json, load_config
+from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
+from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
 from ssd_np.model.published import (
     amdegroot_names,
@@ -187,7 +189,8 @@ def load_torch(path: str | Path, config: Config | None = None) -> SSD:
     mean, clip rules, and so on (`ssd_np.dialects`). Left out, it is ssd300_coco for torchvision's
     names and ssd300_voc for amdegroot's. A file of `export_torchvision` carries its own config,
     which a given one replaces as it is. Raises WeightsError naming missing, surplus and misshapen
-    tensors by the file's own names.
+    tensors by the file's own names. For a `config` of one channel its first kernel is summed over
+    the colours (model/grey.py).
     """
     where = str(path)
     own, arrays = _read_export(path) if where.endswith(".npz") else (None, read_torch(path))
@@ -202,6 +205,9 @@ def load_torch(path: str | Path, config: Config | None = None) -> SSD:
             where=where,
             hint="a classification network is a base: ssd-np train --base-weights FILE",
         )
+    if config and config.input.channels == 1:
+        colour = own.input if own else InputConfig(config.input.size)
+        return grey_model(load_torch(path, dataclasses.replace(config, input=colour)))
     if own is None:
         config = in_dialect(config or load_config(preset), maker)
     elif config is None:
@@ -226,6 +232,8 @@ def export_torchvision(path: str | Path, model: SSD) -> None:
             f"config {model.config.name!r} has layers of kinds that torchvision does not know: "
             f"{', '.join(other)}"
         )
+    if model.config.input.channels != 3:
+        raise WeightsError(f"config {model.config.name!r} sees grey images, torchvision colours")
     if model.config.input.shape != (300, 300):
         height, width = model.config.input.shape
         raise WeightsError(

@@ -5,12 +5,14 @@ Every figure takes `out`: a file to write, or a matplotlib figure to draw on (se
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import textwrap
 
 import numpy as np
 
 from ssd_np.config import Config
+from ssd_np.data.image import to_grey
 from ssd_np.data.pipeline import augment
 from ssd_np.data.transform import Step
 from ssd_np.records import Sample
@@ -22,6 +24,9 @@ Panel = tuple[str, np.ndarray, np.ndarray]  # caption, image (H, W, 3), boxes_co
 def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator, out: Out) -> None:
     """What `augment` makes of a sample, step by step; the steps are drawn from `rng`."""
     history = augment(sample, config, rng)[3]
+    if config.input.channels == 1:
+        grey = np.repeat(to_grey(sample.image), 3, axis=2)
+        sample = dataclasses.replace(sample, image=grey)
     strip_figure(replay(sample, history), out)
 
 
