@@ -272,6 +272,11 @@ def write_dialects_page(app) -> None:
         ]
         lines += ["", f"### {choice.key}", "", f"*{choice.about}*", ""]
         lines += _table(("value", "who", "presets here"), rows)
+    lines += ["", "## What is no single key"]
+    for trait in dialects.TRAITS:
+        rows = [(value, ", ".join(names.split())) for value, names in trait.values]
+        lines += ["", f"### {trait.name}", "", f"*{trait.why}*", ""]
+        lines += _table(("what", "who"), rows)
     lines += ["", "## Implementation by implementation", ""]
     lines += ["`ssd_np.dialects.in_dialect(config, name)` makes all of one's choices in a config."]
     for name in dialects.implementations():

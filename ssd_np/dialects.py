@@ -9,8 +9,12 @@ a key of the config, and the table says who made which. `ssd-np config --dialect
 Caffe is the authors' own implementation (weiliu89/caffe, branch ssd) and what the presets follow.
 The others: torchvision (ssd300_vgg16), amdegroot/ssd.pytorch, Socret360's
 object-detection-in-keras, pierluigiferrari/ssd_keras, lufficc/SSD, qfgaohao/pytorch-ssd,
-sgrvinod's tutorial, d2l.ai's TinySSD, NVIDIA's DeepLearningExamples. Who is not named at a choice
-does something else again, or was not looked up.
+sgrvinod's tutorial, d2l.ai's TinySSD, NVIDIA's DeepLearningExamples, Linzaer's slim face detector
+and TensorFlow's SSD MobileNet v1. Who is not named at a choice does something else again, or was
+not looked up.
+
+Some choices are no single key but written in the layers and feature maps of a preset, and some are
+gone when a file is read: `TRAITS` lists them.
 
 No keys, and not as Caffe: hue turns on through red, where 8-bit hues stop at 0; a crop must show
 the centre of an object, and where there are no objects it may still crop; images are enlarged by
@@ -54,6 +58,8 @@ CHOICES = (
             ((123.0, 117.0, 104.0), "caffe amdegroot pierluigiferrari lufficc qfgaohao"),
             ((0.48235 * 255, 0.45882 * 255, 0.40784 * 255), "torchvision"),
             ((123.68, 116.779, 103.939), "socret360"),
+            ((127.0, 127.0, 127.0), "linzaer"),
+            ((128.0, 128.0, 128.0), "tensorflow"),
             (IMAGENET_MEAN, "sgrvinod nvidia"),
         ),
     ),
@@ -63,13 +69,14 @@ CHOICES = (
         (
             ((1.0, 1.0, 1.0), "caffe torchvision amdegroot socret360 pierluigiferrari lufficc"),
             (IMAGENET_STD, "sgrvinod nvidia"),
+            ((128.0, 128.0, 128.0), "linzaer tensorflow"),
         ),
     ),
     Choice(
         "input.resize",
         "bilinear: from the four nearest pixels, or from all that a new pixel covers",
         (
-            ("half_pixel", "caffe torchvision amdegroot socret360 lufficc"),
+            ("half_pixel", "caffe torchvision amdegroot socret360 lufficc linzaer"),
             ("antialias", "sgrvinod"),
         ),
     ),
@@ -89,9 +96,9 @@ CHOICES = (
         "boxes.clip",
         "default boxes that leave the image: kept, their sizes limited to 1, or all four numbers",
         (
-            ("none", "caffe pierluigiferrari d2l"),
+            ("none", "caffe pierluigiferrari d2l tensorflow"),
             ("sizes", "torchvision"),
-            ("all", "amdegroot lufficc qfgaohao sgrvinod nvidia"),
+            ("all", "amdegroot lufficc qfgaohao sgrvinod nvidia linzaer"),
         ),
     ),
     Choice(
@@ -113,10 +120,49 @@ CHOICES = (
         ),
     ),
     Choice(
+        "head_kernel",
+        "side of a head's kernels; MobileNet's heads look at one cell, its last layers have seen "
+        "what is around",
+        (
+            (
+                3,
+                "caffe torchvision amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod "
+                "d2l nvidia linzaer",
+            ),
+            (1, "tensorflow"),
+        ),
+    ),
+    Choice(
+        "decoding.scores",
+        "of logits: all classes and the background share 1, or each class is a question of its own "
+        "and the background needs no column",
+        (
+            (
+                "softmax",
+                "caffe torchvision amdegroot socret360 pierluigiferrari lufficc qfgaohao "
+                "sgrvinod d2l nvidia linzaer",
+            ),
+            ("sigmoid", "tensorflow"),
+        ),
+    ),
+    Choice(
+        "matching.threshold",
+        "IoU from which a default box stands for an object; squares of few sizes meet small faces "
+        "worse",
+        (
+            (
+                0.5,
+                "caffe torchvision amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod "
+                "d2l nvidia tensorflow",
+            ),
+            (0.35, "linzaer"),
+        ),
+    ),
+    Choice(
         "matching.neutral_threshold",
         "from this IoU up to the threshold a default box counts for nothing; null: no such zone",
         (
-            (None, "caffe torchvision amdegroot lufficc qfgaohao sgrvinod d2l nvidia"),
+            (None, "caffe torchvision amdegroot lufficc qfgaohao sgrvinod d2l nvidia linzaer"),
             (0.3, "socret360"),
         ),
     ),
@@ -124,7 +170,7 @@ CHOICES = (
         "loss.mining",
         "three negatives for each positive: in every image, or in the batch as a whole",
         (
-            ("image", "caffe torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+            ("image", "caffe torchvision amdegroot lufficc qfgaohao sgrvinod nvidia linzaer"),
             ("batch", "socret360 pierluigiferrari"),
         ),
     ),
@@ -134,7 +180,8 @@ CHOICES = (
         (
             (
                 None,
-                "caffe amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod d2l nvidia",
+                "caffe amdegroot socret360 pierluigiferrari lufficc qfgaohao sgrvinod d2l nvidia "
+                "linzaer tensorflow",
             ),
             (math.log(1000 / 16), "torchvision"),
         ),
@@ -145,11 +192,26 @@ CHOICES = (
         (("output", "caffe"), ("before_nms", "torchvision")),
     ),
     Choice(
+        "decoding.iou_threshold",
+        "overlap from which the weaker of two detections of a class is dropped; faces seldom cover "
+        "each other",
+        (
+            (0.45, "caffe torchvision amdegroot pierluigiferrari lufficc qfgaohao sgrvinod"),
+            (0.3, "linzaer"),
+            (0.6, "tensorflow"),
+        ),
+    ),
+    Choice(
+        "decoding.show_threshold",
+        "score from which a detection is shown to people",
+        ((0.5, "caffe torchvision"), (0.7, "linzaer")),
+    ),
+    Choice(
         "decoding.top_k_class",
         "candidates of a class that enter suppression",
         (
             (400, "caffe torchvision socret360 pierluigiferrari"),
-            (200, "amdegroot qfgaohao nvidia"),
+            (200, "amdegroot qfgaohao nvidia linzaer"),
         ),
     ),
     Choice(
@@ -157,7 +219,7 @@ CHOICES = (
         "detections kept in an image",
         (
             (200, "caffe torchvision pierluigiferrari sgrvinod nvidia"),
-            (100, "lufficc"),
+            (100, "lufficc tensorflow"),
             (10, "socret360"),
         ),
     ),
@@ -209,7 +271,7 @@ CHOICES = (
         "the velocity is one of steps, the rate in it, or of gradients; differs when the rate does",
         (
             (True, "caffe socret360 pierluigiferrari"),
-            (False, "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+            (False, "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia linzaer"),
         ),
     ),
     Choice(
@@ -217,7 +279,7 @@ CHOICES = (
         "how the heads' kernels start: uniform, by what comes in alone, or by what goes out too",
         (
             ("caffe_xavier", "caffe"),
-            ("glorot_uniform", "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia"),
+            ("glorot_uniform", "torchvision amdegroot lufficc qfgaohao sgrvinod nvidia linzaer"),
         ),
     ),
     Choice(
@@ -225,8 +287,65 @@ CHOICES = (
         "learning rate of biases over that of weights",
         (
             (2.0, "caffe sgrvinod"),
-            (1.0, "torchvision amdegroot lufficc qfgaohao nvidia"),
+            (1.0, "torchvision amdegroot lufficc qfgaohao nvidia linzaer"),
         ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What differs and is no key: its name, the reason, and (what is done, who does it) pairs."""
+
+    name: str
+    why: str
+    values: tuple[tuple[str, str], ...]
+
+
+OLDER = "caffe torchvision amdegroot"  # the three whose SSD300 is one network
+TRAITS = (
+    Trait(
+        "activation",
+        "ReLU6 stops at 6, so that 8 bits can hold every map",
+        (("relu", f"{OLDER} linzaer"), ("relu6", "tensorflow")),
+    ),
+    Trait(
+        "padding of a stride of 2",
+        'TensorFlow\'s SAME asks for ceil(n / 2) cells and puts an odd border behind, "pad": '
+        "[[0, 1], [0, 1]] where n is even; one pixel off and nothing fits",
+        (("the same on all sides", f"{OLDER} linzaer"), ("below and right", "tensorflow")),
+    ),
+    Trait(
+        "default boxes",
+        "two squares and a pair for each ratio; squares by their pixels, since faces are square; "
+        "scales in parts of the image with the ratio 1 among the others",
+        (("caffe", OLDER), ("listed", "linzaer"), ("scales", "tensorflow")),
+    ),
+    Trait(
+        "heads",
+        "a depthwise and a pointwise convolution cost a quarter of a full one",
+        (("full", f"{OLDER} tensorflow"), ("separable", "linzaer")),
+    ),
+    Trait(
+        "batch normalisation",
+        "to train on, a convolution that has it folded in gets one that changes nothing",
+        (("none", OLDER), ("in the file", "linzaer"), ("folded", "tensorflow")),
+    ),
+    Trait(
+        "order of the offsets",
+        "turned into dx, dy, dw, dh when a file is read",
+        (("dx, dy, dw, dh", f"{OLDER} linzaer"), ("dy, dx, dh, dw", "tensorflow")),
+    ),
+    Trait(
+        "columns of scores",
+        "COCO gave its 80 classes numbers up to 90; columns of other numbers are left out, and the "
+        "first, the background, counts for nothing",
+        (("one for each class and the background", f"{OLDER} linzaer"), ("91", "tensorflow")),
+    ),
+    Trait(
+        "numbers",
+        "scale * (stored - zero point) makes floats of 8 bits when a file is read",
+        (("float32", f"{OLDER} linzaer"), ("8 bits", "tensorflow")),
     ),
 )
 
@@ -291,6 +410,10 @@ def dialect_table() -> str:
         for value, names, presets in users(choice):
             ours = [f"[{', '.join(presets)}]"] if presets else []
             lines.append(f"    {shown(value):30}  {', '.join(names + ours)}")
+        paragraphs.append("\n".join(lines))
+    for trait in TRAITS:
+        lines = [f"{trait.name} (no key): {trait.why}"]
+        lines += [f"    {value:30}  {', '.join(names.split())}" for value, names in trait.values]
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 

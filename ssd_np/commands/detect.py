@@ -41,11 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.knowledge import knowledge
     from ssd_np.data.image import read_image
     from ssd_np.infer.detect import Detector
+    from ssd_np.model.fold import for_inference
     from ssd_np.model.weights import load
     from ssd_np.progress import Progress
     from ssd_np.viz.draw import draw_detections, save_picture
 
-    model = load(arguments.weights)
+    model = for_inference(load(arguments.weights))
     score = arguments.min_score
     score = model.config.decoding.show_threshold if score is None else score
     detector = Detector(model, score)

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the table; writes eval.json, precision_recall.png and gallery.png."""
     from ssd_np.commands.datasets import describe_evaluation, evaluation_data
     from ssd_np.commands.measure import detect, measure, read_detections, save_detections
+    from ssd_np.model.fold import for_inference
     from ssd_np.model.weights import load
 
     data = describe_evaluation(arguments.data, arguments.split)
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         dataset = evaluation_data(arguments.data, arguments.split, None)
         found = read_detections(arguments.detections, dataset)
     else:
-        model = load(arguments.weights)
+        model = for_inference(load(arguments.weights))
         dataset = evaluation_data(arguments.data, arguments.split, model.config.class_names)
         found = detect(model, dataset)
     if arguments.save_detections:

@@ -53,9 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.data.image import read_image
     from ssd_np.infer.explain import explain
     from ssd_np.infer.explain_text import to_json, to_text
+    from ssd_np.model.fold import for_inference
     from ssd_np.model.weights import load
 
-    model, path = load(arguments.weights), Path(arguments.image)
+    model, path = for_inference(load(arguments.weights)), Path(arguments.image)
     image = read_image(path)
     truth = None
     if arguments.truth:

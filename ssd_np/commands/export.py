@@ -11,13 +11,13 @@ from ssd_np.terminal import say
 if TYPE_CHECKING:
     from ssd_np.config import Config
 
-HELP = "write weights of an SSD300 for another program, and say how to load them there"
+HELP = "write weights for another program, and say how to load them there"
 EXAMPLE = "ssd-np export --to torchvision ssd300.npz for_torchvision.npz"
 TORCHVISION_SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # SSD300's on COCO
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", required=True, choices=("torchvision",), help="whose names")
+    parser.add_argument("--to", required=True, choices=tuple(LINES), help="whose names")
     parser.add_argument("weights", metavar="WEIGHTS", type=kinds.Input, help="file to read")
     parser.add_argument("out", metavar="OUT", type=kinds.output_file, help=".npz to write")
     kinds.add_force(parser)
@@ -25,12 +25,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints the Python lines that read it."""
-    from ssd_np.model.weights import export_torchvision, load
+    from ssd_np.model.weights import export, load
 
     model = load(arguments.weights)
-    export_torchvision(arguments.out, model)
-    say(f"weights: {arguments.out}\nuse in Python, with torch and torchvision:\n")
-    say(torchvision_lines(arguments.out, model.config))
+    export(arguments.out, model, arguments.to)
+    program, lines = LINES[arguments.to]
+    say(f"weights: {arguments.out}\nuse in Python, with {program}:\n")
+    say(lines(arguments.out, model.config))
     return 0
 
 
@@ -62,3 +63,37 @@ def torchvision_lines(path: str, config: Config) -> str:
             f"    clip={sizes_clipped})",
         ]
     return "\n".join(lines)
+
+
+def linzaer_lines(path: str, config: Config) -> str:
+    """Python lines that load the file into the author's own network."""
+    return "\n".join(
+        [
+            "import numpy, torch",
+            "from vision.ssd.config.fd_config import define_img_size",
+            f"define_img_size({config.input.shape[1]})",
+            "from vision.ssd.mb_tiny_fd import create_mb_tiny_fd",
+            f"model = create_mb_tiny_fd({config.num_classes + 1}, is_test=True, device='cpu')",
+            f"arrays = numpy.load({str(path)!r})",
+            "tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}",
+            "model.load_state_dict(tensors, strict=False)  # all but the counters of batches",
+        ]
+    )
+
+
+def tensorflow_lines(path: str, config: Config) -> str:
+    """Python lines that give the arrays: floats in the layouts of TensorFlow Lite."""
+    return "\n".join(
+        [
+            "import numpy",
+            f"arrays = numpy.load({str(path)!r})  # by the names of detect.tflite, as floats",
+            "kernels = {name: arrays[name] for name in arrays.files if arrays[name].ndim == 4}",
+        ]
+    )
+
+
+LINES = {  # to whom: with which programs, and the lines
+    "torchvision": ("torch and torchvision", torchvision_lines),
+    "linzaer": ("torch and the author's repository", linzaer_lines),
+    "tensorflow": ("NumPy", tensorflow_lines),
+}

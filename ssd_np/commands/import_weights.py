@@ -1,41 +1,77 @@
-"""`ssd-np import`: a published PyTorch file becomes a weights file of this package."""
+"""`ssd-np import`: a file that somebody else published becomes a weights file of this package."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
+from ssd_np.errors import WeightsError
 from ssd_np.terminal import say
 
-HELP = "make a weights file of a published PyTorch file, without PyTorch"
-EXAMPLE = "ssd-np import ssd300_vgg16_coco.pth ssd300.npz"
+if TYPE_CHECKING:
+    from ssd_np.model.ssd import SSD
+
+HELP = "make a weights file of a published one, without PyTorch or TensorFlow"
+EXAMPLE = "ssd-np import version-slim-320.pth faces.npz --classes face --size 320x240"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", type=kinds.Input, help=".pth of torchvision or amdegroot, or export"
-    )
+        "file", metavar="FILE", type=kinds.Input,
+        help=".pth of torchvision, amdegroot or Linzaer, detect.tflite, or export",
+    )  # fmt: skip
     parser.add_argument("out", metavar="OUT", type=kinds.output_file, help=".npz to write")
     parser.add_argument(
-        "--config",
-        type=kinds.Input,
-        help="preset or .json file (default: ssd300_coco for torchvision's names, ssd300_voc "
-        "for amdegroot's)",
-    )
+        "--config", type=kinds.Input,
+        help="preset or .json file (default: the preset of the file's maker)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--classes", metavar="A,B,...", type=kinds.names,
+        help="what the file's classes are called (default: as in the preset)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", metavar="WIDTHxHEIGHT", type=kinds.size,
+        help="of the input that Linzaer's network was trained for: its files do not tell",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", metavar="FILE", type=kinds.Input,
+        help="list of class names that came with a .tflite file",
+    )  # fmt: skip
     kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Reads the file without PyTorch."""
-    from ssd_np.config import load_config
-    from ssd_np.model.weights import load_torch, save
+    """Reads the file without running anything of it."""
+    from ssd_np.model.weights import save
 
-    config = load_config(arguments.config) if arguments.config else None
-    model = load_torch(arguments.file, config)
+    model = read(arguments)
     save(arguments.out, model)
     names = model.config.class_names
-    count = sum(parameter.value.size for parameter in model.parameters.values())
+    count = sum(p.value.size for p in model.parameters.values() if p.trainable)
     say(f"{model.config.name}: {count:,} parameters, {len(names)} classes: "
           f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")  # fmt: skip
     say(f"weights: {arguments.out}\nuse: ssd-np detect --weights {arguments.out} photo.jpg")
     return 0
+
+
+def read(arguments: argparse.Namespace) -> SSD:
+    """The model in the file; the options must be those that such a file needs."""
+    from ssd_np.config import load_config
+    from ssd_np.model.tflite_detector import load_tflite
+    from ssd_np.model.tflite_file import is_tflite
+    from ssd_np.model.weights import load_torch
+
+    file, config = arguments.file, None
+    if arguments.config:
+        config = load_config(arguments.config)
+    if not is_tflite(file):
+        if arguments.labels:
+            raise WeightsError("--labels is for .tflite files", file, "--classes names the classes")
+        return load_torch(file, config, arguments.classes, arguments.size)
+    if arguments.classes or arguments.size:
+        raise WeightsError("takes neither --classes nor --size", file, "--labels FILE says more")
+    if not arguments.labels:
+        hint = "--labels labelmap.txt, the list that came with it"
+        raise WeightsError("does not tell what its classes are called", file, hint)
+    return load_tflite(file, arguments.labels, config)

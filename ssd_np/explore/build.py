@@ -22,7 +22,7 @@ from ssd_np.data.image import preprocess, resize
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.explore.described import described, fields, rows
 from ssd_np.explore.maps import stored_maps
-from ssd_np.model.fold import fold_batchnorm
+from ssd_np.model.fold import for_inference
 from ssd_np.model.own_layers import check_described, kinds_of
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Truth
@@ -62,7 +62,7 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
             f"the page takes scores by softmax, config {model.config.name!r} by a sigmoid",
             hint="ssd-np explain says of an image why each detection is what it is",
         )
-    model = folded(model)
+    model = for_inference(model)
     runs = runs_in_page(model)
     data = {
         "config": described(model.config),
@@ -92,7 +92,7 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
 
 def runs_in_page(model: SSD) -> bool:
     """Whether the page gets the weights: the network is small, and it knows all its layers."""
-    model = folded(model)
+    model = for_inference(model)
     count = sum(p.value.size for p in model.parameters.values())
     loss = model.config.loss  # of which the page knows mining without weights
     known = {layer.kind for layer in model.config.layers} <= KINDS and not kinds_of(model.config)
@@ -100,15 +100,6 @@ def runs_in_page(model: SSD) -> bool:
     known = known and model.config.input.channels == 3
     full = all(feature_map.head == "full" for feature_map in model.config.feature_maps)
     return count <= MOST_PARAMETERS and known and full
-
-
-def folded(model: SSD) -> SSD:
-    """The model with batch normalisation in its convolutions, which the page knows; as it is where
-    that can not be."""
-    try:
-        return fold_batchnorm(model)
-    except ConfigError:
-        return model
 
 
 def _source(name: str) -> str:

@@ -15,6 +15,7 @@ from ssd_np.boxes.checks import check_count
 from ssd_np.data.image import as_array, preprocess
 from ssd_np.engine import select
 from ssd_np.infer.decode import Decoded, decode_outputs
+from ssd_np.model.fold import for_inference
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.records import Detections
@@ -24,7 +25,7 @@ class Detector:
     """A model with the thresholds of its decoding; None stands for the config's.
 
     `model` may be what `model.weights.load` reads: a file, or "shapes" and the other names of
-    weights that come with the package.
+    weights that come with the package. Its batch normalisation is folded into convolutions then.
 
     The config's score threshold is low, for evaluation: a precision-recall curve needs its tail. To
     show detections to people, keep those above `model.config.decoding.show_threshold`.
@@ -37,7 +38,7 @@ class Detector:
         iou_threshold: float | None = None,
         top_k: int | None = None,
     ) -> None:
-        model = load(model) if isinstance(model, str | Path) else model
+        model = for_inference(load(model)) if isinstance(model, str | Path) else model
         self.model, self.ops = model, select()
         rule = model.config.decoding
         self.rule = dataclasses.replace(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
     from ssd_np.model.fold import folded_config as folded_config
+    from ssd_np.model.fold import for_inference as for_inference
+    from ssd_np.model.fold import unfolded as unfolded
     from ssd_np.model.grey import grey_model as grey_model
     from ssd_np.model.grey import sum_colours as sum_colours
     from ssd_np.model.heads import Head as Head
@@ -26,11 +28,17 @@ if TYPE_CHECKING:
     from ssd_np.model.pretrained import read_base as read_base
     from ssd_np.model.pretrained import save_base as save_base
     from ssd_np.model.pretrained import set_base as set_base
+    from ssd_np.model.published import Maker as Maker
     from ssd_np.model.published import amdegroot_names as amdegroot_names
     from ssd_np.model.published import from_published as from_published
+    from ssd_np.model.published import from_tensorflow_layout as from_tensorflow_layout
     from ssd_np.model.published import from_torch_layout as from_torch_layout
+    from ssd_np.model.published import linzaer_names as linzaer_names
+    from ssd_np.model.published import maker_of as maker_of
     from ssd_np.model.published import reducedfc_names as reducedfc_names
+    from ssd_np.model.published import tensorflow_names as tensorflow_names
     from ssd_np.model.published import to_published as to_published
+    from ssd_np.model.published import to_tensorflow_layout as to_tensorflow_layout
     from ssd_np.model.published import to_torch_layout as to_torch_layout
     from ssd_np.model.published import torchvision_names as torchvision_names
     from ssd_np.model.published import vgg16_names as vgg16_names
@@ -38,6 +46,11 @@ if TYPE_CHECKING:
     from ssd_np.model.receptive_field import receptive_fields as receptive_fields
     from ssd_np.model.separable_head import SeparableHead as SeparableHead
     from ssd_np.model.ssd import SSD as SSD
+    from ssd_np.model.tflite_detector import load_tflite as load_tflite
+    from ssd_np.model.tflite_detector import read_labels as read_labels
+    from ssd_np.model.tflite_file import Tflite as Tflite
+    from ssd_np.model.tflite_file import is_tflite as is_tflite
+    from ssd_np.model.tflite_file import read_tflite as read_tflite
     from ssd_np.model.torch_file import read_torch as read_torch
     from ssd_np.model.torch_pickle import Machine as Machine
     from ssd_np.model.torch_pickle import Storage as Storage
@@ -48,7 +61,9 @@ if TYPE_CHECKING:
     from ssd_np.model.weights import check_same_network as check_same_network
     from ssd_np.model.weights import config_of as config_of
     from ssd_np.model.weights import contents_of as contents_of
+    from ssd_np.model.weights import export as export
     from ssd_np.model.weights import export_torchvision as export_torchvision
+    from ssd_np.model.weights import from_maker as from_maker
     from ssd_np.model.weights import load as load
     from ssd_np.model.weights import load_torch as load_torch
     from ssd_np.model.weights import locate as locate

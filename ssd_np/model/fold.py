@@ -79,6 +79,37 @@ def folded_config(config: Config) -> Config:
     )
 
 
+def unfolded(model: SSD, config: Config) -> SSD:
+    """The way back, to train on: `config` is the one that `model` was folded from. Each batch
+    normalisation changes nothing yet (scale 1, shift 0, mean 0, variance 1 - eps); the bias of a
+    convolution that has none here becomes its shift."""
+    whole = SSD(config, dtype=model.dtype, ops=model.ops)
+    bias: list[np.ndarray] = []
+    sources = iter(model.layers)
+    for layer in whole.layers:
+        if isinstance(layer, BatchNorm):
+            layer.variance.assign(np.full_like(layer.variance.value, 1 - layer.eps))
+            if bias:
+                layer.shift.assign(bias[0])
+            continue
+        values = [source.value for source in next(sources).parameters.values()]
+        targets = list(layer.parameters.values())
+        for target, value in zip(targets, values, strict=False):
+            target.assign(value)
+        bias = values[len(targets) :]  # of a convolution that has none here
+    return whole
+
+
+def for_inference(model: SSD) -> SSD:
+    """The model folded; itself where there is nothing to fold or something can not be folded."""
+    if not any(isinstance(layer, BatchNormLayer) for layer in model.config.layers):
+        return model
+    try:
+        return fold_batchnorm(model)
+    except ConfigError:
+        return model
+
+
 def _fold(norm: BatchNorm, convolution: Module) -> None:
     """Writes w' and b' into a convolution, depthwise or not: its last axis is the channels."""
     scale, shift, mean, variance = (p.value.astype(np.float64) for p in norm.parameters.values())

@@ -12,11 +12,15 @@ torchvision (`ssd300_vgg16`) and amdegroot (`ssd.pytorch`) built the same SSD300
 
 A number is the place in a Sequential, which counts ReLU and pooling too. The base alone has two
 files more: vgg16_reducedfc.pth ("0", ... "31", "33") and torchvision's vgg16 ("features.0", ...).
-PyTorch's kernels are (Co, C, kh, kw); here they are (kh, kw, C, Co). Head channels run the same
-way in all three: channel a * K + k belongs to box a of the cell and class k.
+PyTorch's kernels are (Co, C, kh, kw), of depthwise layers (C, 1, kh, kw); TensorFlow's lie as
+(Co, kh, kw, C) and (1, kh, kw, C); here they are (kh, kw, C, Co) and (kh, kw, C). Head channels run
+the same way in all: channel a * K + k belongs to box a of the cell and class k.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -81,53 +85,195 @@ def vgg16_names() -> dict[str, str]:
     return _tensors(layers | {"fc6": "classifier.0", "fc7": "classifier.3"})
 
 
+def linzaer_names() -> dict[str, str]:
+    """Our name -> that of Linzaer's slim face detector, for all tensors but the counters."""
+    names = {"block0_conv.weight": "base_net.0.0.weight"} | _norm("block0", "base_net.0.1")
+    for i in range(1, 13):
+        names |= {f"block{i}_dw.weight": f"base_net.{i}.0.weight"}
+        names |= _norm(f"block{i}_dw_bn", f"base_net.{i}.1")
+        names |= {f"block{i}_pw.weight": f"base_net.{i}.3.weight"}
+        names |= _norm(f"block{i}", f"base_net.{i}.4")
+    layers = {"extra0_reduce": "extras.0.0", "extra0_dw": "extras.0.2.0", "extra0": "extras.0.2.2"}
+    for kind, heads in (("conf", "classification_headers"), ("loc", "regression_headers")):
+        for i, name in enumerate(("block7", "block10", "block12")):
+            layers[f"{kind}_{name}_dw"] = f"{heads}.{i}.0"
+            layers[f"{kind}_{name}"] = f"{heads}.{i}.2"
+        layers[f"{kind}_extra0"] = f"{heads}.3"
+    return names | _tensors(layers)
+
+
+def tensorflow_names() -> dict[str, str]:
+    """Our name -> that of Google's SSD MobileNet v1 (`detect.tflite`), for its 94 tensors."""
+    trunk = "FeatureExtractor/MobilenetV1/"
+    layers = {"block0_conv": f"{trunk}MobilenetV1/Conv2d_0/Conv2D_Fold"}
+    for i in range(1, 14):
+        layers[f"block{i}_dw"] = f"{trunk}MobilenetV1/Conv2d_{i}_depthwise/depthwise_Fold"
+        layers[f"block{i}_pw"] = f"{trunk}MobilenetV1/Conv2d_{i}_pointwise/Conv2D_Fold"
+    for i, (narrow, wide) in enumerate(((192, 384), (96, 192), (96, 192), (48, 96)), 2):
+        extra = f"{trunk}Conv2d_13_pointwise"
+        layers[f"extra{i}_1x1"] = f"{extra}_1_Conv2d_{i}_1x1_{narrow}/Conv2D_Fold"
+        layers[f"extra{i}_3x3"] = f"{extra}_2_Conv2d_{i}_3x3_s2_{wide}/Conv2D_Fold"
+    maps = ("block11_pw", "block13_pw", *(f"extra{i}_3x3" for i in (2, 3, 4, 5)))
+    for i, name in enumerate(maps):
+        layers[f"conf_{name}"] = f"BoxPredictor_{i}/ClassPredictor/Conv2D"
+        layers[f"loc_{name}"] = f"BoxPredictor_{i}/BoxEncodingPredictor/Conv2D"
+    names = {}
+    for ours, theirs in layers.items():
+        layer = theirs.rpartition("/")[0]
+        names[f"{ours}.weight"] = f"{layer}/weights_quant/FakeQuantWithMinMaxVars"
+        names[f"{ours}.bias"] = f"{theirs}_bias"
+    return names
+
+
+def _norm(ours: str, theirs: str) -> dict[str, str]:
+    """The four tensors of a batch normalisation of PyTorch's."""
+    parts = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+    return {f"{ours}.{mine}": f"{theirs}.{part}" for mine, part in parts.items()}
+
+
 def _tensors(layers: dict[str, str]) -> dict[str, str]:
     return {f"{ours}.{part}": f"{theirs}.{part}"
             for ours, theirs in layers.items() for part in ("weight", "bias")}  # fmt: skip
 
 
 def from_torch_layout(array: np.ndarray) -> np.ndarray:
-    """(Co, C, kh, kw) -> (kh, kw, C, Co); a vector stays as it is."""
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    """(Co, C, kh, kw) -> (kh, kw, C, Co), (C, 1, kh, kw) -> (kh, kw, C); a vector stays."""
+    if array.ndim != 4:
+        return array
+    depthwise = array.shape[1] == 1
+    return array[:, 0].transpose(1, 2, 0) if depthwise else array.transpose(2, 3, 1, 0)
 
 
 def to_torch_layout(array: np.ndarray) -> np.ndarray:
-    """(kh, kw, C, Co) -> (Co, C, kh, kw); a vector stays as it is."""
+    """The inverse of `from_torch_layout`."""
+    if array.ndim == 3:
+        return array.transpose(2, 0, 1)[:, None]
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
 
 
+def from_tensorflow_layout(array: np.ndarray) -> np.ndarray:
+    """(Co, kh, kw, C) -> (kh, kw, C, Co), (1, kh, kw, C) -> (kh, kw, C); a vector stays."""
+    if array.ndim != 4:
+        return array
+    return array[0] if len(array) == 1 else array.transpose(1, 2, 3, 0)
+
+
+def to_tensorflow_layout(array: np.ndarray) -> np.ndarray:
+    """The inverse of `from_tensorflow_layout`."""
+    if array.ndim == 3:
+        return array[None]
+    return array.transpose(3, 0, 1, 2) if array.ndim == 4 else array
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Who published files of one kind, and what holds for them.
+
+    name       of the dialect
+    network    what they call it
+    mark       a tensor by which such a file is known
+    preset     the network, where no config is given
+    names      our names -> theirs
+    offsets    where our dx, dy, dw, dh stand among their four offsets
+    folded     whether convolutions hold their batch normalisation already
+    sizes      (height, width) of inputs that its files may be for; they do not tell, if any
+    """
+
+    name: str
+    network: str
+    mark: str
+    preset: str
+    names: Callable[[], dict[str, str]]
+    from_layout: Callable[[np.ndarray], np.ndarray] = from_torch_layout
+    to_layout: Callable[[np.ndarray], np.ndarray] = to_torch_layout
+    offsets: tuple[int, ...] = (0, 1, 2, 3)
+    folded: bool = False
+    sizes: tuple[tuple[int, int], ...] = ()
+
+
+TENSORFLOW = Maker(
+    "tensorflow", "SSD MobileNet v1", next(iter(tensorflow_names().values())), "mobilenet_coco",
+    tensorflow_names,
+    from_tensorflow_layout, to_tensorflow_layout, offsets=(1, 0, 3, 2), folded=True,
+)  # fmt: skip
+LINZAER = Maker(
+    "linzaer", "slim face detector", "base_net.0.0.weight", "slim", linzaer_names,
+    sizes=((96, 128), (120, 160), (240, 320), (360, 480), (480, 640), (960, 1280)),
+)  # fmt: skip
+MAKERS = (
+    Maker("torchvision", "SSD300", "backbone.features.0.weight", "ssd300_coco", torchvision_names),
+    Maker("amdegroot", "SSD300", "vgg.0.weight", "ssd300_voc", amdegroot_names),
+    LINZAER,
+    TENSORFLOW,
+)
+
+
+def maker_of(tensors: Iterable[str]) -> Maker | None:
+    """Who made a file with tensors of these names."""
+    return next((maker for maker in MAKERS if maker.mark in tensors), None)
+
+
 def from_published(
-    arrays: dict[str, np.ndarray], names: dict[str, str], model: SSD, where: str
+    arrays: dict[str, np.ndarray], maker: Maker, model: SSD, where: str
 ) -> dict[str, np.ndarray]:
     """The model's tensors out of a file's, or WeightsError by the file's own names."""
-    _check_layers(names, model)
-    missing, surplus = set(names.values()) - arrays.keys(), arrays.keys() - set(names.values())
+    names = maker.names()
+    _check_layers(names, model, maker)
+    # how many batches PyTorch's running statistics have seen decides nothing
+    there = {name for name in arrays if not name.endswith(".num_batches_tracked")}
+    branch = next((name for name in arrays if ".branch0." in name), None)
+    if branch:
+        raise WeightsError(
+            f"is the RFB variant: {branch} is one of several branches that are joined again, and a "
+            "config here is a chain of layers",
+            where=where,
+            hint="the slim variant of the same author is read",
+        )
+    missing, surplus = set(names.values()) - there, there - set(names.values())
     if missing or surplus:
         raise WeightsError(
-            f"missing tensors: {sorted(missing) or 'none'}; surplus: {sorted(surplus) or 'none'}",
-            where=where,
+            f"missing tensors: {_few(missing)}; surplus: {_few(surplus)}", where=where
         )
     for ours, theirs in names.items():
         found = arrays[theirs].shape
-        expected = to_torch_layout(model.parameters[ours].value).shape
+        expected = maker.to_layout(model.parameters[ours].value).shape
         if found != expected:
             raise WeightsError(
                 f"shape {found}, config {model.config.name!r} has {expected}",
                 where=f"{where}: {theirs}",
                 hint=_why(ours, found, expected, model),
             )
-    return {ours: from_torch_layout(arrays[theirs]) for ours, theirs in names.items()}
+    tensors = {ours: maker.from_layout(arrays[theirs]) for ours, theirs in names.items()}
+    return _reordered(tensors, maker)
 
 
-def to_published(names: dict[str, str], model: SSD) -> dict[str, np.ndarray]:
-    """The model's tensors under published names, in PyTorch's layout."""
-    _check_layers(names, model)
-    parameters = model.parameters
-    return {theirs: np.ascontiguousarray(to_torch_layout(parameters[ours].value))
+def to_published(maker: Maker, model: SSD) -> dict[str, np.ndarray]:
+    """The model's tensors under published names, in the maker's layout."""
+    names = maker.names()
+    _check_layers(names, model, maker)
+    tensors = _reordered({ours: model.parameters[ours].value for ours in names}, maker)
+    return {theirs: np.ascontiguousarray(maker.to_layout(tensors[ours]))
             for ours, theirs in names.items()}  # fmt: skip
 
 
-def _check_layers(names: dict[str, str], model: SSD) -> None:
+def _reordered(tensors: dict[str, np.ndarray], maker: Maker) -> dict[str, np.ndarray]:
+    """The offsets of each box in the other's order: an order that is its own inverse."""
+
+    def other(array: np.ndarray) -> np.ndarray:
+        return array.reshape(*array.shape[:-1], -1, 4)[..., maker.offsets].reshape(array.shape)
+
+    return {name: other(array) if name.startswith("loc_") else array
+            for name, array in tensors.items()}  # fmt: skip
+
+
+def _few(names: Iterable[str]) -> str:
+    """The first of the names, and how many there are."""
+    first = sorted(names)
+    more = f" and {len(first) - 3} more" if len(first) > 3 else ""
+    return f"{first[:3]}{more}" if first else "none"
+
+
+def _check_layers(names: dict[str, str], model: SSD, maker: Maker) -> None:
     heads = ("conf_", "loc_")  # named last: they differ where the maps before them do
     different = sorted(
         names.keys() ^ model.parameters.keys(), key=lambda name: (name.startswith(heads), name)
@@ -135,9 +281,9 @@ def _check_layers(names: dict[str, str], model: SSD) -> None:
     if different:
         first = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
         raise WeightsError(
-            f"config {model.config.name!r} is not the published SSD300: they differ in "
-            f"{len(different)} tensors: {first}",
-            hint="only ssd300_voc, ssd300_coco and configs with their layers have published names",
+            f"config {model.config.name!r} is not the published {maker.network}: they differ in "
+            f" {len(different)} tensors: {first}",
+            hint=f"only configs with the layers of {maker.preset} have these names",
         )
 
 

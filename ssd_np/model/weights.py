@@ -19,21 +19,24 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config
+from ssd_np.config import (
+    Config,
+    InputConfig,
+    config_from_json,
+    config_to_json,
+    load_config,
+    sized,
+)
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
+from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
-from ssd_np.model.published import (
-    amdegroot_names,
-    from_published,
-    to_published,
-    torchvision_names,
-)
+from ssd_np.model.published import MAKERS, Maker, from_published, maker_of, to_published
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import trace
@@ -182,63 +185,103 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
 # --- published files -----------------------------------------------------------------------------
 
 
-def load_torch(path: str | Path, config: Config | None = None) -> SSD:
-    """A model from an SSD300 file of torchvision or amdegroot, read without PyTorch.
+def load_torch(
+    path: str | Path,
+    config: Config | None = None,
+    class_names: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
+) -> SSD:
+    """A model from a file of torchvision, amdegroot or Linzaer, read without PyTorch.
 
     `config` says what the network is; its choices are replaced by those of whoever made the file:
-    mean, clip rules, and so on (`ssd_np.dialects`). Left out, it is ssd300_coco for torchvision's
-    names and ssd300_voc for amdegroot's. A file of `export_torchvision` carries its own config,
-    which a given one replaces as it is. Raises WeightsError naming missing, surplus and misshapen
-    tensors by the file's own names. For a `config` of one channel its first kernel is summed over
-    the colours (model/grey.py).
+    mean, clip rules, and so on (`ssd_np.dialects`). Left out, it is the maker's preset. A file of
+    `export` carries its own config, which a given one replaces as it is. `class_names`: of the
+    file's classes, where they are not the preset's. `size`: (height, width) of the input, which
+    Linzaer's files do not tell. Raises WeightsError naming missing, surplus and misshapen tensors
+    by the file's own names. For a `config` of one channel its first kernel is summed over the
+    colours (model/grey.py).
     """
     where = str(path)
     own, arrays = _read_export(path) if where.endswith(".npz") else (None, read_torch(path))
-    if "backbone.features.0.weight" in arrays:
-        maker, preset, names = "torchvision", "ssd300_coco", torchvision_names()
-    elif "vgg.0.weight" in arrays:
-        maker, preset, names = "amdegroot", "ssd300_voc", amdegroot_names()
-    else:
+    maker = maker_of(arrays)
+    if maker is None:
         raise WeightsError(
             f"its tensors {list(arrays)[:3]} ... are named neither as torchvision's ssd300_vgg16 "
-            "nor as amdegroot's SSD300",
+            "nor as amdegroot's SSD300 nor as Linzaer's slim face detector",
             where=where,
             hint="a classification network is a base: ssd-np train --base-weights FILE",
         )
     if config and config.input.channels == 1:
         colour = own.input if own else InputConfig(config.input.size)
-        return grey_model(load_torch(path, dataclasses.replace(config, input=colour)))
+        config = dataclasses.replace(config, input=colour)
+        return grey_model(load_torch(path, config, class_names, size))
     if own is None:
-        config = in_dialect(config or load_config(preset), maker)
+        if maker.sizes and config is None and size is None:
+            raise WeightsError(
+                "does not tell for which input size it was trained: its names and shapes are the "
+                "same for every size",
+                where=where,
+                hint="say it: --size 320x240 for version-slim-320.pth, --size 640x480 for -640.pth",
+            )
+        config = in_dialect(config or load_config(maker.preset), maker.name)
+        if class_names is not None:
+            config = config.with_classes(class_names)
     elif config is None:
         _check_size(own, arrays, where)
         config = own
-    model = SSD(config)
-    set_parameters(model, from_published(arrays, names, model, where), where)
-    return model
+    if size is not None:
+        known = maker.sizes or (config.input.shape,)
+        if size not in known:
+            sizes = ", ".join(f"{width}x{height}" for height, width in known)
+            raise WeightsError(
+                f"can not be for an input of {size[1]}x{size[0]} pixels: {maker.name}'s "
+                f"{maker.network} is for {sizes}",
+                where=where,
+                hint="width first; of a network that was trained at another size, give a --config",
+            )
+        config = sized(config, size)
+    return from_maker(arrays, maker, config, where)
+
+
+def from_maker(arrays: dict[str, np.ndarray], maker: Maker, config: Config, where: str) -> SSD:
+    """The model of `config` with a file's tensors; identity batch normalisation where the file has
+    it folded into its convolutions."""
+    model = SSD(folded_config(config) if maker.folded else config)
+    set_parameters(model, from_published(arrays, maker, model, where), where)
+    return unfolded(model, config) if maker.folded else model
 
 
 def export_torchvision(path: str | Path, model: SSD) -> None:
-    """Writes the weights under the names and in the layout of torchvision's `ssd300_vgg16`.
+    """Writes the weights under the names and in the layout of torchvision's `ssd300_vgg16`."""
+    export(path, model, "torchvision")
+
+
+def export(path: str | Path, model: SSD, to: str) -> None:
+    """Writes the weights under the names and in the layout of a maker's files.
 
     An `.npz` file that `numpy.load` reads; the config travels in the zip archive's comment. Raises
-    WeightsError for a network that torchvision does not have.
+    WeightsError for a network that the maker does not have.
     """
     check_described(model)
-    arrays: dict[str, Any] = dict(to_published(torchvision_names(), model))
+    maker = next(maker for maker in MAKERS if maker.name == to)
     other = [kind.__name__ for kind in kinds_of(model.config)]
+    arrays: dict[str, Any] = dict(
+        to_published(maker, fold_batchnorm(model) if maker.folded else model)
+    )
     if other:
         raise WeightsError(
-            f"config {model.config.name!r} has layers of kinds that torchvision does not know: "
+            f"config {model.config.name!r} has layers of kinds that {to} does not know: "
             f"{', '.join(other)}"
         )
     if model.config.input.channels != 3:
-        raise WeightsError(f"config {model.config.name!r} sees grey images, torchvision colours")
-    if model.config.input.shape != (300, 300):
-        height, width = model.config.input.shape
+        raise WeightsError(f"config {model.config.name!r} sees grey images, {to} colours")
+    sees = load_config(maker.preset).input.shape
+    if not maker.sizes and model.config.input.shape != sees:
+        (height, width), (rows, columns) = model.config.input.shape, sees
         raise WeightsError(
             f"config {model.config.name!r} sees images of {width} x {height} pixels",
-            hint="torchvision's ssd300_vgg16 sees 300 x 300 and would scale them without a word",
+            hint=f"{to}'s {maker.network} sees {columns} x {rows} and would scale them without a "
+            "word",
         )
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

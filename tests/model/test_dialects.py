@@ -15,6 +15,7 @@ from ssd_np.config import (
 )
 from ssd_np.dialects import (
     CHOICES,
+    TRAITS,
     dialect_table,
     implementations,
     in_dialect,
@@ -66,6 +67,37 @@ def test_the_published_presets_speak_caffe(name):
     assert in_dialect(load_config(name), "caffe") == load_config(name)
 
 
+@pytest.mark.parametrize(
+    ("preset", "name"), [("slim", "linzaer"), ("mobilenet_coco", "tensorflow")]
+)
+def test_the_presets_of_other_makers_speak_theirs(preset, name):
+    assert in_dialect(load_config(preset), name) == load_config(preset)
+
+
+def test_traits_are_what_the_presets_have():
+    """What is no key is written in layers and maps: the value of the maker, and no other."""
+
+    def of(name, who):
+        (trait,) = (t for t in TRAITS if t.name == name)
+        (value,) = (value for value, names in trait.values if who in names.split())
+        return value
+
+    for who, preset in (
+        ("caffe", "ssd300_voc"), ("linzaer", "slim"), ("tensorflow", "mobilenet_coco")
+    ):  # fmt: skip
+        config = load_config(preset)
+        norms = [layer for layer in config.layers if layer.kind == "batchnorm"]
+        activations = {getattr(layer, "activation", "none") for layer in config.layers} - {"none"}
+        assert activations == {of("activation", who)}
+        assert {m.kind for m in config.feature_maps} == {of("default boxes", who)}
+        heads = {m.head for m in config.feature_maps[:-1]}  # the face detector's last map is small
+        assert heads == {of("heads", who)}
+        assert bool(norms) == (of("batch normalisation", who) != "none")
+        uneven = any(not isinstance(layer.window.pad, int) for layer in config.layers)
+        assert uneven == (of("padding of a stride of 2", who) == "below and right")
+    assert "order of the offsets (no key): " in dialect_table()
+
+
 def test_a_dialect_changes_what_the_table_says_and_no_more():
     changed = in_dialect(CONFIG, "socret360")
     assert changed.loss.mining == "batch" and changed.matching.neutral_threshold == 0.3
@@ -85,7 +117,9 @@ def test_the_printed_table_has_every_key_value_and_name(capsys):
     assert printed == dialect_table() + "\n"
     assert "boxes.clip: " in printed
     assert '    "sizes"                         torchvision\n' in printed
-    assert '    "antialias"                     sgrvinod, [small, tiny]\n' in printed
+    assert (
+        '    "antialias"                     sgrvinod, [mobilenet_coco, small, tiny]\n' in printed
+    )
     assert "    [127.5, 127.5, 127.5]           [tiny]\n" in printed  # nobody's but ours
     for choice in CHOICES:
         assert f"{choice.key}: " in printed

@@ -1,0 +1,139 @@
+"""Reads the weights in a TensorFlow Lite file (`.tflite`), as floats, without TensorFlow.
+
+The file is a flatbuffer: a tree of tables that point at one another by offsets; the package
+`tflite` knows its tables. A weight is whole numbers with one scale and one zero point,
+
+    real = scale * (stored - zero point)
+
+(Jacob et al. 2018, arXiv 1712.05877, equation 1). Nothing in the file is run, and nothing is
+allocated that the file does not hold.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd_np.errors import WeightsError
+
+MAGIC = b"TFL3"
+MAX_BYTES = 1 << 30
+HINT = "expected the detect.tflite of coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
+# what the flatbuffer's accessors raise when an offset leads out of the file
+BROKEN = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Tflite:
+    """What is taken from a file: its first input, and all stored tensors by name, as float32.
+
+    Full and pointwise kernels are (Co, kh, kw, C), depthwise ones (1, kh, kw, C), biases (Co,).
+    """
+
+    input_name: str
+    input_shape: tuple[int, ...]
+    arrays: dict[str, np.ndarray]
+
+
+def read_tflite(path: str | Path) -> Tflite:
+    """Reads a file without running anything of it.
+
+    Raises WeightsError if the file is no TensorFlow Lite model, is damaged, or holds tensors of a
+    type that quantised weights do not have.
+    """
+    where, data = str(path), _read(path)
+    tflite = _package(where)
+    try:
+        model = tflite.Model.GetRootAsModel(data, 0)
+        graph = model.Subgraphs(0)
+        count = graph.TensorsLength()
+        if 4 * max(count, model.BuffersLength()) > len(data):  # each has an offset of 4 bytes
+            raise WeightsError(f"claims {count:,} tensors: it is damaged", where, HINT)
+        found: dict[str, np.ndarray] = {}
+        first, stored_bytes = graph.Tensors(graph.Inputs(0)), 0
+        for i in range(count):
+            tensor = graph.Tensors(i)
+            stored = model.Buffers(tensor.Buffer()).DataAsNumpy()
+            # a number where there is no data: a map between layers
+            if isinstance(stored, np.ndarray) and _is_weight(tflite, tensor):
+                name = tensor.Name().decode("utf-8", errors="replace")
+                stored_bytes += stored.nbytes
+                if name in found or stored_bytes > len(data):
+                    raise WeightsError(f"holds tensor {name!r} twice", where, HINT)
+                found[name] = _to_float(tflite, tensor, stored, f"{where}: {name}")
+        name = first.Name().decode("utf-8", errors="replace")
+        return Tflite(name, _shape(first), found)
+    except WeightsError:
+        raise
+    except BROKEN as error:
+        raise WeightsError(f"is damaged or cut off ({error})", where, HINT) from error
+
+
+def is_tflite(path: str | Path) -> bool:
+    """By its ending, or by what stands in it."""
+    if str(path).endswith(".tflite") or not Path(path).is_file():
+        return str(path).endswith(".tflite")
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == MAGIC
+
+
+def _read(path: str | Path) -> bytes:
+    where = str(path)
+    if not Path(path).is_file():
+        raise WeightsError("no such file", where)
+    size = Path(path).stat().st_size
+    if size > MAX_BYTES:
+        raise WeightsError(f"has {size:,} bytes, more than any detector for a phone", where, HINT)
+    data = Path(path).read_bytes()
+    if data[4:8] != MAGIC:
+        raise WeightsError("is not a TensorFlow Lite file", where, HINT)
+    return data
+
+
+def _package(where: str) -> Any:
+    try:
+        import tflite
+    except ImportError as error:
+        raise WeightsError(
+            "needs the package that parses this format", where, 'pip install "ssd-np[tflite]"'
+        ) from error
+    return tflite
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    return tuple(int(side) for side in np.atleast_1d(tensor.ShapeAsNumpy()))
+
+
+def _is_weight(tflite: Any, tensor: Any) -> bool:
+    """Whole numbers without a scale are no weights but the shapes that reshapes ask for."""
+    rule = tensor.Quantization()
+    return tensor.Type() == tflite.TensorType.FLOAT32 or (rule is not None and rule.ScaleLength())
+
+
+def _to_float(tflite: Any, tensor: Any, stored: np.ndarray, where: str) -> np.ndarray:
+    """The tensor's bytes as real numbers in its shape."""
+    kinds: dict[int, np.dtype] = {
+        tflite.TensorType.UINT8: np.dtype("<u1"),
+        tflite.TensorType.INT8: np.dtype("<i1"),
+        tflite.TensorType.INT32: np.dtype("<i4"),
+        tflite.TensorType.FLOAT32: np.dtype("<f4"),
+    }
+    if tensor.Type() not in kinds:
+        raise WeightsError(f"has the type number {tensor.Type()}", where, HINT)
+    shape = _shape(tensor)
+    kind = kinds[tensor.Type()]
+    needed = kind.itemsize * int(np.prod(shape, dtype=object))
+    if min(shape, default=1) < 0 or needed != stored.nbytes:
+        raise WeightsError(f"has {stored.nbytes} bytes, its shape {shape} {needed}", where, HINT)
+    values = stored.view(kind).reshape(shape)
+    if kind.kind == "f":
+        return values.astype(np.float32)
+    rule = tensor.Quantization()
+    if rule.ScaleLength() != 1 or rule.ZeroPointLength() != 1:
+        raise WeightsError("has not one scale and one zero point", where, HINT)
+    scale, zero = float(rule.Scale(0)), int(rule.ZeroPoint(0))
+    return (scale * (values.astype(np.float64) - zero)).astype(np.float32)
