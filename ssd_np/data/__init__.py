@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ssd_np.data.image import read_image as read_image
     from ssd_np.data.image import resize as resize
     from ssd_np.data.image import to_grey as to_grey
+    from ssd_np.data.items import AnnotatedDataset as AnnotatedDataset
     from ssd_np.data.items import Dataset as Dataset
     from ssd_np.data.items import DrawingDataset as DrawingDataset
     from ssd_np.data.items import Item as Item

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from ssd_np.errors import DegenerateBox, SsdError
-from ssd_np.records import Sample
+from ssd_np.records import Sample, Truth
 
 Effect = Literal["stops", "left out", "kept"]
 
@@ -122,6 +122,12 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+class AnnotatedDataset(Dataset, Protocol):
+    """A data set that tells what an image shows without decoding it."""
+
+    def truth(self, index: int) -> Truth: ...
 
 
 @runtime_checkable

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ssd_np.progress import Progress
 from ssd_np.train.callbacks import Callback, Step
+
+if TYPE_CHECKING:
+    from ssd_np.train.trainer import Trainer
 
 
 class Bar(Callback):
     """Shows the loss and the images a second; a line now and then where there is no terminal."""
 
-    def begin(self, trainer) -> None:
+    def begin(self, trainer: Trainer) -> None:
         self._bar = Progress(trainer.config.steps, "train", "step", trainer.progress.step)
 
-    def after_step(self, trainer, step: Step) -> None:
+    def after_step(self, trainer: Trainer, step: Step) -> None:
         speed = len(step.batch.images) / step.seconds
         self._bar.update(f"loss {step.loss.total:.3f}, {speed:.0f} img/s")
 
-    def end(self, trainer) -> None:
+    def end(self, trainer: Trainer) -> None:
         self._bar.close()

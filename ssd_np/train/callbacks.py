@@ -5,7 +5,7 @@ have this shape (log.py, checkpoint.py, best.py, postmortem.py, stop.py, bar.py)
 derives from `Callback` and defines what it needs:
 
     class Note(Callback):
-        def after_step(self, trainer, step):
+        def after_step(self, trainer: Trainer, step):
             if step.number % 100 == 0:
                 print(step.number, step.loss.total)
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Step:
-    """One step, filled in from above to below while it is done.
+    """One step, filled in from above to below while it is done; before that there is no attribute.
 
     number          from 0
     rate            the learning rate
@@ -46,11 +46,11 @@ class Step:
     number: int
     batch: Batch
     rate: float
-    labels: np.ndarray | None = None
-    targets: np.ndarray | None = None
-    logits: np.ndarray | None = None
-    offsets: np.ndarray | None = None
-    loss: LossValue | None = None
+    labels: np.ndarray = field(init=False)
+    targets: np.ndarray = field(init=False)
+    logits: np.ndarray = field(init=False)
+    offsets: np.ndarray = field(init=False)
+    loss: LossValue = field(init=False)
     parts: dict[str, float] = field(default_factory=dict)
     norm: float = 0.0
     begun: float = field(default_factory=time.perf_counter)
@@ -66,22 +66,29 @@ METHODS = ("resume", "begin", "after_step", "save", "failed", "end")
 
 
 class Callback(Protocol):
-    """Each method is called with the trainer; by default none does anything."""
+    """Each method is called with the trainer; by default none does anything (and says so by a
+    `return`: a body of a docstring alone would be abstract to a type checker)."""
 
     def resume(self, trainer: Trainer) -> None:
         """The run in `trainer.out_dir` goes on from its last.npz, which has been read."""
+        return None
 
     def begin(self, trainer: Trainer) -> None:
         """Before the first step; `trainer.progress.step` are done already."""
+        return None
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         """The weights are new, and `trainer.progress` counts the step."""
+        return None
 
     def save(self, trainer: Trainer) -> None:
         """A checkpoint is written: so must be what belongs to it."""
+        return None
 
     def failed(self, trainer: Trainer, step: Step, error: NotFinite) -> None:
         """The step has met a number that is none; no weight was changed."""
+        return None
 
     def end(self, trainer: Trainer) -> None:
         """After the last step, and when something else ends the training."""
+        return None

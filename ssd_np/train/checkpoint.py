@@ -202,16 +202,16 @@ class Checkpoint(Callback):
     """Keeps last.npz: written before the first step, so that a stop before the next write is no
     loss, then every `checkpoint_every` steps and at the end."""
 
-    def begin(self, trainer) -> None:
+    def begin(self, trainer: Trainer) -> None:
         if trainer.progress.step == 0:
             trainer.save()
 
-    def after_step(self, trainer, step: Step) -> None:
+    def after_step(self, trainer: Trainer, step: Step) -> None:
         done = trainer.progress.step
         if done % trainer.config.checkpoint_every == 0 or done == trainer.config.steps:
             trainer.save()
 
-    def save(self, trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
         own = trainer.config, trainer.conditions
         path = trainer.out_dir / LAST
         save_checkpoint(path, trainer.model, trainer.optimiser, trainer.progress, *own)

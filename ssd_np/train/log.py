@@ -6,6 +6,7 @@ import os
 from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ssd_np.files import append
 from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.viz.loss import OTHER_COLUMNS, loss_curve
+
+if TYPE_CHECKING:
+    from ssd_np.train.trainer import Trainer
 
 FILE = "log.csv"
 
@@ -34,7 +38,7 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         return (), np.empty((0, len(COLUMNS))), 0
     try:
         lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
-        names, *rows = [line.decode("ascii").strip().split(",") for line in lines] or [()]
+        names, *rows = [line.decode("ascii").strip().split(",") for line in lines] or [[]]
         whole = len(rows) - bool(lines and not lines[-1].endswith(b"\n"))
         numbers = np.array(rows, np.float64).reshape(-1, len(names) or 1)
     except (OSError, ValueError) as error:
@@ -84,18 +88,18 @@ class Log(Callback):
             raise ConfigError(f"has the parts {list(parts)}", "the loss", f"the log has {before}")
         self.names = names
 
-    def resume(self, trainer) -> None:
+    def resume(self, trainer: Trainer) -> None:
         path, self._written = trainer.out_dir / FILE, trainer.progress.step
         self.names, numbers, self._bytes = read_log(path, self._written)
         self._numbers = array("d", numbers.ravel())
 
-    def after_step(self, trainer, step: Step) -> None:
+    def after_step(self, trainer: Trainer, step: Step) -> None:
         speed = len(step.batch.images) / step.seconds
         numbers = (step.loss.total, *step.parts.values(), step.positives)
         numbers = (*numbers, step.rate, step.norm, speed)
         self._numbers.extend((step.number, *(float(f"{number:.6g}") for number in numbers)))
 
-    def save(self, trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
         path = trainer.out_dir / FILE
         if not path.exists() or os.path.getsize(path) < self._bytes:  # somebody was there
             self._written = self._bytes = 0
@@ -113,10 +117,10 @@ class LossCurve(Callback):
     def __init__(self, log: Log) -> None:
         self.log = log
 
-    def begin(self, trainer) -> None:
+    def begin(self, trainer: Trainer) -> None:
         self._shown = None
 
-    def save(self, trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
         if len(self.log.rows):
             path = trainer.out_dir / "loss.png"
             loss_curve(self.log.columns(), path)

@@ -29,5 +29,5 @@ def match_batch(
             )
         settings = model.default_boxes, rule.threshold, rule.neutral_threshold
         targets.append(model.ops.make_targets(boxes, mapping[labels], *settings))
-    labels, offsets = zip(*targets, strict=True)
-    return np.stack(labels), np.stack(offsets).astype(model.dtype)
+    classes, offsets = zip(*targets, strict=True)
+    return np.stack(classes), np.stack(offsets).astype(model.dtype)

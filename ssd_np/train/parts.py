@@ -76,8 +76,8 @@ class Schedule(Protocol):
 class Optimiser(Protocol):
     """What moves the weights, and what it remembers of earlier steps.
 
-    sgd.py has what all of them need: `learning(parameters)`, those to be moved, asked at each step,
-    and `gradient_norm`, `shortening`, their common length and what a limit makes of it.
+    sgd.py has what all of them need: `learning(parameters)`, those to be moved, each with its
+    gradient, and `gradient_norm`, `shortening`, their common length and what a limit makes of it.
     """
 
     def step(self, rate: float, clip_norm: float | None = None) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from ssd_np.files import write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.log import Log
+
+if TYPE_CHECKING:
+    from ssd_np.train.trainer import Trainer
 
 LOSSES = 20  # the last so many are told
 
@@ -62,8 +66,10 @@ def _in_order(
 def report(model: SSD, step: Step, last_losses: list[float]) -> dict:
     """What a reader needs to find out why, as JSON-able values."""
     batch = step.batch
-    outputs = {"logits": step.logits, "offsets": step.offsets}
-    if step.loss is not None:
+    outputs: dict[str, np.ndarray] = {
+        name: vars(step)[name] for name in ("logits", "offsets") if name in vars(step)
+    }
+    if "loss" in vars(step):
         outputs["gradient of the logits"] = step.loss.dlogits
         outputs["gradient of the offsets"] = step.loss.doffsets
     broken = first_broken(model, batch.images, outputs)
@@ -87,7 +93,7 @@ class PostMortem(Callback):
     def __init__(self, log: Log) -> None:
         self.log = log
 
-    def failed(self, trainer, step: Step, error: NotFinite) -> None:
+    def failed(self, trainer: Trainer, step: Step, error: NotFinite) -> None:
         path = trainer.out_dir / "post_mortem.json"
         losses = self.log.columns()["total"][-LOSSES:].tolist()
         found = report(trainer.model, step, losses)

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batches
-from ssd_np.data.items import sample_at
+from ssd_np.data.items import AnnotatedDataset, sample_at
 from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite
 from ssd_np.geometry import shortest
@@ -45,7 +45,7 @@ class Crops:
     The truth of a crop is one box, the crop itself, with the object's label. Crowds are left out.
     """
 
-    def __init__(self, dataset) -> None:
+    def __init__(self, dataset: AnnotatedDataset) -> None:
         self.dataset, self.class_names = dataset, tuple(dataset.class_names)
         self.places = [
             (image, row)
@@ -129,7 +129,9 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
     )
 
 
-def pretrain(config: Config, dataset, training: TrainConfig) -> tuple[Classifier, float]:
+def pretrain(
+    config: Config, dataset: AnnotatedDataset, training: TrainConfig
+) -> tuple[Classifier, float]:
     """Trains a classifier on the objects of `dataset`; returns it and its average loss at the end.
 
     `config` is one that `classifier_config` made.
@@ -166,7 +168,9 @@ def _gradients(model: Classifier, images: np.ndarray, labels: np.ndarray) -> flo
     return float(rows.mean())
 
 
-def accuracy(model: Classifier, config: Config, dataset, count: int = 512) -> float:
+def accuracy(
+    model: Classifier, config: Config, dataset: AnnotatedDataset, count: int = 512
+) -> float:
     """The share of `count` objects that the classifier names rightly."""
     crops, right = Crops(dataset), 0
     size = min(64, len(crops))

@@ -12,6 +12,7 @@ together when their common norm is above a limit (Pascanu et al. 2013), which ke
 batch from throwing the weights far away.
 """
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,9 @@ from ssd_np.errors import NotFinite, ShapeError, WeightsError
 from ssd_np.nn.parameter import Parameter
 
 VELOCITY = "velocity/"  # and the parameter's name: the name of its velocity in a checkpoint
+
+# by name, each with its gradient
+Moving = dict[str, tuple[Parameter, np.ndarray]]
 
 
 class SGD:
@@ -56,10 +60,10 @@ class SGD:
 
         Raises NotFinite, with nothing changed, when a gradient is NaN or infinite.
         """
-        parameters = learning(self.parameters)
-        norm = gradient_norm(parameters, self.ops)
+        moving = learning(self.parameters)
+        norm = gradient_norm(moving, self.ops)
         scale = shortening(norm, clip_norm)
-        for name, parameter in parameters.items():
+        for name, (parameter, gradient) in moving.items():
             if name not in self.velocity:  # it was frozen until now
                 self._at_rest(name)
             bias = name.endswith(".bias")
@@ -70,12 +74,14 @@ class SGD:
             decay = 0.0 if bias or not parameter.decays else self.weight_decay
             settings = outside, self.momentum, inside * decay, inside * scale
 
-            def rule(w, name=name, g=parameter.grad, settings=settings):
-                w, self.velocity[name] = self.ops.sgd_update(w, self.velocity[name], g, *settings)
-                return w
-
-            parameter.update(rule)
+            parameter.update(functools.partial(self._rule, name, gradient, settings))
         return norm
+
+    def _rule(
+        self, name: str, g: np.ndarray, settings: tuple[float, ...], w: np.ndarray
+    ) -> np.ndarray:
+        w, self.velocity[name] = self.ops.sgd_update(w, self.velocity[name], g, *settings)
+        return w
 
     def state(self) -> dict[str, np.ndarray]:
         """The velocities, "velocity/conv1_1.weight" and so on."""
@@ -96,27 +102,31 @@ class SGD:
         self.velocity = velocity
 
 
-def learning(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters that learn as things stand; ShapeError for one that has no gradient to do so
-    by, or one of another shape."""
-    found = {name: p for name, p in parameters.items() if p.trainable}
-    for name, parameter in found.items():
-        if parameter.grad is None or parameter.grad.shape != parameter.value.shape:
-            got = "no gradient" if parameter.grad is None else f"one of {parameter.grad.shape}"
+def learning(parameters: Mapping[str, Parameter]) -> Moving:
+    """The parameters that learn as things stand, with their gradients; ShapeError for one that has
+    none to learn by, or one of another shape."""
+    found: Moving = {}
+    for name, parameter in parameters.items():
+        if not parameter.trainable:
+            continue
+        gradient = parameter.grad
+        if gradient is None or gradient.shape != parameter.value.shape:
+            got = "no gradient" if gradient is None else f"one of {gradient.shape}"
             raise ShapeError(
                 f"has {got}, and is to learn",
                 where=f"parameter {name} {parameter.value.shape}",
                 hint="backward comes before the update; a layer's sets Parameter.grad of each",
             )
+        found[name] = parameter, gradient
     return found
 
 
-def gradient_norm(parameters: Mapping[str, Parameter], ops: Engine | None = None) -> float:
+def gradient_norm(moving: Moving, ops: Engine | None = None) -> float:
     """Square root of the sum of squares of all gradients, added up in float64; NotFinite, with its
     parameter's name, for one that is no number."""
     ops, total = ops or select(), 0.0
-    for name, parameter in parameters.items():
-        square = ops.square_sum(parameter.grad)
+    for name, (_, gradient) in moving.items():
+        square = ops.square_sum(gradient)
         if not np.isfinite(square):
             raise NotFinite("gradient is not finite", where=name, hint="lower the learning rate")
         total += square

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.config import Config
+from ssd_np.data.items import Dataset
 from ssd_np.errors import ConfigError
 from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
@@ -36,7 +37,7 @@ def beginning(
 
 def fitted(
     config: Config,
-    dataset,
+    dataset: Dataset,
     seed: int,
     steps: int | None = None,
     epochs: int | None = None,

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 from ssd_np.train.callbacks import Callback, Step
+
+if TYPE_CHECKING:
+    from ssd_np.train.trainer import Trainer
 
 
 class StopRequests(Callback):
     """After the first SIGINT or SIGTERM the step in hand is finished and saved, then
     KeyboardInterrupt ends the training; a second one raises it at once."""
 
-    def begin(self, trainer) -> None:
+    def begin(self, trainer: Trainer) -> None:
         self._asked, self._before = False, {}
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
             numbers = (signal.SIGINT, signal.SIGTERM)
@@ -26,11 +30,11 @@ class StopRequests(Callback):
             raise KeyboardInterrupt("stopped in the middle of a step")
         self._asked = True
 
-    def after_step(self, trainer, step: Step) -> None:
+    def after_step(self, trainer: Trainer, step: Step) -> None:
         if self._asked:
             trainer.save()
             raise KeyboardInterrupt(f"saved after step {trainer.progress.step}")
 
-    def end(self, trainer) -> None:
+    def end(self, trainer: Trainer) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -139,6 +139,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         waited = batches.seconds_waited / seconds
         average, history = self.progress.loss_average, self.log.columns()
+        average = math.nan if average is None else average
         return TrainResult(self.progress.step, seconds, average, waited, history)
 
     # --- a step ----------------------------------------------------------------------------------
@@ -156,7 +157,8 @@ class Trainer:
             step.parts = {name: float(part) for name, part in step.loss.parts.items()}
             self.log.expect(step.parts)
             gradients = step.loss.dlogits, step.loss.doffsets  # a loss of yours may be float64
-            self.model.backward(*(g.astype(self.model.dtype, copy=False) for g in gradients))
+            dlogits, doffsets = (g.astype(self.model.dtype, copy=False) for g in gradients)
+            self.model.backward(dlogits, doffsets)
         step.norm = self.optimiser.step(step.rate, self.config.clip_norm)
 
     def rate(self, number: int) -> float:
@@ -184,7 +186,7 @@ class Trainer:
         number = self.progress.step
         with saving_first(self):
             batch = next(stream, None)
-            return batch and Step(number, batch, self.rate(number))
+            return None if batch is None else Step(number, batch, self.rate(number))
 
     def _count(self, step: Step) -> None:
         step.seconds = time.perf_counter() - step.begun

@@ -29,12 +29,12 @@ class Adam:
         self.moments, self.steps = {}, 0  # name -> [first, second]
 
     def step(self, rate, clip_norm=None):
-        parameters = learning(self.parameters)
-        norm = gradient_norm(parameters)
+        moving = learning(self.parameters)
+        norm = gradient_norm(moving)
         self.steps += 1
         (b1, b2), t = self.betas, self.steps
-        for name, parameter in parameters.items():
-            g = shortening(norm, clip_norm) * parameter.grad
+        for name, (parameter, gradient) in moving.items():
+            g = shortening(norm, clip_norm) * gradient
             m, v = self.moments.get(name, (np.zeros_like(g), np.zeros_like(g)))
             m, v = self.moments[name] = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
             move = rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
