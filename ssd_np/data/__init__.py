@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ssd_np.data.items import AnnotatedDataset as AnnotatedDataset
     from ssd_np.data.items import Dataset as Dataset
     from ssd_np.data.items import DrawingDataset as DrawingDataset
+    from ssd_np.data.items import IdentifiedDataset as IdentifiedDataset
     from ssd_np.data.items import Item as Item
     from ssd_np.data.items import Labelled as Labelled
     from ssd_np.data.items import Problem as Problem

@@ -131,6 +131,13 @@ class AnnotatedDataset(Dataset, Protocol):
 
 
 @runtime_checkable
+class IdentifiedDataset(Dataset, Protocol):
+    """A data set that tells its images from those of all others, by files or by names."""
+
+    def identities(self) -> list[str]: ...
+
+
+@runtime_checkable
 class DrawingDataset(Dataset, Protocol):
     """A data set that draws: an augmentation of its own, objects pasted at random.
 

@@ -11,11 +11,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ssd_np.data.items import IdentifiedDataset
+
 
 def shared_images(dataset: object, other: object) -> int:
     """How many images of `other` are images of `dataset`, too; those of a data set that has no
     `identities`, as your own may not have, count as different."""
-    if not (hasattr(dataset, "identities") and hasattr(other, "identities")):
+    if not (isinstance(dataset, IdentifiedDataset) and isinstance(other, IdentifiedDataset)):
         return 0
     mine, theirs = set(dataset.identities()), other.identities()
     lengths = _lengths(mine - set(theirs)), _lengths(set(theirs) - mine)

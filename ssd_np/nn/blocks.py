@@ -71,9 +71,9 @@ def depthwise_block_backward(
 
 def chain_forward(x: np.ndarray, blocks: list[Block]) -> np.ndarray:
     """(N, H, W, C), through all blocks in inference -> (N, Ho, Wo, Co)."""
-    for kernel, *rest in blocks:
-        forward = depthwise_block_forward if kernel.ndim == 3 else conv_block_forward
-        x, _ = forward(x, kernel, *rest)
+    for block in blocks:
+        forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+        x, _ = forward(x, *block)
     return x
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd_np.data.image import preprocess
-from ssd_np.data.items import Dataset, item_place, sample_at
+from ssd_np.data.items import Dataset, IdentifiedDataset, item_place, sample_at
 from ssd_np.data.labels import label_map
 from ssd_np.data.promises import check_class_names, check_item
 from ssd_np.errors import ConfigError, DataError, SsdError
@@ -49,7 +49,7 @@ def claim_folder(trainer: Trainer, force: bool) -> None:
     """The folder of a training that begins: new or empty, or `force` is given and the files of the
     run in it go; never one that the data is read from. The rule of `files.check_outputs`."""
     data = (trainer.dataset, trainer.validation)
-    images = [one for d in data if hasattr(d, "identities") for one in d.identities()]
+    images = [one for d in data if isinstance(d, IdentifiedDataset) for one in d.identities()]
     trees = {Path(one).parent for one in images if Path(one).is_absolute()}
     check_outputs(Plan(trees=sorted(trees), folders=[(trainer.out_dir, FILES)]), force)
     remove_files(trainer.out_dir, FILES)
