@@ -357,7 +357,7 @@ class Config(Section):
         )
         require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
         order = list(sizes)
-        previous = -1
+        previous, placed = -1, []
         for i, feature_map in enumerate(self.feature_maps):
             key = f"feature_maps[{i}]"
             require(feature_map.name in sizes, f"{key}.name", f"one of {order}", feature_map.name)
@@ -366,8 +366,15 @@ class Config(Section):
             require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
             previous = position
             actual = sizes[feature_map.name]
+            if feature_map.size is None:
+                feature_map = dataclasses.replace(feature_map, size=shortest(*actual))
+            if feature_map.step is None:
+                steps = (side / n for side, n in zip(self.input.shape, actual, strict=True))
+                feature_map = dataclasses.replace(feature_map, step=shortest(*steps))
+            placed.append(feature_map)
             expected = f"{shortest(*actual)}, the output of layer {feature_map.name!r}"
             require(feature_map.shape == actual, f"{key}.size", expected, feature_map.size)
+        object.__setattr__(self, "feature_maps", tuple(placed))
         few = self.num_boxes <= MAX_DEFAULT_BOXES
         most = f"at most {MAX_DEFAULT_BOXES:,} default boxes"
         require(few, "feature_maps", most, self.num_boxes)

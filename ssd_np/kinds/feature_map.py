@@ -24,15 +24,17 @@ class FeatureMap(Section):
     usual: ClassVar[str] = "caffe"  # the kind of a map that names none
 
     name: str  # of the layer whose output is the map
-    size: int | Size  # cells on a side, or rows and columns
-    step: float | tuple[float, float]  # distance of two cell centres: on both axes, or down, across
+    # None, of either: the config fills in the layer's cells, and the input's side over them
+    size: int | Size | None  # cells on a side, or rows and columns
+    # distance of two cell centres: on both axes, or down, across
+    step: float | tuple[float, float] | None
     l2norm_scale: float | None = field(default=None, kw_only=True)  # L2Norm before heads
     head: Literal["full", "separable"] = field(default="full", kw_only=True)
 
     def check(self) -> None:
         for key in ("size", "step"):
-            least = min(pair(getattr(self, key)))
-            require(least > 0, key, "a number above 0", getattr(self, key))
+            value = getattr(self, key)
+            require(value is None or min(pair(value)) > 0, key, "a number above 0", value)
 
     @property
     def boxes_per_cell(self) -> int:
@@ -49,13 +51,13 @@ class FeatureMap(Section):
 
     @property
     def shape(self) -> Size:
-        """Rows and columns of cells."""
-        return pair(self.size)
+        """Rows and columns of cells; 0 where the config has still to fill them in."""
+        return pair(self.size or 0)
 
     @property
     def steps(self) -> tuple[float, float]:
         """Pixels between two rows of cells, and between two columns."""
-        return pair(self.step)
+        return pair(self.step or 0.0)
 
     @property
     def boxes(self) -> int:

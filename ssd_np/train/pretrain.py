@@ -110,10 +110,6 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
     height, width = (side // 4 for side in config.input.shape)
     names = [layer.name for layer in config.layers]
     layers = config.layers[: names.index(config.base_end) + 1]
-    cells = (height, width)
-    for layer in layers:
-        cells = layer.output_shape(cells)
-    size, step = shortest(*cells), shortest(height / cells[0], width / cells[1])
     augmentation = dataclasses.replace(
         config.augmentation,
         expand=dataclasses.replace(config.augmentation.expand, probability=0.0),
@@ -124,7 +120,7 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
         name=f"{config.name}-base",
         input=dataclasses.replace(config.input, size=shortest(height, width)),
         layers=layers,
-        feature_maps=(FeatureMapConfig(config.base_end, size, step, height, height),),
+        feature_maps=(FeatureMapConfig(config.base_end, None, None, height, height),),
         augmentation=augmentation,
     )
 
