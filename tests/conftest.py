@@ -19,3 +19,11 @@ def bccd_root():
     if not root:
         pytest.skip("BCCD_ROOT is not set")
     return Path(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What commands remember of files is not remembered of the tests' in the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -10,6 +10,7 @@ from ssd_np.data.labels import label_map
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.shared import shared_images
 from ssd_np.data.sources import SHAPES, describe, open_source
+from ssd_np.data.splits import SEED
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.terminal import note
@@ -23,18 +24,29 @@ KEPT = {  # kinds of problems that training goes on with
     "turned": "images with a camera's turn to look at",
     "class": "classes that look like one",
     "duplicate image": "images that are listed twice",
+    "outline": "files with outlines, of which the boxes are used",
 }
 
 Dataset = ShapesDataset | StoredDataset
 
 
 def training_data(
-    spec: str, split: str, seed: int, strict: bool = False, keep_difficult: bool = True
+    spec: str,
+    split: str,
+    seed: int,
+    strict: bool = False,
+    keep_difficult: bool = True,
+    classes: Sequence[str] | None = None,
 ) -> Dataset:
-    """The data set to train on; `strict` refuses one with problems."""
+    """The data set to train on, with all or some `classes`; `strict` refuses one with problems."""
     if spec == SHAPES:
-        return ShapesDataset(seed, TRAIN_SHAPES)
-    return _stored(spec, split, None, strict, keep_difficult)
+        return ShapesDataset(seed, TRAIN_SHAPES, classes)
+    dataset = _stored(spec, split, None, strict, keep_difficult, classes=classes)
+    seen = {label for i in range(len(dataset)) for label in dataset.truth(i).labels}
+    for label, name in enumerate(classes or (), 1):
+        if label not in seen:
+            raise DataError(f"there is no object of class {name!r}", describe(spec, split))
+    return dataset
 
 
 def evaluation_data(
@@ -44,12 +56,14 @@ def evaluation_data(
     seed: int = 0,
     strict: bool = False,
     option: str = "--split",
+    classes: Sequence[str] | None = None,
 ) -> Dataset:
-    """The data set to evaluate on; if `class_names` are given, its objects must be of these.
-    `option` is what names the split on the command line, for messages."""
+    """The data set to evaluate on; if `class_names` are given, its objects must be of these. With
+    `classes`, objects of others are passed over. `option` is what names the split on the command
+    line, for messages."""
     if spec == SHAPES:
-        return ShapesDataset(seed + SEED_APART, EVAL_SHAPES)
-    return _stored(spec, split, class_names, strict, option=option)
+        return ShapesDataset(seed + SEED_APART, EVAL_SHAPES, classes)
+    return _stored(spec, split, class_names, strict, option=option, classes=classes)
 
 
 def unseen_data(
@@ -59,11 +73,12 @@ def unseen_data(
     class_names: Sequence[str],
     seed: int,
     strict: bool = False,
+    classes: Sequence[str] | None = None,
 ) -> Dataset | None:
     """Data to measure a training on; None for no split and for the split "none"."""
     if split in (None, "none"):
         return None
-    return evaluation_data(spec, split, class_names, seed, strict, option)
+    return evaluation_data(spec, split, class_names, seed, strict, option, classes)
 
 
 def tell_shared(known: Dataset | None, other: Dataset | None, purpose: str, use: str) -> None:
@@ -100,9 +115,10 @@ def _stored(
     strict: bool,
     keep_difficult: bool = True,
     option: str = "--split",
+    classes: Sequence[str] | None = None,
 ) -> StoredDataset:
     try:
-        source = open_source(spec, split)
+        source = open_source(spec, split, classes)
     except NoSuchSplit as error:
         none = " (none: do without)" if option in CAN_BE_NONE else ""
         hint = f"{option} names it{none}; {error.hint}"
@@ -111,6 +127,10 @@ def _stored(
     dataset = StoredDataset(source, known, keep_difficult)
     if class_names is not None:
         label_map(dataset.class_names, class_names)  # an unknown class shows now, not later
+    dataset.leave_out_undecodable()
+    if dataset.drawn:
+        drawn = f"{len(dataset)} of {sum(map(len, dataset.drawn.values()))} images, drawn by seed"
+        note(f"{describe(spec, split)}: {drawn} {SEED}, for the data brings no split")
     if dataset.problems:
         _tell(dataset.problems, spec, split, strict)
     return dataset

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ssd_np.commands import options as kinds
+from ssd_np.data.sources import SHAPES, usual_splits
 from ssd_np.files import free_folder
 
 HELP = "measure average precision of a weights file on a data set"
@@ -25,8 +26,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     kinds.add_data(parser)
     parser.add_argument(
-        "--split", type=kinds.split, default="test", help="to evaluate on (default: %(default)s)"
+        "--split", type=kinds.split, help="to evaluate on (default: test, else val, else all)"
     )
+    kinds.add_classes(parser)
     parser.add_argument(
         "--metric",
         choices=("voc07", "voc", "coco"),
@@ -58,14 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.model.fold import for_inference
     from ssd_np.model.weights import load
 
-    data = describe_evaluation(arguments.data, arguments.split)
+    spec, classes = arguments.data, arguments.classes
+    split = arguments.split or usual_splits(SHAPES, spec)[1]
+    data = describe_evaluation(spec, split)
     out = Path(arguments.out or free_folder("eval"))
     if arguments.detections:
-        dataset = evaluation_data(arguments.data, arguments.split, None)
+        dataset = evaluation_data(spec, split, None, classes=classes)
         found = read_detections(arguments.detections, dataset)
     else:
         model = for_inference(load(arguments.weights))
-        dataset = evaluation_data(arguments.data, arguments.split, model.config.class_names)
+        dataset = evaluation_data(spec, split, model.config.class_names, classes=classes)
         found = detect(model, dataset)
     if arguments.save_detections:
         save_detections(arguments.save_detections, found, dataset)

@@ -13,16 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ssd_np.data.sources import SHAPES, check_spec
+from ssd_np.data.sources import SHAPES, STORED, check_spec
 from ssd_np.errors import DataError
 from ssd_np.files import Plan
 
-DATA = (
-    "voc:FOLDER or voc:FOLDER+FOLDER in Pascal VOC's layout, coco:FILE.json:IMAGES in COCO's, "
-    "where {split} stands for the split"
-)
+DATA = f"{STORED}; {{split}} in it stands for the split"
 PACKAGE = Path(__file__).parent.parent
-USUAL_SPLITS = {"trainval", "test"}  # read where none is given
+USUAL_SPLITS = {"train", "trainval", "val", "valid", "test"}  # read where none is given
 LARGEST = 2**31 - 1
 
 
@@ -46,11 +43,15 @@ class Images(Input):
 
 
 class Data(Input):
-    """A data set: shapes, voc:..., coco:...; or a file, where that will do."""
+    """A data set: shapes, voc:..., coco:..., ...; or a file, where that will do."""
 
     def reads(self, splits: set[str]) -> list[Path]:
-        place = self.partition(":")[2] or str(self)
+        kind, _, place = self.partition(":")
+        place = place or str(self)
         names = {place, *re.split(r"[:+]", place)}
+        if kind in ("yolo", "csv"):  # what such a file names lies in folders beside it
+            beside = Path(place) if os.path.isdir(place) else Path(place).parent
+            names |= {str(beside / name) for name in ("images", "labels", *USUAL_SPLITS)}
         return [Path(name.replace("{split}", split)) for name in names for split in splits]
 
 
@@ -93,6 +94,14 @@ def add_data(parser: argparse.ArgumentParser, default: str | None = "shapes") ->
     parser.add_argument(
         "--data", type=data, default=default, help=f"shapes, or {DATA} (default: shapes)"
     )
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """--classes, for commands that read the objects of a data set."""
+    parser.add_argument(
+        "--classes", metavar="A,B,...", type=names,
+        help="these alone are objects (default: all)",
+    )  # fmt: skip
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:

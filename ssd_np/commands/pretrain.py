@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 
 from ssd_np.commands import options as kinds
+from ssd_np.data.sources import usual_splits
 from ssd_np.terminal import say
 
 HELP = "train the base of a detector to tell single objects apart"
@@ -14,12 +15,10 @@ EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
 
 def options(parser: argparse.ArgumentParser) -> None:
     kinds.add_data(parser)
+    parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
     parser.add_argument(
-        "--split", type=kinds.split, default="trainval", help="to train on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--eval-split", type=kinds.split, default="test",
-        help="to count right answers on, or none (default: %(default)s)",
+        "--eval-split", type=kinds.split,
+        help="to count right answers on, or none (default: test, else val)",
     )  # fmt: skip
     parser.add_argument(
         "--config", type=kinds.Input, default="small",
@@ -46,13 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.model.pretrained import base_names, save_base
     from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
 
-    out = arguments.out
+    out, usual = arguments.out, usual_splits(arguments.data)
+    split, eval_split = arguments.split or usual[0], arguments.eval_split or usual[1]
     detector = load_config(arguments.config)
     seed = PRETRAINING.seed if arguments.seed is None else arguments.seed
-    dataset = training_data(arguments.data, arguments.split, seed)
-    unseen = unseen_data(
-        arguments.data, arguments.eval_split, "--eval-split", dataset.class_names, seed
-    )
+    dataset = training_data(arguments.data, split, seed)
+    unseen = unseen_data(arguments.data, eval_split, "--eval-split", dataset.class_names, seed)
     tell_shared(dataset, unseen, "evaluated on", "learns from")
     config = classifier_config(detector, tuple(dataset.class_names))
     training = dataclasses.replace(
@@ -62,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, loss = pretrain(config, dataset, training)
     say(f"{training.steps} steps, average loss {loss:.3f}")
     if unseen is not None:
-        data = describe_evaluation(arguments.data, arguments.eval_split)
+        data = describe_evaluation(arguments.data, eval_split)
         say(f"{accuracy(model, config, unseen):.1%} of the objects named rightly ({data})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}
     save_base(out, detector, arrays)

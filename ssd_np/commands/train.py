@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
+from ssd_np.data.sources import SHAPES, usual_splits
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import free_folder, remove_files, write_atomically
 from ssd_np.terminal import note, say
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
 EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
-DEFAULTS = {"data": "shapes", "split": "trainval", "eval_split": "test"}
 # options that the config does not hold; a resumed run takes them from its run.json
-SETTINGS = (*DEFAULTS, "eval_data", "val_split", "leave_out_difficult", "freeze_base")
+SETTINGS = (
+    *("data", "split", "eval_split", "eval_data", "val_split", "classes"),
+    *("leave_out_difficult", "freeze_base"),
+)
 WITH_RESUME = ("command", "module", "debug", "resume")  # all that may stand beside --resume
 
 
@@ -79,7 +82,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     kinds.add_data(parser, default=None)
-    parser.add_argument("--split", type=kinds.split, help="to train on (default: trainval)")
+    parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
     parser.add_argument(
         "--val-split", type=kinds.split, help="of --data, to choose best.npz by (default: none)"
     )
@@ -88,8 +91,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="to evaluate on at the end (default: --data)",
     )  # fmt: skip
     parser.add_argument(
-        "--eval-split", type=kinds.split, help="of --eval-data, or none (default: test)"
-    )
+        "--eval-split", type=kinds.split,
+        help="of --eval-data, or none (default: test, else val, else what is drawn)",
+    )  # fmt: skip
+    kinds.add_classes(parser)
     parser.add_argument(
         "--strict", action="store_true", help="refuse data with problems instead of leaving out"
     )
@@ -104,19 +109,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
     from ssd_np.commands.datasets import describe_evaluation, training_data
     from ssd_np.config import config_to_json, load_config, sized
+    from ssd_np.data.stored import StoredDataset
     from ssd_np.train import start
     from ssd_np.train.ready import FILES
     from ssd_np.train.trainer import Trainer
 
     if arguments.resume:
         _recall(arguments)
-    for key, value in DEFAULTS.items():
-        setattr(arguments, key, getattr(arguments, key) or value)
-    data = arguments.data
-    config = load_config(arguments.config or ("tiny" if data == "shapes" else "small"))
+    data = arguments.data = arguments.data or SHAPES
+    if not (arguments.split and arguments.eval_split):
+        usual = usual_splits(data, arguments.eval_data)
+        arguments.split = arguments.split or usual[0]
+        arguments.eval_split = arguments.eval_split or usual[1]
+    config = load_config(arguments.config or ("tiny" if data == SHAPES else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
-    dataset = training_data(data, arguments.split, seed, arguments.strict, keep_difficult=not easy)
+    dataset = training_data(
+        data, arguments.split, seed, arguments.strict, not easy, arguments.classes
+    )
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
         config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
@@ -139,10 +149,14 @@ def run(arguments: argparse.Namespace) -> int:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
-        remove_files(out, (*FILES, "config.json", "run.json"))  # of a run that --force gives up
+        remove_files(
+            out, (*FILES, "config.json", "run.json", "split.json")
+        )  # of a run that --force gives up
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
         write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
+        if isinstance(dataset, StoredDataset) and dataset.drawn:
+            write_atomically(out / "split.json", json.dumps(dataset.drawn, indent=2) + "\n")
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
@@ -176,11 +190,11 @@ def _other_data(
     """The data sets to validate and to evaluate on, each None where none is wished for."""
     from ssd_np.commands.datasets import tell_shared, unseen_data
 
-    data, strict = arguments.data, arguments.strict
+    data, rest = arguments.data, (arguments.strict, arguments.classes)
     unseen = unseen_data(
-        arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, strict
+        arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, *rest
     )
-    validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, strict)
+    validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, *rest)
     tell_shared(dataset, unseen, "evaluated on", "learns from")
     tell_shared(dataset, validation, "chosen by", "learns from")
     tell_shared(validation, unseen, "evaluated on", "is chosen by")

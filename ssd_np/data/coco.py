@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.data.items import Item, Labelled, Problem
+from ssd_np.data.items import Item, Labelled, Problem, item_by_name
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
@@ -105,10 +105,7 @@ class CocoSource:
                 yield Problem("no image", "left out", where, f"no such image file: {image}")
 
     def item_of(self, image: Path) -> Item:
-        for item in self.items():
-            if isinstance(item, Item) and item.image.name == image.name:
-                return item
-        raise DataError("names no such image", where=str(self._path), hint=image.name)
+        return item_by_name(self, image)
 
     def _categories(self) -> tuple[dict[int, str], list[Problem]]:
         """Names by id, and the records that have none."""
@@ -129,7 +126,25 @@ class CocoSource:
                 faults.append(Problem("class", "stops", where, what))
             names[number] = name
             taken.add(name)
+        for number in self._unused_parents(names):
+            del names[number]
         return names, faults
+
+    def _unused_parents(self, names: dict[int, str]) -> list[int]:
+        """Categories that others name as their supercategory, and no object has, are no classes:
+        Roboflow's export begins with one."""
+        records = [r for r in self._content["categories"] if isinstance(r, dict)]
+        parents = {
+            r["supercategory"]
+            for r in records
+            if isinstance(r.get("supercategory"), str) and r["supercategory"] != r.get("name")
+        }
+        found = {number for number, name in names.items() if name in parents}
+        for record in self._content["annotations"] if found else ():
+            number = record.get("category_id") if isinstance(record, dict) else None
+            if isinstance(number, int):
+                found.discard(number)
+        return sorted(found)
 
     def _objects(self, objects: dict[int, list[Labelled]]) -> Iterator[Problem]:
         """Fills in the objects of each image; yields the records that are none."""

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ssd_np.errors import DegenerateBox, SsdError
+from ssd_np.errors import DataError, DegenerateBox, SsdError
 from ssd_np.records import Sample, Truth
 
 Effect = Literal["stops", "left out", "kept"]
@@ -70,6 +70,7 @@ class Item:
     size         (height, width) that the annotation claims, None where it claims none
     boxes_pixel  (G, 4) corners in pixels counted from 0, one for each of `objects`
     where        the annotation, for messages
+    fractions    whether the corners are fractions of the image instead
     """
 
     id: int | str
@@ -79,6 +80,7 @@ class Item:
     size: tuple[int, int] | None
     boxes_pixel: np.ndarray
     objects: Sequence[Labelled]
+    fractions: bool = False
 
 
 class Source(Protocol):
@@ -107,6 +109,14 @@ class Source(Protocol):
         """The item of an image file, wherever that lies, by its name; DataError without one."""
 
     def __len__(self) -> int: ...
+
+
+def item_by_name(source: Source, image: Path) -> Item:
+    """The item of an image file by its name, which may stand below any folder."""
+    for item in source.items():
+        if isinstance(item, Item) and item.image.name == image.name:
+            return item
+    raise DataError("names no such image", where=str(source), hint=image.name)
 
 
 class Dataset(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssd_np.boxes.coords import clip
-from ssd_np.data.image import read_image
+from ssd_np.data.image import LARGE, read_image
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.data.labels import similar_names
 from ssd_np.data.report import Report
@@ -63,9 +63,9 @@ def check_item(
         report.findings.append(header)
         return  # boxes can not be judged without a size
     try:
-        read_image(item.image)
-    except DataError as error:  # training looks at no more than the header before its turn comes
-        report.findings.append(Problem("image", "stops", str(item.image), error.what))
+        read_image(item.image, LARGE)
+    except DataError as error:
+        report.findings.append(Problem("image", "left out", str(item.image), error.what))
         return
     boxes, problem = place(item, header, source.annotated_size)
     if problem:

@@ -12,11 +12,14 @@ all that `truth` needs), then the paint.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ssd_np.data.labels import labels_of
+from ssd_np.data.subset import check_classes
 from ssd_np.records import Sample, Truth
 
 SIZE = 128  # pixels on a side
@@ -66,6 +69,8 @@ class Placed:
 class ShapesDataset:
     """`count` pictures of 128 x 128 pixels; the same `seed` gives the same pictures.
 
+    `class_names` are those of the five shapes that count as objects; default: all.
+
     >>> dataset = ShapesDataset(seed=0, count=100)
     >>> len(dataset), dataset[0].image.shape
     (100, (128, 128, 3))
@@ -73,8 +78,11 @@ class ShapesDataset:
 
     class_names = tuple(OUTLINES)
 
-    def __init__(self, seed: int, count: int) -> None:
+    def __init__(self, seed: int, count: int, class_names: Sequence[str] | None = None) -> None:
         self.seed, self.count = seed, count
+        if class_names is not None:
+            check_classes(class_names, self.class_names, "shapes")
+            self.class_names = tuple(class_names)
 
     def __len__(self) -> int:
         return self.count
@@ -83,20 +91,23 @@ class ShapesDataset:
         index = range(self.count)[index]
         rng = np.random.default_rng([self.seed, index])
         layout, name = draw_layout(rng), f"shapes-{self.seed}-{index:05d}"
-        return Sample(paint(layout, rng), _truth(layout), name, self.class_names)
+        return Sample(paint(layout, rng), self._truth(layout), name, self.class_names)
 
     def truth(self, index: int) -> Truth:
         """What picture `index` shows, without painting it."""
-        return _truth(draw_layout(np.random.default_rng([self.seed, range(self.count)[index]])))
+        rng = np.random.default_rng([self.seed, range(self.count)[index]])
+        return self._truth(draw_layout(rng))
 
     def identities(self) -> list[str]:
         """What tells each picture from all others."""
         return [f"shapes-{self.seed}-{index}" for index in range(self.count)]
 
-
-def _truth(layout: list[Placed]) -> Truth:
-    boxes = np.array([placed.box for placed in layout]) / SIZE  # (G, 4)
-    return Truth(boxes, [placed.kind + 1 for placed in layout], size=(SIZE, SIZE))
+    def _truth(self, layout: list[Placed]) -> Truth:
+        """The objects of our classes; the others are part of the background."""
+        known, names = labels_of(self.class_names), list(OUTLINES)
+        mine = [placed for placed in layout if names[placed.kind] in known]
+        boxes = np.reshape([placed.box for placed in mine], (-1, 4)) / SIZE  # (G, 4)
+        return Truth(boxes, [known[names[placed.kind]] for placed in mine], size=(SIZE, SIZE))
 
 
 # --- layout --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ssd_np.boxes.coords import clip
+from ssd_np.data.decoding import undecodable
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
 from ssd_np.data.image import LARGE, Header, read_header, read_image
 from ssd_np.data.items import Effect, Item, Problem, Source
@@ -22,6 +23,7 @@ class StoredDataset:
     class_names     labels in this order, from 1; left out, those that the source declares, or the
                     names found in it, sorted
     keep_difficult  False leaves out objects marked as difficult
+    drawn           the names of the images of both splits, where the source brought none
 
     All annotations and the headers of all images are read at once, so that errors show before the
     training starts. Left out and listed in `problems`: images without a readable file or
@@ -38,6 +40,7 @@ class StoredDataset:
                 f"class_names is the text {class_names!r}, expected a list of names",
                 hint=f"[{class_names!r}]",
             )
+        self.drawn: dict[str, list[str]] | None = getattr(source, "drawn", None)
         self.problems: list[Problem] = []
         usable: list[tuple[Item, Header]] = []
         for item in source.items():
@@ -81,6 +84,17 @@ class StoredDataset:
     def identities(self) -> list[str]:
         """What tells each image from all others: its file, whatever it is called here."""
         return [os.path.realpath(file) for file in self._files]
+
+    def leave_out_undecodable(self) -> None:
+        """Decodes every image once (see `decoding.py`); those that can not be are left out, and
+        listed in `problems`. DataError if none is left."""
+        faults = undecodable(self._files)
+        for i, what in faults.items():
+            self._note(Problem("image", "left out", str(self._files[i]), what))
+        if faults and len(faults) == len(self):
+            raise DataError(f"none of the {len(self)} images can be decoded; {self.problems[-1]}")
+        for column in (self.names, self.image_ids, self._files, self._truths):
+            column[:] = [value for i, value in enumerate(column) if i not in faults]
 
     def _note(self, problem: Problem) -> None:
         if problem.effect == "stops":
@@ -152,8 +166,8 @@ def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray,
     if item.size not in (None, header.size):
         turned = header.orientation in TRANSPOSED and item.size == header.size[::-1]
         size = item.size if turned or annotated_size else header.size
-        (h, w), (height, width) = item.size, header.size
-        what = f"annotated as {w} x {h} pixels, the image is {width} x {height}; "
+        told, found = (f"{size[1]} x {size[0]}" for size in (item.size, header.size))
+        what = f"annotated as {told} pixels, the image is {found}; "
         if turned:
             what += f"its boxes are turned with it (EXIF orientation {header.orientation})"
         else:
@@ -167,7 +181,8 @@ def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray,
             "whether the boxes were drawn before or after; taken as after"
         )
         problem = Problem("turned", "kept", item.where, what)
-    boxes = item.boxes_pixel / (size[1], size[0], size[1], size[0])
+    height, width = (1, 1) if item.fractions else size
+    boxes = item.boxes_pixel / (width, height, width, height)
     return turn_boxes(boxes, header.orientation) if turned else boxes, problem
 
 

@@ -20,12 +20,12 @@ import numpy as np
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem
 from ssd_np.data.reading import LISTING, below, read_text
+from ssd_np.data.splits import ALL, resolve
 from ssd_np.data.stored import StoredDataset
 from ssd_np.data.voc_annotation import Annotation, parse_annotation
 from ssd_np.errors import DataError, NoSuchSplit
 
 PREFERRED = (".jpg", ".jpeg", ".png")  # of several files with one stem; all others come last
-ALL = "all"  # the split of every annotation
 
 
 class VOCDataset(StoredDataset):
@@ -172,9 +172,11 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
     """The image ids of ImageSets/Main/<split>.txt; a flag behind an id (-1, 0, 1) is ignored."""
     folder = root / "ImageSets" / "Main"
     path = folder / f"{split}.txt"
-    if not os.path.isfile(path):
+    if not os.path.lexists(path):
         if split == ALL:
             return sorted(file.stem for file in annotations.glob("*.xml"))
+        if parts := resolve(split, sorted(list_splits(root))):
+            return [name for part in parts for name in read_ids(root, part, annotations)]
         known = ", ".join([*sorted(list_splits(root)), ALL])
         hint = f"splits there: {known}; a new one is a file with the name of an image a line"
         raise NoSuchSplit(f"no such split: {split!r}", where=str(path), hint=hint)
@@ -188,6 +190,13 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
 def list_splits(root: Path) -> set[str]:
     """The splits for which a list of images is there."""
     return {file.stem for file in (root / "ImageSets" / "Main").glob("*.txt")}
+
+
+def split_folders(root: Path) -> list[Path]:
+    """The folders train/, ... in which XML lies beside its images, where `root` holds none."""
+    if not os.path.isdir(root) or os.path.isdir(root / "Annotations") or any(root.glob("*.xml")):
+        return []
+    return sorted(folder for folder in root.iterdir() if any(folder.glob("*.xml")))
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

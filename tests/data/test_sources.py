@@ -75,8 +75,8 @@ def test_a_folder_with_xml_beside_its_images(tmp_path):
     data = training_data(f"voc:{tmp_path}", "all", 0)
     assert data.names == ["a", "b"] and data.class_names == ("dog",) and data.problems == []
     assert data[0].image.shape == (30, 40, 3)
-    with pytest.raises(NoSuchSplit, match=r"'trainval' .*splits there: all; a new one is a file"):
-        open_source(f"voc:{tmp_path}", "trainval")
+    with pytest.raises(NoSuchSplit, match=r"'test'; the data brings none \(train and val can be"):
+        open_source(f"voc:{tmp_path}", "test")
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)  # as docs/data.md says
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("b\n")
     assert VOCDataset(tmp_path, "train").names == ["b"]

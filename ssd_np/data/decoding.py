@@ -1,0 +1,80 @@
+"""Whether the images of a data set can be decoded, found out before they are needed.
+
+A header says nothing of a file that was cut off: its turn might come after hours. So every image is
+decoded once. That it could be is remembered, by the file's place, size and time of change, in
+`ssd_np/decoded.txt` of the user's cache folder (XDG_CACHE_HOME, else ~/.cache), for the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ssd_np.data.image import LARGE, read_image
+from ssd_np.errors import DataError, OutputError
+from ssd_np.files import write_atomically
+from ssd_np.progress import Progress
+
+REMEMBERED = 2_000_000  # images at most; then it begins anew
+THREADS = 2  # Pillow decodes without holding the interpreter
+
+
+def undecodable(files: Sequence[Path]) -> dict[int, str]:
+    """Which of the files can not be decoded, by their position, and why."""
+    keys = [_key(file) for file in files]
+    known = _remembered()
+    new = [i for i, key in enumerate(keys) if key not in known]
+    if not new:
+        return {}
+    with (
+        Progress(len(new), "decode", "image", leave=False) as bar,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        faults = {}
+        for i, fault in zip(new, pool.map(_fault, (files[i] for i in new)), strict=True):
+            bar.update()
+            if fault:
+                faults[i] = fault
+    _remember(known, {key for i in new if i not in faults and (key := keys[i])})
+    return faults
+
+
+def _fault(file: Path) -> str:
+    try:
+        read_image(file, LARGE)
+    except DataError as error:
+        return error.what
+    return ""
+
+
+def _key(file: Path) -> str:
+    """What a file is known by; nothing for one that is not there, which is never remembered."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return ""
+    text = f"{os.path.realpath(file)}\0{found.st_size}\0{found.st_mtime_ns}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _memory() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache")
+    return Path(cache, "ssd_np", "decoded.txt")
+
+
+def _remembered() -> set[str]:
+    try:
+        return set(_memory().read_text(encoding="ascii").split())
+    except (OSError, ValueError):  # none yet, or no file of ours
+        return set()
+
+
+def _remember(known: set[str], more: set[str]) -> None:
+    """Where nothing can be written, they are decoded again."""
+    kept = known | more if len(known) + len(more) <= REMEMBERED else more
+    with contextlib.suppress(OutputError):
+        write_atomically(_memory(), "\n".join(sorted(kept)) + "\n")

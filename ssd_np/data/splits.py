@@ -1,0 +1,139 @@
+"""Which images are learned from and which measure: lists that the data brings, or a draw.
+
+Where data brings no split, a fifth of the images is `val` and the others are `train`. Which ones
+depends on the seed and on each image's name alone, so that every command, today and tomorrow, finds
+the same; an image that is added later moves few others. A training writes the names down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ssd_np.data.items import Item, Problem, Source
+from ssd_np.errors import DataError, NoSuchSplit
+
+ALL = "all"
+TRAINVAL = "trainval"
+VALIDATION = ("val", "valid", "validation")
+DRAWN = ("train", "val")
+SEED = 0  # of the draw: the same for every training, so that their results can be compared
+SHARE = 5  # every fifth image validates
+
+
+def resolve(split: str, known: Sequence[str]) -> list[str]:
+    """Which of the known splits a name stands for; none if there is no such.
+
+    >>> resolve("val", ["train", "valid"]), resolve("trainval", ["train", "valid"])
+    (['valid'], ['train', 'valid'])
+    """
+    if split in known:
+        return [split]
+    if split in VALIDATION:
+        return [name for name in VALIDATION if name in known][:1]
+    parts = [name for name in known if name == "train" or name in VALIDATION]
+    if split == TRAINVAL:
+        return parts
+    if split == ALL:
+        return [name for name in known if not (name == TRAINVAL and parts)]
+    return []
+
+
+class JoinedSource:
+    """Several splits of one kind as one: their images one after the other.
+
+    Ids of images that occur in several splits get the split's name before them.
+    """
+
+    def __init__(self, parts: Mapping[str, Source]) -> None:
+        self._parts, first = dict(parts), next(iter(parts.values()))
+        self.annotated_size = first.annotated_size
+        self.class_names, self.category_ids = first.class_names, first.category_ids
+        for part in parts.values():
+            if part.class_names != self.class_names:
+                raise DataError(
+                    f"has other classes than {first}: {part.class_names}",
+                    where=str(part),
+                    hint=f"there they are {self.class_names}",
+                )
+
+    def __str__(self) -> str:
+        return "+".join(dict.fromkeys(map(str, self._parts.values())))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts.values()))
+
+    def items(self) -> Iterator[Item | Problem]:
+        seen: set[int | str] = set()
+        for name, part in self._parts.items():
+            for item in part.items():
+                if isinstance(item, Item) and item.id in seen:
+                    item = replace(item, id=f"{name}/{item.id}")
+                if isinstance(item, Item):
+                    seen.add(item.id)
+                yield item
+
+    def item_of(self, image: Path) -> Item:
+        *others, last = self._parts.values()
+        for part in others:
+            try:
+                return part.item_of(image)
+            except DataError:
+                continue  # it may be in the next
+        return last.item_of(image)
+
+
+class DrawnSource:
+    """One of the two splits that are drawn of a source which brings none.
+
+    drawn        the names of the images of both
+    class_names  of all images, so that a class that only one split has is known to both
+    """
+
+    def __init__(self, source: Source, split: str) -> None:
+        everything = list(source.items())
+        items = [item for item in everything if isinstance(item, Item)]
+        if len(items) < 2 and split != DRAWN[0]:
+            raise DataError(f"{len(items)} images can not be split", str(source))
+        self.drawn = draw([item.name for item in items])
+        self.annotated_size, self.category_ids = source.annotated_size, source.category_ids
+        found = {labelled.name for item in items for labelled in item.objects}
+        self.class_names = source.class_names or tuple(sorted(found))
+        self._source, mine = source, set(self.drawn[split])
+        self._items = [item for item in items if item.name in mine]
+        if split == DRAWN[0]:  # what is wrong with the place is told once
+            self._items = [*(p for p in everything if isinstance(p, Problem)), *self._items]
+
+    def __str__(self) -> str:
+        return str(self._source)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def items(self) -> Iterator[Item | Problem]:
+        return iter(self._items)
+
+    def item_of(self, image: Path) -> Item:
+        return self._source.item_of(image)
+
+
+def draw(names: Sequence[str]) -> dict[str, list[str]]:
+    """The names of two splits: `val` has the fifth, at least one of two, whose digests
+    come first."""
+    digests = {name: hashlib.sha256(f"{SEED}/{name}".encode()).digest() for name in names}
+    order = sorted(digests, key=digests.__getitem__)
+    count = min(max(1, round(len(order) / SHARE)), len(order) - 1) if order else 0
+    return dict(zip(DRAWN, (sorted(order[count:]), sorted(order[:count])), strict=True))
+
+
+def open_split(whole: Source, split: str) -> Source:
+    """A split of a source that brings none: all of it, or one of the two that are drawn."""
+    if split in (ALL, TRAINVAL):
+        return whole
+    name = "val" if split in VALIDATION else split
+    if name in DRAWN:
+        return DrawnSource(whole, name)
+    what = f"no such split: {split!r}; the data brings none"
+    raise NoSuchSplit(what, str(whole), f"{' and '.join(DRAWN)} can be drawn, {ALL} is everything")
