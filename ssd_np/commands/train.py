@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
 EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
 # options that the config does not hold; a resumed run takes them from its run.json
-SETTINGS = (
-    *("data", "split", "eval_split", "eval_data", "val_split", "classes"),
-    *("leave_out_difficult", "freeze_base"),
-)
+DECIDED = ("data", "split", "eval_split")  # those that are never left open
+SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult", "freeze_base")
 WITH_RESUME = ("command", "module", "debug", "resume")  # all that may stand beside --resume
 
 
@@ -243,8 +241,9 @@ def _recall(arguments: argparse.Namespace) -> None:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
         recalled = {name: settings[name] for name in SETTINGS}
         for name, value in recalled.items():
-            kind = bool if name == "leave_out_difficult" else str
-            if not isinstance(value, kind) and (value is not None or name in DEFAULTS):
+            kind = {"leave_out_difficult": bool, "classes": list}.get(name, str)
+            good = isinstance(value, kind) or (value is None and name not in DECIDED)
+            if not good or (kind is list and not all(isinstance(v, str) for v in value or ())):
                 raise TypeError(f"{name} is {str(value)[:99]}")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ssd_np.data.coco import pixel_box as pixel_box
     from ssd_np.data.coco import read_instances as read_instances
     from ssd_np.data.coverage import Coverage as Coverage
+    from ssd_np.data.csv_boxes import CsvSource as CsvSource
+    from ssd_np.data.csv_boxes import columns as columns
+    from ssd_np.data.csv_boxes import read_table as read_table
+    from ssd_np.data.data_yaml import read_data_yaml as read_data_yaml
+    from ssd_np.data.decoding import undecodable as undecodable
     from ssd_np.data.exif import turn_boxes as turn_boxes
     from ssd_np.data.geometric import Crop as Crop
     from ssd_np.data.geometric import Expand as Expand
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from ssd_np.data.items import Problem as Problem
     from ssd_np.data.items import Source as Source
     from ssd_np.data.items import check_area as check_area
+    from ssd_np.data.items import item_by_name as item_by_name
     from ssd_np.data.items import item_place as item_place
     from ssd_np.data.items import sample_at as sample_at
     from ssd_np.data.labels import label_map as label_map
@@ -80,14 +86,23 @@ if TYPE_CHECKING:
     from ssd_np.data.sources import check_spec as check_spec
     from ssd_np.data.sources import describe as describe
     from ssd_np.data.sources import is_stored as is_stored
+    from ssd_np.data.sources import listed_splits as listed_splits
     from ssd_np.data.sources import open_source as open_source
     from ssd_np.data.sources import split_names as split_names
+    from ssd_np.data.sources import usual_splits as usual_splits
     from ssd_np.data.sources import voc_roots as voc_roots
+    from ssd_np.data.splits import DrawnSource as DrawnSource
+    from ssd_np.data.splits import JoinedSource as JoinedSource
+    from ssd_np.data.splits import draw as draw
+    from ssd_np.data.splits import open_split as open_split
+    from ssd_np.data.splits import resolve as resolve
     from ssd_np.data.stored import StoredDataset as StoredDataset
     from ssd_np.data.stored import box_faults as box_faults
     from ssd_np.data.stored import header_of as header_of
     from ssd_np.data.stored import place as place
     from ssd_np.data.stored import truth_of as truth_of
+    from ssd_np.data.subset import SubsetSource as SubsetSource
+    from ssd_np.data.subset import check_classes as check_classes
     from ssd_np.data.transform import Step as Step
     from ssd_np.data.transform import Transform as Transform
     from ssd_np.data.transform import undo_boxes as undo_boxes
@@ -105,8 +120,17 @@ if TYPE_CHECKING:
     from ssd_np.data.voc import pair_roots as pair_roots
     from ssd_np.data.voc import read_ids as read_ids
     from ssd_np.data.voc import read_item as read_item
+    from ssd_np.data.voc import split_folders as split_folders
     from ssd_np.data.voc_annotation import Annotation as Annotation
     from ssd_np.data.voc_annotation import VOCObject as VOCObject
     from ssd_np.data.voc_annotation import parse_annotation as parse_annotation
+    from ssd_np.data.yolo import YoloSource as YoloSource
+    from ssd_np.data.yolo import class_names as class_names
+    from ssd_np.data.yolo import find_part as find_part
+    from ssd_np.data.yolo import find_yaml as find_yaml
+    from ssd_np.data.yolo import label_file as label_file
+    from ssd_np.data.yolo import list_images as list_images
+    from ssd_np.data.yolo import open_splits as open_splits
+    from ssd_np.data.yolo import parse_line as parse_line
 else:
     __getattr__, __dir__ = contents(__name__, __file__)
