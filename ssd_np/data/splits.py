@@ -102,9 +102,10 @@ class DrawnSource:
         found = {labelled.name for item in items for labelled in item.objects}
         self.class_names = source.class_names or tuple(sorted(found))
         self._source, mine = source, set(self.drawn[split])
-        self._items = [item for item in items if item.name in mine]
-        if split == DRAWN[0]:  # what is wrong with the place is told once
-            self._items = [*(p for p in everything if isinstance(p, Problem)), *self._items]
+        told = split == DRAWN[0]  # what is wrong with the place is told once
+        self._items = [
+            item for item in everything if (item.name in mine if isinstance(item, Item) else told)
+        ]
 
     def __str__(self) -> str:
         return str(self._source)

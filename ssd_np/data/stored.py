@@ -93,7 +93,8 @@ class StoredDataset:
             self._note(Problem("image", "left out", str(self._files[i]), what))
         if faults and len(faults) == len(self):
             raise DataError(f"none of the {len(self)} images can be decoded; {self.problems[-1]}")
-        for column in (self.names, self.image_ids, self._files, self._truths):
+        columns: tuple[list, ...] = self.names, self.image_ids, self._files, self._truths
+        for column in columns:
             column[:] = [value for i, value in enumerate(column) if i not in faults]
 
     def _note(self, problem: Problem) -> None:

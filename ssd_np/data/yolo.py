@@ -26,7 +26,7 @@ import numpy as np
 from ssd_np.boxes.coords import center_to_corner, clip
 from ssd_np.data.data_yaml import Value, read_data_yaml
 from ssd_np.data.image import ENDINGS
-from ssd_np.data.items import Item, Labelled, Problem, Source, item_by_name
+from ssd_np.data.items import Item, Labelled, Problem, item_by_name
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
 
@@ -137,7 +137,7 @@ def label_file(image: Path) -> Path:
 # --- data.yaml -----------------------------------------------------------------------------------
 
 
-def open_splits(place: str) -> dict[str, partial[Source]]:
+def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     """For each split that a data.yaml (or the one in a folder) names, what opens it."""
     path = find_yaml(Path(place))
     content = read_data_yaml(path, KEYS)
