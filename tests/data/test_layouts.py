@@ -432,10 +432,10 @@ def test_a_parent_that_no_object_has_is_no_class(tmp_path):
 def test_training_on_some_of_the_classes(tmp_path, capsys):
     rows = ["filename,xmin,ymin,xmax,ymax,class"]
     for i, name in enumerate(["dog", "cat", "cow"] * 4):
-        picture(tmp_path / f"{i}.jpg")
+        picture(tmp_path / "d" / f"{i}.jpg")
         rows.append(f"{i}.jpg,10,5,30,15,{name}")
-    (tmp_path / "b.csv").write_text("\n".join(rows))
-    spec, out = f"csv:{tmp_path}/b.csv", tmp_path / "run"
+    (tmp_path / "d" / "b.csv").write_text("\n".join(rows))
+    spec, out = f"csv:{tmp_path}/d/b.csv", tmp_path / "run"
     data = StoredDataset(open_source(spec, "all", ["cow", "dog"]))
     assert data.class_names == ("cow", "dog") and len(data) == 12
     assert [data.truth(i).labels.tolist() for i in range(3)] == [[2], [], [1]]
