@@ -18,7 +18,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -55,8 +55,12 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
                 job(tile, worker)
 
     with one_blas_thread():
-        helpers = [_pool(thread_count()).submit(lane, worker) for worker in range(1, workers)]
+        helpers: list[Future] = []
         try:
+            for worker in range(
+                1, workers
+            ):  # where no thread can be had, the others are waited for
+                helpers.append(_pool(thread_count()).submit(lane, worker))
             lane(0)  # the caller works too
         finally:
             wait(helpers)

@@ -1,5 +1,6 @@
 """Reliability tests: full counts with `pytest -m reliability`, a quick subset otherwise."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from training_runs import narrow_config, write_voc
 from ssd_np.errors import SsdError
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "commands"))  # test_outputs.py knows every command
 FULL = 40  # inputs of a scheduled run for each one in a quick run
 
 

@@ -1,0 +1,123 @@
+"""A job in a process of its own: how it ended, what it said, the memory it held, the time it took.
+
+The process is a fork, which has everything imported already and so begins within milliseconds.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ssd_np.cli import main
+
+MOST_MEMORY, MOST_SECONDS = 1024, 20  # MiB, seconds: whatever a file says
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+@dataclass
+class Ended:
+    """`code` is the exit code, or the number of the signal that ended it, negative."""
+
+    code: int
+    said: str
+    memory: float
+    seconds: float
+
+
+def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None) -> Ended:
+    """Runs a job, which returns its exit code, or None for 0; `meanwhile(pid)` runs beside it."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    begin = time.monotonic()
+    process = os.fork()
+    if not process:
+        os.close(read)
+        _child(job, write, seconds)
+    os.close(write)
+    if meanwhile:
+        meanwhile(process)
+    with open(read, "rb") as pipe:
+        said = pipe.read().decode("utf-8", "replace")
+    _, status, usage = os.wait4(process, 0)
+    memory = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+    return Ended(os.waitstatus_to_exitcode(status), said, memory, time.monotonic() - begin)
+
+
+def _child(job, write: int, seconds: int) -> None:
+    code = 70  # of a job that raised
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.alarm(seconds)
+        for stream in (1, 2):
+            os.dup2(write, stream)
+        os.close(write)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        code = job() or 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+
+
+def command(arguments, before: Callable[[], object] = lambda: None, **how) -> Ended:
+    """`ssd-np ARGUMENTS` alone, after `before`."""
+
+    def job():
+        before()
+        return main([str(argument) for argument in arguments])
+
+    return alone(job, **how)
+
+
+def assert_sound(ended: Ended, what: str) -> None:
+    """It ended by itself, within the limits, with results or with one line that is the library's
+    own."""
+    assert ended.code in (0, 1, 2), f"{what}: {ended}"
+    assert ended.memory < MOST_MEMORY and ended.seconds < MOST_SECONDS, f"{what}: {ended}"
+    for word in ("Traceback", "unexpected", "Exception ignored"):
+        assert word not in ended.said, f"{what}: {ended}"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file by its path, but for those that a killed process was still writing."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def assert_whole(files: dict[str, bytes]) -> None:
+    """Each file is complete, as its ending tells."""
+    for name, content in files.items():
+        ending = name.rsplit(".")[-1]
+        if ending == "npz":
+            assert zipfile.ZipFile(io.BytesIO(content)).testzip() is None, name
+        elif ending == "png":
+            Image.open(io.BytesIO(content)).load()
+        elif ending == "json":
+            json.loads(content)
+        elif ending == "html":
+            assert content.rstrip().endswith(b"</html>"), name
+        elif ending == "py":
+            compile(content, name, "exec")
+        else:
+            assert ending in ("csv", "txt", "xml") and content.endswith((b"\n", b">")), name

@@ -1,0 +1,183 @@
+"""Every command, as test_outputs.py runs it, under every fault: it says one line, inputs stay as
+they were, and what it wrote is whole."""
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from alone import MOST_SECONDS, assert_sound, assert_whole, command, contents, needs_fork
+from test_outputs import WALK, outputs, stored  # noqa: F401, the fixture too
+from training_runs import ENVIRONMENT
+
+from ssd_np.cli import main
+
+resource = pytest.importorskip("resource")  # of POSIX systems
+pytestmark = needs_fork
+RUN = [name for name in WALK if name not in ("bench", "exercise check")]  # which time and grade
+WRITE = [name for name in WALK if outputs(name)]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+
+
+def limit(kind: str, value: int):
+    def set_limit():
+        _, hard = resource.getrlimit(getattr(resource, kind))
+        resource.setrlimit(getattr(resource, kind), (value, hard))
+
+    return set_limit
+
+
+def address_space(more: int):
+    """`ulimit -v`: so many MiB beyond what the process has already."""
+
+    def set_limit():
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + (more << 20))()
+
+    return set_limit
+
+
+def read_only_folder():
+    """The folder that results go to; root, whom no permission stops, becomes someone else."""
+    Path.cwd().chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+def to(stream: int, place: str):
+    def redirect():
+        number = os.open(place, os.O_WRONLY)
+        os.dup2(number, stream)
+
+    return redirect
+
+
+def reader_gone(*streams: int):
+    def redirect():
+        read, write = os.pipe()
+        for stream in streams:
+            os.dup2(write, stream)
+        os.close(read)
+        os.close(write)
+
+    return redirect
+
+
+def closed_stderr():
+    os.close(2)
+    sys.stderr = None
+
+
+FAULTS = {
+    "a full disk": limit("RLIMIT_FSIZE", 700),
+    "a disk that fills up": limit("RLIMIT_FSIZE", 20_000),
+    "a read-only folder": read_only_folder,
+    "output to a full disk": to(1, "/dev/full"),
+    "the reader of the output gone": reader_gone(1),
+    "the reader of everything gone": reader_gone(1, 2),
+    "stderr closed": closed_stderr,
+    "4 MiB left": address_space(4),
+    "12 MiB left": address_space(12),
+    "40 MiB left": address_space(40),
+    "150 MiB left": address_space(150),
+    "12 open files": limit("RLIMIT_NOFILE", 12),
+}
+
+
+@pytest.fixture
+def place(stored, monkeypatch):  # noqa: F811
+    """A folder with the inputs, which any user may enter, and we are in it."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    shutil.copytree(stored / "in", folder / "in")
+    monkeypatch.chdir(folder)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def afresh(place: Path) -> dict[str, bytes]:
+    """Takes the results away; the inputs."""
+    place.chmod(0o755)
+    for path in place.iterdir():
+        if path.name != "in":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return contents(place)
+
+
+def warm(name: str) -> None:
+    """Runs it once in this process, so that its forks have all modules and kernels."""
+    assert main([*name.split(), *WALK[name]]) == 0
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_faults(name, place, full, tell):
+    warm(name)
+    faults = list(FAULTS) if full else random.Random(name).sample(list(FAULTS), 3)
+    refused = 0
+    for fault in faults:
+        if "full" in fault and "output" in fault and not os.path.exists("/dev/full"):
+            continue
+        before = afresh(place)
+        ended = command([*name.split(), *WALK[name]], FAULTS[fault])
+        assert_sound(ended, f"{name}, {fault}")
+        lines = ended.said.count("ssd-np: ")
+        assert lines <= 1 + (name == "detect"), ended  # which counts the pictures it could not draw
+        place.chmod(0o755)
+        after = contents(place)
+        assert {key: after[key] for key in before} == before, fault
+        assert_whole(after)
+        leftovers = [path for path in place.rglob(".*") if path.is_file()]
+        assert not leftovers, fault
+        if ended.code == 0 and outputs(name):
+            assert after.keys() != before.keys()
+        refused += ended.code != 0
+    tell(f"{len(faults)} faults, {refused} ended it with one line, nothing lost")
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_signals(name, place, full, tell):
+    """At random moments of its run; a result is there whole, or not at all."""
+    warm(name)
+    afresh(place)
+    usual = command([*name.split(), *WALK[name]], seconds=300)
+    assert usual.code == 0, usual
+    whole, draw = contents(place), random.Random(name)
+    moments = 20 if full else 1
+    for number, _ in itertools.product(SIGNALS, range(moments)):
+        before = afresh(place)
+        delay = draw.uniform(0, usual.seconds)
+
+        def send(process, number=number, delay=delay):
+            time.sleep(delay)
+            os.kill(process, number)
+
+        ended = command([*name.split(), *WALK[name]], meanwhile=send, seconds=2 * MOST_SECONDS)
+        assert ended.code in (0, 1, 2, 70, -number), f"{name}, {number}: {ended}"
+        assert "unexpected" not in ended.said, f"{name}, {number}: {ended}"
+        after = contents(place)
+        assert {key: after[key] for key in before} == before
+        assert after.keys() <= whole.keys()
+        assert_whole(after)
+    tell(f"{len(SIGNALS) * moments} signals at random moments, every file whole or not there")
+
+
+@pytest.mark.parametrize("kilobytes", [60_000, 200_000, 300_000, 400_000, 600_000])
+def test_ulimit_before_the_start(kilobytes, place):
+    """Too little even for the libraries: whichever of them finds it out first, no traceback."""
+    line = f"ulimit -v {kilobytes}; exec {sys.executable} -m ssd_np detect in/pictures/photo.png"
+    done = subprocess.run(["sh", "-c", line], env=ENVIRONMENT, capture_output=True, text=True,
+                          timeout=300, check=False)  # fmt: skip
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done
+    assert (
+        "not enough memory" in done.stderr
+        or "OpenBLAS error" in done.stderr
+        or not (done.returncode)
+    )
