@@ -61,12 +61,12 @@ def test_npz_members(attack, weights):
     attack(25, lambda rng: rezip(whole, damaged, rng), read_weights(weights), WeightsError)
 
 
-def test_npz_made_up(attack, weights):
-    """Files that carry a checksum that fits: a stranger's, not a damaged one."""
-    header, arrays = read_archive(weights)
+def made_up(path, put_something_strange):
+    """Makers of files that carry a checksum that fits: a stranger's, not a damaged one."""
+    header, arrays = read_archive(path)
     del header["sha256"]
     header["config"] = json.loads(header["config"])
-    path = weights.with_name("made_up.npz")
+    made = path.with_name("made_up.npz")
     shapes = ((), (0,), (1,), (3, 3, 3, 4), (2, 2**16))
 
     def make(rng):
@@ -78,9 +78,14 @@ def test_npz_made_up(attack, weights):
             name = list(own)[rng.integers(len(own))]
             dtype = (np.float64, np.int8, np.bool_, np.float16)[rng.integers(4)]
             own[name] = np.zeros(shapes[rng.integers(len(shapes))], dtype)
-        write_archive(path, changed if isinstance(changed, dict) else {"config": changed}, own)
-        return path.read_bytes()
+        write_archive(made, changed if isinstance(changed, dict) else {"config": changed}, own)
+        return made.read_bytes()
 
+    return make
+
+
+def test_npz_made_up(attack, weights):
+    make = made_up(weights, put_something_strange)
     attack(20, make, read_weights(weights), WeightsError)
 
 
