@@ -10,7 +10,7 @@ import numpy as np
 
 from ssd_np.engine.direct import convolve
 from ssd_np.engine.memory import FRESH, Place
-from ssd_np.engine.microkernel import VECTOR_BYTES
+from ssd_np.engine.microkernel import VECTOR_BYTES, tile
 from ssd_np.engine.pointwise import activation_backward, column_sums
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.geometry import borders, output_size
@@ -94,27 +94,34 @@ def _gradients(
 
 
 def _convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
-    """By vectors of channels; too few for a vector are brought to its length with zeros."""
-    lanes, c = VECTOR_BYTES // x.itemsize, w.shape[2]
-    if c >= lanes:
-        convolve(x, w, b, stride, corner, dilation, activation, out)
-        return
-    wide = np.empty((*out.shape[:3], lanes), x.dtype)
-    x, w, b = (np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, lanes - c)]) for a in (x, w, b))
+    x, w, b = _widened(x), _widened(w), _widened(b)
+    c = out.shape[3]
+    wide = out if c == len(b) else np.empty((*out.shape[:3], len(b)), x.dtype)
     convolve(x, w, b, stride, corner, dilation, activation, wide)
-    out[...] = wide[..., :c]
+    if wide is not out:
+        out[...] = wide[..., :c]
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    """With as many channels as a vector has at least; the new ones are 0."""
+    missing = VECTOR_BYTES // array.itemsize - array.shape[-1]
+    if missing <= 0:
+        return array
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
 
 
 def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
-    bounds = _line_shares(dout.shape, np.empty(w_shape, bool))
-    sums = np.zeros((len(bounds) - 1, *w_shape), x.dtype)
+    bounds, c = _line_shares(dout.shape, np.empty(w_shape, bool)), w_shape[2]
+    db = column_sums(dout.reshape(-1, c))
+    dout, x = _widened(dout), _widened(x)
+    sums = np.zeros((len(bounds) - 1, *w_shape[:2], x.shape[3]), x.dtype)
 
     def job(share: int, _worker: int) -> None:
         first, last = bounds[share], bounds[share + 1]
         _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, sums[share])
 
     for_each(job, len(sums))
-    return sums.sum(axis=0), column_sums(dout.reshape(-1, dout.shape[3]))
+    return sums.sum(axis=0)[..., :c], db
 
 
 def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
@@ -141,25 +148,58 @@ def _line_shares(out_shape: tuple[int, ...], w: np.ndarray) -> list[int]:
 
 @njit(nogil=True)
 def _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, dw):
+    """dw[i, j] += sum over pixels of x at the tap times dout: tiles whose "pixels" are the taps of
+    a kernel's row and whose "taps" are the pixels of some lines. A vector of channels at least."""
     _, h, width, c = x.shape
     kh, kw, _ = dw.shape
     _, ho, wo, _ = dout.shape
     above, beside = corner
-    for line in range(first, last):
-        image, oy = line // ho, line % ho
+    source, gradient, zero = x.reshape(-1), dout.reshape(-1), np.zeros(c, x.dtype)
+    lanes, group = VECTOR_BYTES // x.itemsize, max(1, 256 // wo)
+    low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
+    sums = np.zeros(kw * c, x.dtype)
+    # columns for which all taps lie in the image
+    left = max(0, min(wo, (beside + stride - 1) // stride))
+    right = max(left, min(wo, (width + beside - dilation * (kw - 1) - 1) // stride + 1))
+    start = first
+    while start < last:
+        image, oy = start // ho, start % ho
+        end = min(start + group, last, (image + 1) * ho)
         for i in range(kh):
-            y = oy * stride - above + i * dilation
-            if y < 0 or y >= h:
+            # lines whose tap i lies in the image
+            y = i * dilation - above
+            top = max(oy, -(y // stride))
+            lines = min(oy + end - start, (h - y + stride - 1) // stride) - top
+            if lines <= 0:
                 continue
-            for j in range(kw):
-                total = dw[i, j]
-                for ox in range(wo):
-                    column = ox * stride - beside + j * dilation
-                    if column < 0 or column >= width:
+            row = (image * h + top * stride + y) * width - beside
+            d0 = (image * ho + top) * wo
+            for ox in range(-1, wo):
+                whole = ox < 0  # first all columns inside, then the others one by one
+                if left <= ox < right or (whole and left == right):
+                    continue
+                column = left if whole else ox
+                for j in range(kw):
+                    sums[j * c : (j + 1) * c] = 0
+                for some in range(0, c, lanes):
+                    k = min(some, c - lanes)
+                    x0, dx = (row + column * stride) * c + k, stride * width * c
+                    if whole and kw == 3:
+                        tile(3, 0, source, x0, dilation * c, lines, dx, right - left, stride * c,
+                             gradient, (d0 + column) * c + k, wo * c, c, zero, k, low, high,
+                             sums, k, c)  # fmt: skip
                         continue
-                    values, d = x[image, y, column], dout[image, oy, ox]
+                    for j in range(kw):
+                        z = column * stride - beside + j * dilation
+                        if 0 <= z < width:
+                            tile(1, 0, source, x0 + j * dilation * c, 0, lines, dx,
+                                 right - left if whole else 1, stride * c,
+                                 gradient, (d0 + column) * c + k, wo * c, c, zero, k, low, high,
+                                 sums, j * c + k, 0)  # fmt: skip
+                for j in range(kw):
                     for k in range(c):
-                        total[k] += values[k] * d[k]
+                        dw[i, j, k] += sums[j * c + k]
+        start = end
 
 
 @njit(nogil=True)
