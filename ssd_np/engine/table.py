@@ -54,6 +54,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "activation_backward": ("ssd_np.nn.relu", "ssd_np.engine.pointwise"),
     "batchnorm_forward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
     "batchnorm_backward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
+    "batchnorm_block_forward": ("ssd_np.nn.blocks", "ssd_np.engine.batchnorm"),
+    "batchnorm_block_backward": ("ssd_np.nn.blocks", "ssd_np.engine.batchnorm"),
     "batchnorm_inference_forward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
     "batchnorm_inference_backward": ("ssd_np.nn.batchnorm", "ssd_np.engine.batchnorm"),
     "softmax": ("ssd_np.nn.softmax", "ssd_np.engine.softmax"),

@@ -6,6 +6,7 @@ takes its place.
 
 import numpy as np
 
+from ssd_np.nn.batchnorm import batchnorm_backward, batchnorm_forward
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
 from ssd_np.nn.relu import activation_backward, activation_forward
@@ -67,6 +68,25 @@ def depthwise_block_backward(
     depthwise_cache, activation_cache = cache
     dz = activation_backward(dout, activation_cache)
     return _wanted(depthwise_backward(dz, depthwise_cache), input_gradient, kernel_gradient)
+
+
+def batchnorm_block_forward(
+    x: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    eps: float = 1e-5,
+    activation: str = "relu",
+) -> tuple[np.ndarray, tuple]:
+    """In training: x (..., C), scale (C,), shift (C,) -> (..., C) and the cache."""
+    z, norm_cache = batchnorm_forward(x, scale, shift, eps)
+    out, activation_cache = activation_forward(z, activation)
+    return out, (norm_cache, activation_cache)
+
+
+def batchnorm_block_backward(dout: np.ndarray, cache: tuple) -> Gradients:
+    """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,)."""
+    norm_cache, activation_cache = cache
+    return batchnorm_backward(activation_backward(dout, activation_cache), norm_cache)
 
 
 def chain_forward(x: np.ndarray, blocks: list[Block]) -> np.ndarray:

@@ -276,26 +276,27 @@ class BatchNorm(Layer):
         running = self.mean.value, self.variance.value
         self.of_batch = training and self.trainable
         if self.of_batch:
-            z, cache = self.ops.batchnorm_forward(x, *learned, self.eps)
-            moved = running_statistics(*running, cache, self.momentum)
+            out, cache = self.ops.batchnorm_block_forward(x, *learned, self.eps, self.activation)
+            moved = running_statistics(*running, cache[0], self.momentum)
             # a step that breaks is told by its loss; the weights before it stay good
             if all(np.isfinite(statistic).all() for statistic in moved):
                 self.mean.assign(moved[0])
                 self.variance.assign(moved[1])
         else:
-            z, cache = self.ops.batchnorm_inference_forward(x, *learned, *running, self.eps)
-        out, activation_cache = self.behind.activation_forward(z, self.activation)
-        self.cache = (cache, activation_cache) if training else None
+            z, norm_cache = self.ops.batchnorm_inference_forward(x, *learned, *running, self.eps)
+            out, activation_cache = self.behind.activation_forward(z, self.activation)
+            cache = norm_cache, activation_cache
+        self.cache = cache if training else None
         return out
 
     def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:
         """The same shape -> the same shape"""
-        cache, activation_cache = self.cache
-        dz = self.behind.activation_backward(dout, activation_cache)
-        backward = (
-            self.ops.batchnorm_backward if self.of_batch else self.ops.batchnorm_inference_backward
-        )
-        dx, dscale, dshift = backward(dz, cache)
+        if self.of_batch:
+            dx, dscale, dshift = self.ops.batchnorm_block_backward(dout, self.cache)
+        else:
+            cache, activation_cache = self.cache
+            dz = self.behind.activation_backward(dout, activation_cache)
+            dx, dscale, dshift = self.ops.batchnorm_inference_backward(dz, cache)
         self.scale.grad, self.shift.grad = (dscale, dshift) if self.trainable else (None, None)
         return dx if input_gradient else None
 

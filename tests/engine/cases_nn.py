@@ -103,6 +103,9 @@ def batchnorm(ops, rng, dtype):
     out, cache = ops.batchnorm_forward(x, scale, shift, 1e-3)
     results = [out.copy(), *ops.batchnorm_backward(array(rng, shape, dtype), cache)]
     results = [result.copy() for result in results]
+    out, cache = ops.batchnorm_block_forward(x, scale, shift, 1e-3, "relu6")
+    results += [out.copy(), *ops.batchnorm_block_backward(array(rng, shape, dtype), cache)]
+    results = [result.copy() for result in results]
     out, cache = ops.batchnorm_inference_forward(x, scale, shift, mean, variance, 1e-3)
     results += [out, *ops.batchnorm_inference_backward(array(rng, shape, dtype), cache)]
     return results
