@@ -17,6 +17,7 @@ from ssd_np.exercises.lessons import (
     lesson_13,
     lesson_14,
     lesson_17,
+    lesson_18,
 )
 
 LESSONS = {
@@ -34,6 +35,7 @@ LESSONS = {
     13: "decoding and non-maximum suppression",
     14: "mean average precision",
     17: "batch normalisation",
+    18: "separable convolutions",
 }
 
 _FILES = (
@@ -51,6 +53,7 @@ _FILES = (
     lesson_13,
     lesson_14,
     lesson_17,
+    lesson_18,
 )
 EXERCISES = tuple(exercise for file in _FILES for exercise in file.EXERCISES)
 

@@ -25,11 +25,12 @@ from ssd_np.exercises.wrong_solutions import (
     loss,
     network,
     normalisation,
+    separable,
     training,
 )
 
 ROOT = Path(__file__).parents[2]
-THEMES = (boxes, layers, normalisation, network, loss, augmentation, training)
+THEMES = (boxes, layers, normalisation, separable, network, loss, augmentation, training)
 SOLUTIONS = {name: pair for theme in THEMES for name, pair in theme.SOLUTIONS.items()}
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 SLIPS = [(name, slip) for name, (_, slips) in SOLUTIONS.items() for slip in slips]
@@ -114,7 +115,7 @@ def test_every_slip_is_caught(name, slip, grade):
 
 
 def test_there_are_slips_for_every_exercise():
-    assert len(EXERCISES) >= 37
+    assert len(EXERCISES) >= 38
     assert SOLUTIONS.keys() == {exercise.name for exercise in EXERCISES}
     assert all(len(slips) >= 3 for _, slips in SOLUTIONS.values())
 
@@ -125,7 +126,7 @@ def test_every_lesson_has_a_marker_with_tests():
     marked: dict[str, set[int]] = {}
     for path in files:  # a graded file and one of tests/ may have the same name
         marked.setdefault(path.name, set()).update(_lessons(path))
-    assert set().union(*marked.values()) == set(range(1, 18))
+    assert set().union(*marked.values()) == set(range(1, 19))
     assert [e.name for e in EXERCISES if e.lesson not in marked[e.tests]] == []
 
 
