@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ssd_np.nn.batchnorm import batchnorm_inference_forward as batchnorm_inference_forward
     from ssd_np.nn.batchnorm import check_batchnorm as check_batchnorm
     from ssd_np.nn.batchnorm import running_statistics as running_statistics
+    from ssd_np.nn.blocks import batchnorm_block_backward as batchnorm_block_backward
+    from ssd_np.nn.blocks import batchnorm_block_forward as batchnorm_block_forward
     from ssd_np.nn.blocks import chain_forward as chain_forward
     from ssd_np.nn.blocks import conv_block_backward as conv_block_backward
     from ssd_np.nn.blocks import conv_block_forward as conv_block_forward
