@@ -31,7 +31,8 @@ def _torch_pool(functional: ModuleType, x, layer, weights: dict, training: bool)
 
 def _torch_batchnorm(functional: ModuleType, x, layer, weights: dict, training: bool):
     order = ("mean", "variance", "scale", "shift")
-    arguments = (weights[f"{layer.name}.{part}"] for part in order)
+    arguments = [weights[f"{layer.name}.{part}"] for part in order]
+    training = training and any(tensor.requires_grad for tensor in arguments)  # frozen: .eval()
     x = functional.batch_norm(x, *arguments, training, layer.momentum, layer.eps)
     return _torch_activation(functional, x, layer.activation)
 
