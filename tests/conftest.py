@@ -27,3 +27,12 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def published():
+    """The folder of files that others published (docs/published.md), if this machine has them."""
+    root = os.environ.get("SSD_PUBLISHED")
+    if not root:
+        pytest.skip("SSD_PUBLISHED is not set")
+    return Path(root)
