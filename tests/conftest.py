@@ -31,7 +31,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture
 def published():
-    """The folder of files that others published (docs/published.md), if this machine has them."""
+    """The folder of files that others published (.ci/run says which), if this machine has them."""
     root = os.environ.get("SSD_PUBLISHED")
     if not root:
         pytest.skip("SSD_PUBLISHED is not set")

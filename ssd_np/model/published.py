@@ -269,8 +269,8 @@ def _reordered(tensors: dict[str, np.ndarray], maker: Maker) -> dict[str, np.nda
 def _few(names: Iterable[str]) -> str:
     """The first of the names, and how many there are."""
     first = sorted(names)
-    more = f" and {len(first) - 3} more" if len(first) > 3 else ""
-    return f"{first[:3]}{more}" if first else "none"
+    more = f" and {len(first) - 2} more" if len(first) > 2 else ""
+    return f"{first[:2]}{more}" if first else "none"
 
 
 def _check_layers(names: dict[str, str], model: SSD, maker: Maker) -> None:

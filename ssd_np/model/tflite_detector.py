@@ -41,8 +41,10 @@ def load_tflite(path: str | Path, labels: str | Path, config: Config | None = No
     config = in_dialect(config or load_config(TENSORFLOW.preset), TENSORFLOW.name)
     arrays = dict(file.arrays)
     if TENSORFLOW.mark not in arrays or CLASSES not in arrays or ANCHORS not in arrays:
+        last = max(arrays.keys() - {ANCHORS}, default="no weights")
         raise WeightsError(
-            f"is another network: it has tensors {sorted(arrays)[:2]} ..., no {TENSORFLOW.mark!r}",
+            f"is another network: it has {last}, but not all of {TENSORFLOW.mark}, {CLASSES}, "
+            f"{ANCHORS}",
             where,
             HINT,
         )
