@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ssd_np.config_json import Section, differences, join, read, require, require_name, write
 from ssd_np.errors import ConfigError, ShapeError
-from ssd_np.geometry import Size, pair, shortest
+from ssd_np.geometry import Size, borders, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
@@ -344,42 +344,14 @@ class Config(Section):
         weights, expected = self.loss.class_weights, f"{self.num_classes + 1} weights or none"
         fits = len(weights) in (0, self.num_classes + 1)
         require(fits, "loss.class_weights", f"{expected}, the background's first", weights)
-        focal = self.loss.focal_gamma is None or self.decoding.scores == "softmax"
-        require(
-            focal,
-            "loss.focal_gamma",
-            "null where decoding.scores is 'sigmoid'",
-            self.loss.focal_gamma,
-        )
+        gamma, scores = self.loss.focal_gamma, self.decoding.scores
+        expected = "null where decoding.scores is 'sigmoid'"
+        require(gamma is None or scores == "softmax", "loss.focal_gamma", expected, gamma)
         sizes = self._layer_sizes()
         require(
             self.base_end in sizes, "base_end", f"one of the layers {list(sizes)}", self.base_end
         )
-        require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
-        order = list(sizes)
-        previous, placed = -1, []
-        for i, feature_map in enumerate(self.feature_maps):
-            key = f"feature_maps[{i}]"
-            require(feature_map.name in sizes, f"{key}.name", f"one of {order}", feature_map.name)
-            position = order.index(feature_map.name)
-            later = position > previous
-            require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
-            previous = position
-            actual = sizes[feature_map.name]
-            if feature_map.size is None:
-                feature_map = dataclasses.replace(feature_map, size=shortest(*actual))
-            if feature_map.step is None:
-                steps = (side / n for side, n in zip(self.input.shape, actual, strict=True))
-                feature_map = dataclasses.replace(feature_map, step=shortest(*steps))
-            placed.append(feature_map)
-            expected = f"{shortest(*actual)}, the output of layer {feature_map.name!r}"
-            require(feature_map.shape == actual, f"{key}.size", expected, feature_map.size)
-        object.__setattr__(self, "feature_maps", tuple(placed))
-        few = self.num_boxes <= MAX_DEFAULT_BOXES
-        most = f"at most {MAX_DEFAULT_BOXES:,} default boxes"
-        require(few, "feature_maps", most, self.num_boxes)
-        rest = order[previous + 1 :]
-        require(not rest, "layers", "no layer after the last feature map", rest)
+        self._check_maps(sizes)
         odd = self.head_kernel % 2 == 1 and self.head_kernel > 0
         require(odd, "head_kernel", "an odd number (a head keeps the map's size)", self.head_kernel)
 
@@ -399,6 +371,35 @@ class Config(Section):
         ]
         return "\n".join([f"Config {self.name!r}, as the preset" + ", but" * bool(lines), *lines])
 
+    def _check_maps(self, sizes: dict[str, Size]) -> None:
+        """`sizes`: cells of each layer's output. Fills in what a map leaves to its layer."""
+        require(len(self.feature_maps) > 0, "feature_maps", "at least one map", [])
+        order = {name: i for i, name in enumerate(sizes)}
+        previous, placed = -1, []
+        for i, feature_map in enumerate(self.feature_maps):
+            key = f"feature_maps[{i}]"
+            if feature_map.name not in sizes:  # said only here: there may be thousands of layers
+                what = f"expected one of {list(sizes)}, got {feature_map.name!r}"
+                raise ConfigError(what, f"{key}.name")
+            later = order[feature_map.name] > previous
+            require(later, f"{key}.name", "a later layer than the map before", feature_map.name)
+            previous = order[feature_map.name]
+            actual = sizes[feature_map.name]
+            if feature_map.size is None:
+                feature_map = dataclasses.replace(feature_map, size=shortest(*actual))
+            if feature_map.step is None:
+                steps = (side / n for side, n in zip(self.input.shape, actual, strict=True))
+                feature_map = dataclasses.replace(feature_map, step=shortest(*steps))
+            placed.append(feature_map)
+            expected = f"{shortest(*actual)}, the output of layer {feature_map.name!r}"
+            require(feature_map.shape == actual, f"{key}.size", expected, feature_map.size)
+        object.__setattr__(self, "feature_maps", tuple(placed))
+        few = self.num_boxes <= MAX_DEFAULT_BOXES
+        most = f"at most {MAX_DEFAULT_BOXES:,} default boxes"
+        require(few, "feature_maps", most, self.num_boxes)
+        rest = list(sizes)[previous + 1 :]
+        require(not rest, "layers", "no layer after the last feature map", rest)
+
     def _check_class_names(self) -> None:
         require(len(self.class_names) > 0, "class_names", "at least one name", self.class_names)
         seen: set[str] = set()
@@ -415,6 +416,9 @@ class Config(Section):
         for i, layer in enumerate(self.layers):
             require_name(layer.name, f"layers[{i}].name", file=True)  # of an array in an archive
             require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
+            with_border = (n + sum(b) for n, b in zip(size, borders(layer.window.pad), strict=True))
+            most = f"a border that leaves at most {2 * MAX_SIDE} cells a side"
+            require(max(with_border) <= 2 * MAX_SIDE, f"layers[{i}].pad", most, layer.window.pad)
             try:
                 size = sizes[layer.name] = layer.output_shape(size)
             except ShapeError as error:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ssd_np.model.archive import read_arrays_and_comment as read_arrays_and_comment
     from ssd_np.model.archive import write_archive as write_archive
     from ssd_np.model.base import build_stages as build_stages
+    from ssd_np.model.budget import check_budget as check_budget
+    from ssd_np.model.budget import forward_bytes as forward_bytes
     from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
     from ssd_np.model.fold import folded_config as folded_config
     from ssd_np.model.fold import for_inference as for_inference
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
     from ssd_np.model.torch_pickle import Storage as Storage
     from ssd_np.model.torch_pickle import Tensor as Tensor
     from ssd_np.model.trace import Row as Row
+    from ssd_np.model.trace import tensors as tensors
     from ssd_np.model.trace import trace_table as trace_table
+    from ssd_np.model.weights import check_own_layers as check_own_layers
     from ssd_np.model.weights import check_parameters as check_parameters
     from ssd_np.model.weights import check_same_network as check_same_network
     from ssd_np.model.weights import config_of as config_of

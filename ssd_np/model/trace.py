@@ -65,6 +65,33 @@ def _row(layer: LayerKind, size: Size, channels: int, field: int) -> Row:
     return Row(layer.name, layer.label, (height, width, out), parameters, products, field)
 
 
+def tensors(config: Config) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a network by its name, known before it is built."""
+    maps = {feature_map.name: feature_map for feature_map in config.feature_maps}
+    shapes: dict[str, tuple[int, ...]] = {}
+    channels = config.input.channels
+    for layer in config.layers:
+        shapes |= _tensors([layer], channels)
+        channels = layer.output_channels(channels)
+        if layer.name not in maps:
+            continue
+        if maps[layer.name].l2norm_scale is not None:
+            shapes[f"{layer.name}_norm.scale"] = (channels,)
+        for head in (("conf", config.num_classes + 1), ("loc", 4)):
+            parts = maps[layer.name].head_layers(*head, config.head_kernel)
+            shapes |= _tensors(parts, channels)
+    return shapes
+
+
+def _tensors(layers: list[LayerKind], channels: int) -> dict[str, tuple[int, ...]]:
+    """Of layers one after the other; `channels` come in."""
+    shapes = {}
+    for layer in layers:
+        shapes |= {f"{layer.name}.{part}": s for part, s in layer.tensors(channels).items()}
+        channels = layer.output_channels(channels)
+    return shapes
+
+
 def trace_table(config: Config) -> str:
     """The rows as text, with totals."""
     rows = trace(config)

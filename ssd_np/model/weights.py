@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -33,15 +34,16 @@ from ssd_np.errors import ConfigError, SsdError, WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
+from ssd_np.model.budget import check_budget
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
 from ssd_np.model.published import MAKERS, Maker, from_published, maker_of, to_published
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
-from ssd_np.model.trace import trace
+from ssd_np.model.trace import tensors
 
-MAX_GROWTH = 10  # numbers a file's config may ask for / numbers in the file
+MAX_GROWTH = 2  # numbers a file's config may ask for / numbers that the file has for it
 SHIPPED = Path(__file__).parent.parent / "weights"
 
 
@@ -94,9 +96,12 @@ def load(
     if into is not None and replace_heads is not None:
         raise ConfigError("replace_heads makes a model, into= fills one", hint="leave one out")
     config = config_of(header, str(path), (*kinds, *kinds_of(into.config)) if into else kinds)
-    _check_size(config, arrays, str(path))
+    check_own_layers(header, into, str(path))
+    if into is None:
+        _check_size(config, arrays, str(path))
+        check_budget(config, str(path))
     model = into or SSD(config)
-    check_same_network(config, header, model, str(path))
+    check_same_network(config, model, str(path))
     set_parameters(model, arrays, str(path))
     if replace_heads is None:
         return model
@@ -107,25 +112,38 @@ def load(
     return tuned
 
 
-def check_same_network(config: Config, header: dict, model: SSD, where: str) -> None:
+def check_same_network(config: Config, model: SSD, where: str) -> None:
     """WeightsError unless a file's tensors mean in the model what they meant where it was saved."""
     for key, theirs, ours in differences(config, model.config):
         if not key.startswith(("name", "training", "augmentation", "decoding")):
             raise WeightsError(f"has {key} {theirs!r}, the model {ours!r}", where)
-    own = header.get("own_layers", {})
-    if own != model.undescribed():
+
+
+def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
+    """WeightsError unless the model has the layers of which the file's config does not tell."""
+    own, has = header.get("own_layers", {}), model.undescribed() if model else {}
+    if own != has:
         raise WeightsError(
             f"was saved with layers that its config does not describe: {own}; "
-            f"this model has {model.undescribed() or 'none'}",
+            f"this model has {has or 'none'}",
             where,
             "build that model and load(path, into=model)",
         )
 
 
-def _check_size(config: Config, arrays: dict[str, np.ndarray], where: str) -> None:
-    """Refuses a file's own config before a network of absurd size is built."""
-    needed = sum(row.parameters for row in trace(config))
-    there = sum(array.size for array in arrays.values())
+def _check_size(
+    config: Config,
+    arrays: dict[str, np.ndarray],
+    where: str,
+    names: dict[str, str] | None = None,
+) -> None:
+    """Refuses a file's own config before a network of absurd size is built. Only numbers that the
+    config names count; `names` says what they are called in the file."""
+    shapes = tensors(config)
+    called = [name if names is None else names.get(name, "") for name in shapes]
+    found = [arrays[name] for name in called if name in arrays]
+    there = sum(array.size for array in found if array.dtype.kind == "f")
+    needed = sum(math.prod(shape) for shape in shapes.values())
     if needed > MAX_GROWTH * there:
         raise WeightsError(
             f"holds {there:,} numbers, its config needs {needed:,}",
@@ -227,7 +245,9 @@ def load_torch(
         if class_names is not None:
             config = config.with_classes(class_names)
     elif config is None:
-        _check_size(own, arrays, where)
+        folded = folded_config(own) if maker.folded else own
+        _check_size(folded, arrays, where, maker.names())
+        check_budget(own, where)
         config = own
     if size is not None:
         known = maker.sizes or (config.input.shape,)

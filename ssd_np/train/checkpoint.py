@@ -24,8 +24,8 @@ from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import (
+    check_own_layers,
     check_parameters,
-    check_same_network,
     config_of,
     contents_of,
     optimiser_arrays,
@@ -123,7 +123,7 @@ def load_checkpoint(
     now = dataclasses.replace(model.config, training=training or model.config.training)
     progress = _read_progress(header["progress"], where)
     _refuse(_changes(before, now, header.get("conditions"), conditions or {}), where)
-    check_same_network(model.config, header, model, where)  # the layers that no config describes
+    check_own_layers(header, model, where)  # the layers that no config describes
     names = optimiser_arrays(header, arrays, where)
     state = {name: arrays.pop(name) for name in names if name in arrays}
     at_rest = header.get("frozen")

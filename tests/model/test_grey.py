@@ -27,7 +27,7 @@ from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.model.fold import fold_batchnorm
 from ssd_np.model.grey import grey_model
 from ssd_np.model.pretrained import base_names, read_base, save_base
-from ssd_np.model.published import to_published, torchvision_names
+from ssd_np.model.published import MAKERS, to_published
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace
 from ssd_np.model.weights import export_torchvision, load, load_torch, save
@@ -101,7 +101,8 @@ def test_published_weights_are_summed_where_the_config_is_grey(tmp_path):
     voc = load_config("ssd300_coco")
     colour = SSD(in_dialect(voc, "torchvision"), seed=1)
     export = tmp_path / "published.npz"
-    arrays = to_published(torchvision_names(), colour)
+    (maker,) = (maker for maker in MAKERS if maker.name == "torchvision")
+    arrays = to_published(maker, colour)
     np.savez(export, **arrays)  # as torchvision has it: no config
     grey = load_torch(export, grey_config("ssd300_coco"))
     expected = grey_model(colour)

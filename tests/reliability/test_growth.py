@@ -12,11 +12,22 @@ from training_runs import annotation
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.config import load_config
+from ssd_np.config import (
+    Config,
+    FeatureMapConfig,
+    InputConfig,
+    config_from_json,
+    config_to_json,
+    load_config,
+)
 from ssd_np.data.coco import CocoDataset
 from ssd_np.data.labels import label_map
 from ssd_np.data.voc import VOCDataset
 from ssd_np.engine import select
+from ssd_np.kinds.conv import ConvLayer
+from ssd_np.model.ssd import SSD
+from ssd_np.model.trace import trace
+from ssd_np.model.weights import load, save
 
 
 @pytest.fixture
@@ -73,3 +84,23 @@ def test_a_thousand_objects_in_one_place(engine, limit, clock, full):
     match(truth[:2], boxes)
     matched = clock(limit, lambda: match(truth, boxes))
     assert set(range(count)) <= set(matched.tolist())  # each has its own box
+
+
+def test_sixteen_thousand_layers_and_as_many_maps(clock, tmp_path):
+    """One cell, one channel: what is left is what grows with the number of layers."""
+    count = 16_000
+    layers = tuple(ConvLayer(f"c{i}", 1, kernel=1, pad=0) for i in range(count))
+
+    def config(maps):
+        found = tuple(FeatureMapConfig(layer.name, None, None, 8, 16) for layer in maps)
+        given = InputConfig(2)
+        return Config("deep", ("a",), given, layers, "c0", found)
+
+    deep = clock(6, lambda: config(layers[-1:]))
+    assert clock(12, lambda: config_from_json(config_to_json(deep))) == deep
+    model = clock(10, lambda: SSD(deep))
+    assert len(clock(2, lambda: model.parameters)) == 2 * count + 4
+    clock(4, lambda: trace(deep))
+    clock(40, lambda: save(tmp_path / "w.npz", model))
+    clock(40, lambda: load(tmp_path / "w.npz"))
+    clock(10, lambda: config(layers))

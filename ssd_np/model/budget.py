@@ -1,0 +1,60 @@
+"""What a config asks of a machine, counted before anything is built: a file may come from anybody.
+
+A few bytes can describe a network that fills the memory or runs for minutes: a million default
+boxes by a thousand classes, a border of a million cells, suppression among all boxes. So the bytes
+of a forward with batch 1, and of decoding, are estimated from the config alone, rather high than
+low, and a file that asks for more than `MOST_BYTES` or `MOST_PAIRS` is refused. The tensors are no
+part of this: the file must hold each of them, in its full size.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ssd_np.config import Config
+from ssd_np.errors import WeightsError
+from ssd_np.geometry import borders
+
+MOST_BYTES = 800 << 20  # SSD512 needs two thirds of it
+MOST_PAIRS = (
+    5_000_000_000  # of boxes in one suppression, some seconds; SSD512's config has 13 million
+)
+FLOAT = 4
+
+
+def check_budget(config: Config, where: str) -> None:
+    """WeightsError for a file's own config that would fill the memory or run for minutes."""
+    needed = forward_bytes(config)
+    if needed > MOST_BYTES:
+        raise WeightsError(
+            f"its network needs about {needed >> 20:,} MiB for one image, more than "
+            f"{MOST_BYTES >> 20:,}",
+            where,
+            "if you trust the file, build its network yourself: load(path, into=SSD(config))",
+        )
+    pairs = config.num_classes * min(config.decoding.top_k_class, config.num_boxes) ** 2
+    if pairs > MOST_PAIRS:
+        raise WeightsError(
+            f"its decoding compares up to {pairs:,} pairs of boxes in an image, more than "
+            f"{MOST_PAIRS:,}",
+            f"{where}: decoding.top_k_class",
+            "usual are 400 candidates of a class",
+        )
+
+
+def forward_bytes(config: Config) -> int:
+    """Of a forward of one image and its decoding, without the parameters."""
+    (height, width), channels = config.input.shape, config.input.channels
+    size, total = config.input.shape, height * width * channels * (2 * FLOAT + 1)
+    for layer in config.layers:
+        down, across = (
+            cells + sum(b) for cells, b in zip(size, borders(layer.window.pad), strict=True)
+        )
+        total += down * across * channels * FLOAT if layer.window.pad else 0  # with its border
+        size, channels = layer.output_shape(size), layer.output_channels(channels)
+        total += math.prod(size) * channels * FLOAT
+    boxes, classes = config.num_boxes, config.num_classes + 1
+    numbers = boxes * (classes + 4)
+    # heads, logits, scores, scores by class and what softmax takes; boxes are float64
+    total += 6 * numbers * FLOAT + 3 * boxes * 8 * 8
+    return total + 3 * 8 * classes * min(config.decoding.top_k_class, boxes)
