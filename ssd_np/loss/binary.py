@@ -27,7 +27,7 @@ def binary_cross_entropy_forward(
 def binary_cross_entropy_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
     """dout per row (...) -> dlogits (..., K), 0 in column 0.
 
-    Derivation: docs/derivations.md#sigmoid-and-binary-cross-entropy, (22).
+    Derivation: docs/derivations.md#sigmoid-and-binary-cross-entropy, (31).
     """
     z, target = cache
     check_gradient(dout, z.shape[:-1], "binary_cross_entropy_forward")
