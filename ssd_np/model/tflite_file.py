@@ -11,6 +11,7 @@ allocated that the file does not hold.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def read_tflite(path: str | Path) -> Tflite:
 
 def is_tflite(path: str | Path) -> bool:
     """By its ending, or by what stands in it."""
-    if str(path).endswith(".tflite") or not Path(path).is_file():
+    if str(path).endswith(".tflite") or not os.path.isfile(path):
         return str(path).endswith(".tflite")
     with open(path, "rb") as file:
         return file.read(8)[4:] == MAGIC
@@ -83,7 +84,7 @@ def is_tflite(path: str | Path) -> bool:
 
 def _read(path: str | Path) -> bytes:
     where = str(path)
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise WeightsError("no such file", where)
     size = Path(path).stat().st_size
     if size > MAX_BYTES:

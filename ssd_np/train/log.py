@@ -101,7 +101,7 @@ class Log(Callback):
 
     def save(self, trainer: Trainer) -> None:
         path = trainer.out_dir / FILE
-        if not path.exists() or os.path.getsize(path) < self._bytes:  # somebody was there
+        if not os.path.exists(path) or os.path.getsize(path) < self._bytes:  # somebody was there
             self._written = self._bytes = 0
         rows = self.rows[self._written :].tolist()
         if rows:

@@ -4,8 +4,10 @@ Real files are changed byte by byte and value by value. The counts are those of 
 run; a scheduled one takes forty times as many.
 """
 
+import ast
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from training_runs import annotation, narrow_config, start_arguments
 
+import ssd_np
 from ssd_np.cli import main
 from ssd_np.config import Config, config_from_json, config_to_json, load_config
 from ssd_np.data.coco import CocoDataset
@@ -173,6 +176,14 @@ def test_a_name_that_leads_elsewhere(name, key):
 
 
 LONG = "x" * 300
+
+
+def test_files_are_looked_for_with_os_path():
+    """`Path.is_file` raises OSError for a name that no file can have; os.path.isfile says no."""
+    for path in Path(ssd_np.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("is_file", "is_dir", "exists"):
+                assert ast.unparse(node.value) == "os.path", f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize(

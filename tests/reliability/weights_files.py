@@ -4,12 +4,11 @@
 
 lets Atheris (`pip install atheris`) grow the corpus by what reaches new branches of the readers;
 the tests replay it without Atheris. The first files, of NumPy and PyTorch, were `1.npz`, `1.pth`
-(zip), `2.pth` (legacy).
+(zip), `2.pth` (legacy), `1.tflite`.
 """
 
 import contextlib
 import io
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -53,37 +52,34 @@ def read_every_way(content: bytes, path: Path) -> int:
     """The number of readers that accept a file; raises nothing but what a reader must not."""
     from ssd_np.errors import WeightsError
     from ssd_np.model.archive import read_archive, read_arrays
+    from ssd_np.model.tflite_file import read_tflite
     from ssd_np.model.torch_file import read_torch
 
     path.write_bytes(content)
     accepted = 0
-    for read in (read_arrays, read_archive, read_torch):
+    for read in (read_arrays, read_archive, read_torch, read_tflite):
         with contextlib.suppress(WeightsError):
             read(path)
             accepted += 1
     return accepted
 
 
-def run_atheris(options: list[str]) -> None:
+def grow(seconds: str) -> None:
+    """Adds to the corpus what reaches a branch that nothing in it reaches."""
     import atheris
 
-    with atheris.instrument_imports(include=["ssd_np.model", "zipfile", "pickletools"]):
+    with atheris.instrument_imports(include=["ssd_np.model", "zipfile", "pickletools", "tflite"]):
         import ssd_np.model.archive
+        import ssd_np.model.tflite_file
         import ssd_np.model.torch_file  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w"
-        limits = [f"-max_len={LARGEST}", "-rss_limit_mb=1024", "-timeout=20"]
-        atheris.Setup([sys.argv[0], *limits, *options], lambda raw: read_every_way(raw, path))
+        limits = [f"-max_total_time={seconds}", f"-max_len={LARGEST}", "-rss_limit_mb=1024",
+                  "-timeout=20", str(CORPUS)]  # fmt: skip
+        atheris.Setup([sys.argv[0], *limits], lambda raw: read_every_way(raw, path))
         atheris.Fuzz()
 
 
-def grow(seconds: str) -> None:
-    """Adds to the corpus the smallest of the new files that reach something new."""
-    with tempfile.TemporaryDirectory() as new:
-        for options in ([f"-max_total_time={seconds}", new, CORPUS], ["-merge=1", CORPUS, new]):
-            subprocess.run([sys.executable, __file__, *map(str, options)], check=True)
-
-
 if __name__ == "__main__":
-    run_atheris(sys.argv[1:]) if sys.argv[1].startswith("-") else grow(sys.argv[1])
+    grow(sys.argv[1])
