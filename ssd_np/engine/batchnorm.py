@@ -5,6 +5,8 @@ from the input, which has to be read anyway. Rows of few channels are joined to 
 the inner loop pays.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
@@ -82,7 +84,7 @@ def batchnorm_inference_forward(
 
 def batchnorm_inference_backward(
     dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Gradients:
     """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,); the statistics are constants."""
     return _gradients(dout, cache, "batchnorm_inference_forward", False, memory)
 
@@ -122,7 +124,7 @@ def _gradients(
     return dx, dscale, dshift
 
 
-def _joined(arrays: tuple[np.ndarray, ...]) -> tuple[int, list[np.ndarray]]:
+def _joined(arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
     """Maps (..., C) as (M / r, r C) and numbers of channels (C,) as (r C,): so many rows in one."""
     c = arrays[0].shape[-1]
     count, r = arrays[0].size // c, 1
@@ -134,9 +136,9 @@ def _joined(arrays: tuple[np.ndarray, ...]) -> tuple[int, list[np.ndarray]]:
     ]
 
 
-def _sums(kernel, *arrays: np.ndarray, rest: tuple = ()) -> np.ndarray:
+def _sums(kernel, *maps: np.ndarray, rest: tuple = ()) -> np.ndarray:
     """(2, C) float64: what `kernel` adds up over the pixels of maps (..., C)."""
-    r, arrays = _joined(arrays)
+    r, arrays = _joined(maps)
     bounds = shares(len(arrays[0]), least=1 + LEAST_VALUES // arrays[0].shape[1])
     sums = np.zeros((len(bounds) - 1, 2, arrays[0].shape[1]))
 
@@ -148,8 +150,8 @@ def _sums(kernel, *arrays: np.ndarray, rest: tuple = ()) -> np.ndarray:
     return sums.sum(axis=0).reshape(2, r, -1).sum(axis=1)
 
 
-def _each_share(kernel, arrays: tuple[np.ndarray, ...], *rest: np.floating) -> None:
-    _, arrays = _joined(arrays)
+def _each_share(kernel, maps: tuple[np.ndarray, ...], *rest: np.floating) -> None:
+    _, arrays = _joined(maps)
     bounds = shares(len(arrays[0]), least=1 + LEAST_VALUES // arrays[0].shape[1])
 
     def job(share: int, _worker: int) -> None:

@@ -85,7 +85,7 @@ def tensors(config: Config) -> dict[str, tuple[int, ...]]:
 
 def _tensors(layers: list[LayerKind], channels: int) -> dict[str, tuple[int, ...]]:
     """Of layers one after the other; `channels` come in."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for layer in layers:
         shapes |= {f"{layer.name}.{part}": s for part, s in layer.tensors(channels).items()}
         channels = layer.output_channels(channels)
