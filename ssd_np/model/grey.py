@@ -52,7 +52,9 @@ def sum_colours(
             where=f"layer {first.name!r}",
             hint="a network that begins with a convolution can be made one of grey images",
         )
-    names = [f"{first.name}.{part}" for part in ("weight", "bias")]
+    names, sign = [f"{first.name}.weight", f"{first.name}.bias"], 1
+    if not getattr(first, "bias", True):  # then it is what the normalisation behind takes away
+        names[1], sign = f"{config.layers[:2][-1].name}.mean", -1
     weight, bias = (arrays.get(name, np.zeros(0)) for name in names)  # (kh, kw, 3, Co), (Co,)
     if weight.ndim != 4 or weight.shape[2] != 3 or bias.shape != weight.shape[3:]:
         return arrays
@@ -60,5 +62,5 @@ def sum_colours(
     scaled = weight.astype(np.float64) / stds
     shift = (scaled * (grey.mean[0] - means)).sum(axis=(0, 1, 2))  # (Co,)
     kernel = scaled.sum(axis=2, keepdims=True) * grey.std[0]  # (kh, kw, 1, Co)
-    summed = kernel.astype(weight.dtype), (bias + shift).astype(bias.dtype)
+    summed = kernel.astype(weight.dtype), (bias + sign * shift).astype(bias.dtype)
     return arrays | dict(zip(names, summed, strict=True))

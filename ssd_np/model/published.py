@@ -232,7 +232,9 @@ def from_published(
     missing, surplus = set(names.values()) - there, there - set(names.values())
     if missing or surplus:
         raise WeightsError(
-            f"missing tensors: {_few(missing)}; surplus: {_few(surplus)}", where=where
+            f"missing tensors: {_few(missing)}; surplus: {_few(surplus)}",
+            where=where,
+            hint=f"expected the {maker.network} as {maker.name} published it",
         )
     for ours, theirs in names.items():
         found = arrays[theirs].shape

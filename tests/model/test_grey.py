@@ -97,6 +97,24 @@ def test_a_network_that_begins_otherwise_is_named():
         grey_model(model)
 
 
+def test_without_a_bias_the_constant_goes_into_the_normalisation_behind():
+    """The colours' means differ; the inner cells, which see no border, answer the same."""
+    model = SSD("slim", dtype=np.float64)
+    given = dataclasses.replace(model.config.input, mean=(120.0, 127.0, 130.0))
+    model.config = dataclasses.replace(model.config, input=given)
+    small = grey_model(model)
+    x = np.random.default_rng(3).integers(0, 256, (1, 240, 320, 1)).astype(np.float64)
+    ours, theirs = (
+        net.stages[0].layers[1].forward(net.stages[0].layers[0].forward(values).copy())
+        for net, values in (
+            (small, (x - small.config.input.mean[0]) / 128),
+            (model, (x - np.array(given.mean)) / 128),
+        )
+    )
+    assert relative_error(ours[:, 1:, 1:], theirs[:, 1:, 1:]) <= 1e-10
+    assert np.abs(small.parameters["block0.mean"].value).max() > 0.01
+
+
 def test_published_weights_are_summed_where_the_config_is_grey(tmp_path):
     voc = load_config("ssd300_coco")
     colour = SSD(in_dialect(voc, "torchvision"), seed=1)
