@@ -37,9 +37,10 @@ def test_a_map_of_another_shape_is_refused():
             layer.forward(np.zeros(shape))
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", sorted({*preset_names()} - {"slim", "mobilenet_coco"}))
 def test_square_presets_are_what_one_side_and_one_step_give(name):
-    """To the last bit: weights were trained with these numbers."""
+    """To the last bit: weights were trained with these numbers. Two presets have other rules, see
+    tests/model/test_slim_and_mobilenet.py."""
     config = load_config(name)
     for i, feature_map in enumerate(config.feature_maps):
         centers = (np.arange(feature_map.size) + 0.5) * feature_map.step / config.input.size
