@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ssd_np.config import LossConfig
+from ssd_np.data.class_folders import FolderDataset
 from ssd_np.data.items import Problem
 from ssd_np.data.labels import label_map
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.shared import shared_images
-from ssd_np.data.sources import SHAPES, describe, open_source
+from ssd_np.data.sources import FOLDER, SHAPES, describe, open_source
 from ssd_np.data.splits import SEED
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
@@ -28,6 +30,7 @@ KEPT = {  # kinds of problems that training goes on with
 }
 
 Dataset = ShapesDataset | StoredDataset
+PretrainingData = Dataset | FolderDataset
 
 
 def training_data(
@@ -81,12 +84,38 @@ def unseen_data(
     return evaluation_data(spec, split, class_names, seed, strict, option, classes)
 
 
-def tell_shared(known: Dataset | None, other: Dataset | None, purpose: str, use: str) -> None:
+def class_folders(
+    spec: str, split: str | None, eval_split: str | None
+) -> tuple[PretrainingData, PretrainingData | None, str]:
+    """Of a folder of pictures for each class what to learn from, what to count right answers on
+    (`val` unless another is named), and what that is called."""
+    folder = spec.removeprefix(FOLDER)
+    learned = FolderDataset(folder, split or "train")
+    other = eval_split or "val"
+    unseen = None if other == "none" else FolderDataset(folder, other, learned.class_names)
+    for problem in [*learned.problems, *(unseen.problems if unseen else ())][:PROBLEMS_SHOWN]:
+        note(f"{spec}: {problem}")
+    return learned, unseen, describe(spec, other)
+
+
+def tell_shared(
+    known: PretrainingData | None, other: PretrainingData | None, purpose: str, use: str
+) -> None:
     """Says how many images that it is `purpose` are images that it `use`, if any are."""
     shared = shared_images(known, other)
     if other is not None and shared:
         what = f"{shared} of the {len(other)} images that it is {purpose}"
         note(f"note: {what} are images that it {use}")
+
+
+def tell_idle(dataset: Dataset, rule: LossConfig) -> None:
+    """Says how many images teach nothing: those without objects, if no negative is mined there."""
+    mined = rule.minimum_negatives or rule.mining == "batch" or rule.focal_gamma is not None
+    if isinstance(dataset, StoredDataset) and not mined:
+        idle = sum(not len(dataset.truth(i)) for i in range(len(dataset)))
+        if idle:
+            what = f"{idle} of the {len(dataset)} images have no object, and teach nothing so"
+            note(f"note: {what}; loss.minimum_negatives of the config (3) changes that")
 
 
 def describe_evaluation(spec: str, split: str) -> str:

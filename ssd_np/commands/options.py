@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ssd_np.data.sources import SHAPES, STORED, check_spec
+from ssd_np.data.sources import FOLDER, SHAPES, STORED, check_spec
 from ssd_np.errors import DataError
 from ssd_np.files import Plan
 
@@ -159,6 +159,11 @@ def names(text: str) -> list[str]:
 def data(text: str) -> Data:
     """shapes, or a stored data set."""
     return Data(text) if text == SHAPES else stored_data(text)
+
+
+def data_or_folder(text: str) -> Data:
+    """The same, or a folder of pictures for each class."""
+    return Data(text) if text.startswith(FOLDER) and text != FOLDER else data(text)
 
 
 def stored_data(text: str) -> Data:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 
 from ssd_np.commands import options as kinds
-from ssd_np.data.sources import usual_splits
+from ssd_np.data.sources import FOLDER, SHAPES, usual_splits
 from ssd_np.terminal import say
 
 HELP = "train the base of a detector to tell single objects apart"
@@ -14,7 +14,11 @@ EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    kinds.add_data(parser)
+    parser.add_argument(
+        "--data", type=kinds.data_or_folder, default=SHAPES,
+        help=f"shapes, {kinds.DATA}; or folder:DIR, a folder of pictures for each class, or zip "
+        "files with such folders (default: shapes)",
+    )  # fmt: skip
     parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
     parser.add_argument(
         "--eval-split", type=kinds.split,
@@ -36,6 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the base to an `.npz` file for `ssd-np train --base-weights`."""
     from ssd_np.commands.datasets import (
+        class_folders,
         describe_evaluation,
         tell_shared,
         training_data,
@@ -45,12 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.model.pretrained import base_names, save_base
     from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
 
-    out, usual = arguments.out, usual_splits(arguments.data)
-    split, eval_split = arguments.split or usual[0], arguments.eval_split or usual[1]
-    detector = load_config(arguments.config)
+    out, detector = arguments.out, load_config(arguments.config)
     seed = PRETRAINING.seed if arguments.seed is None else arguments.seed
-    dataset = training_data(arguments.data, split, seed)
-    unseen = unseen_data(arguments.data, eval_split, "--eval-split", dataset.class_names, seed)
+    data = arguments.data
+    if data.startswith(FOLDER):
+        dataset, unseen, described = class_folders(data, arguments.split, arguments.eval_split)
+    else:
+        usual = usual_splits(data)
+        split, other = arguments.split or usual[0], arguments.eval_split or usual[1]
+        dataset = training_data(data, split, seed)
+        unseen = unseen_data(data, other, "--eval-split", dataset.class_names, seed)
+        described = describe_evaluation(data, other)
     tell_shared(dataset, unseen, "evaluated on", "learns from")
     config = classifier_config(detector, tuple(dataset.class_names))
     training = dataclasses.replace(
@@ -60,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     model, loss = pretrain(config, dataset, training)
     say(f"{training.steps} steps, average loss {loss:.3f}")
     if unseen is not None:
-        data = describe_evaluation(arguments.data, eval_split)
-        say(f"{accuracy(model, config, unseen):.1%} of the objects named rightly ({data})")
+        right = accuracy(model, config, unseen, len(unseen) if data.startswith(FOLDER) else 512)
+        say(f"{right:.1%} of the objects named rightly ({described})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}
     save_base(out, detector, arrays)
     say(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")

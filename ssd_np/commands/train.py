@@ -105,7 +105,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
-    from ssd_np.commands.datasets import describe_evaluation, training_data
+    from ssd_np.commands.datasets import describe_evaluation, tell_idle, training_data
     from ssd_np.config import config_to_json, load_config, sized
     from ssd_np.data.stored import StoredDataset
     from ssd_np.train import start
@@ -147,14 +147,14 @@ def run(arguments: argparse.Namespace) -> int:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
-        remove_files(
-            out, (*FILES, "config.json", "run.json", "split.json")
-        )  # of a run that --force gives up
+        # of a run that --force gives up
+        remove_files(out, (*FILES, "config.json", "run.json", "split.json"))
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
         write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
         if isinstance(dataset, StoredDataset) and dataset.drawn:
             write_atomically(out / "split.json", json.dumps(dataset.drawn, indent=2) + "\n")
+        tell_idle(dataset, config.loss)
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)

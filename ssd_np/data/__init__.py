@@ -7,6 +7,9 @@ from ssd_np.contents import contents
 if TYPE_CHECKING:
     from ssd_np.data.batches import Batch as Batch
     from ssd_np.data.batches import Batches as Batches
+    from ssd_np.data.class_folders import FolderDataset as FolderDataset
+    from ssd_np.data.class_folders import Picture as Picture
+    from ssd_np.data.class_folders import list_pictures as list_pictures
     from ssd_np.data.coco import CocoDataset as CocoDataset
     from ssd_np.data.coco import CocoSource as CocoSource
     from ssd_np.data.coco import field as field

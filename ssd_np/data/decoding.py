@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ssd_np.data.image import LARGE, read_image
@@ -23,19 +24,25 @@ REMEMBERED = 2_000_000  # images at most; then it begins anew
 THREADS = 2  # Pillow decodes without holding the interpreter
 
 
-def undecodable(files: Sequence[Path]) -> dict[int, str]:
-    """Which of the files can not be decoded, by their position, and why."""
-    keys = [_key(file) for file in files]
+def undecodable(
+    files: Sequence[Path],
+    names: Sequence[str] = (),
+    reads: Sequence[Callable[[], object]] = (),
+) -> dict[int, str]:
+    """Which of the images can not be decoded, by their position, and why.
+
+    Of images in archives, `names` are those inside the files, and `reads` read them.
+    """
+    keys = [_key(file, name) for file, name in zip(files, names or [""] * len(files), strict=True)]
+    reads = reads or [partial(read_image, file, LARGE) for file in files]
     known = _remembered()
     new = [i for i, key in enumerate(keys) if key not in known]
     if not new:
         return {}
-    with (
-        Progress(len(new), "decode", "image", leave=False) as bar,
-        ThreadPoolExecutor(THREADS) as pool,
-    ):
-        faults = {}
-        for i, fault in zip(new, pool.map(_fault, (files[i] for i in new)), strict=True):
+    faults = {}
+    bar = Progress(len(new), "decode", "image", leave=False)
+    with bar, ThreadPoolExecutor(THREADS) as pool:
+        for i, fault in zip(new, pool.map(_fault, (reads[i] for i in new)), strict=True):
             bar.update()
             if fault:
                 faults[i] = fault
@@ -43,21 +50,21 @@ def undecodable(files: Sequence[Path]) -> dict[int, str]:
     return faults
 
 
-def _fault(file: Path) -> str:
+def _fault(read: Callable[[], object]) -> str:
     try:
-        read_image(file, LARGE)
+        read()
     except DataError as error:
         return error.what
     return ""
 
 
-def _key(file: Path) -> str:
-    """What a file is known by; nothing for one that is not there, which is never remembered."""
+def _key(file: Path, name: str) -> str:
+    """What an image is known by; nothing for a file that is not there, which is not remembered."""
     try:
         found = os.stat(file)
     except OSError:
         return ""
-    text = f"{os.path.realpath(file)}\0{found.st_size}\0{found.st_mtime_ns}"
+    text = f"{os.path.realpath(file)}\0{found.st_size}\0{found.st_mtime_ns}\0{name}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

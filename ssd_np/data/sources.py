@@ -27,6 +27,7 @@ from ssd_np.errors import DataError, NoSuchSplit
 if TYPE_CHECKING:
     from ssd_np.data.items import Source
 
+FOLDER = "folder:"  # a folder of pictures for each class, which pretraining reads
 KINDS = ("voc", "coco", "yolo", "csv")
 STORED = (
     "voc:FOLDER[+FOLDER...], coco:FILE.json:IMAGES, coco:FOLDER, yolo:data.yaml, csv:FILE.csv "
@@ -47,6 +48,8 @@ def check_spec(spec: str) -> None:
     kind, _, place = spec.partition(":")
     annotations, colon, images = place.partition(":")
     incomplete = kind == "coco" and (annotations.endswith(".json") or colon) and not images
+    if spec.startswith(FOLDER):
+        raise DataError(f"{spec!r} has classes, no boxes", hint="it is for ssd-np pretrain")
     if kind not in KINDS or not place or not annotations or incomplete:
         raise DataError(f"{spec!r} is no data set", hint=f"known: {STORED}")
 
