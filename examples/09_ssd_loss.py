@@ -9,7 +9,8 @@ every derivative can be taken by hand (SSD paper, equations 1 to 3).
 Exercises: ``softmax``, ``cross_entropy_backward``, ``smooth_l1``, ``mine_hard_negatives``,
 ``multibox_loss``, ``focal_loss``; begin with ``ssd-np exercise start softmax``.
 Derivations: docs/derivations.md#softmax-and-cross-entropy, docs/derivations.md#smooth-l1,
-docs/derivations.md#the-ssd-loss, docs/derivations.md#focal-loss.
+docs/derivations.md#the-ssd-loss, docs/derivations.md#focal-loss,
+docs/derivations.md#sigmoid-and-binary-cross-entropy.
 
 Try it: `the costliest background box, its loss and its gradient
 <../explore/index.html#part=loss&box=1097>`__.
@@ -186,6 +187,22 @@ for name, gamma in (("cross-entropy of all", 0.0), ("focal loss of all", 2.0)):
     print(f"positives' share of the gradient, {name}: {share:.0%}")
 
 # %%
+# Each class by itself: the sigmoid
+# ---------------------------------
+# Softmax makes the classes share 1, the background among them. TensorFlow's SSDs ask of each class
+# by itself, with a sigmoid: an object may be of two classes, and a background box is one to which
+# all say no. Its loss is binary cross-entropy, summed over the classes, and the gradient looks the
+# same, score minus truth. Column 0 is left over: it has no gradient. In a config:
+# ``"decoding": {"scores": "sigmoid"}``.
+
+asked = multibox_loss(logits, offsets, target_labels, target_offsets, scores="sigmoid")
+row = int(np.flatnonzero(target_labels[0] > 0)[0])  # an object's default box
+label, scale = int(target_labels[0, row]), 1 / asked.num_positive
+said = 1 / (1 + np.exp(-logits[0, row]))
+print(f"{said[label]:.2f} said, 1 true: {asked.dlogits[0, row, label] / scale:+.2f}")
+print("gradient of column 0:", np.abs(asked.dlogits[..., 0]).max())
+
+# %%
 # The second slip: log(softmax) in two steps. For a confident mistake the probability is 0 in
 # floating point, its logarithm minus infinity. From the logits directly it is a plain number.
 
@@ -201,4 +218,5 @@ print("in two steps:", two_steps, " from the logits:", direct[0])
 
 assert max(errors) < 1e-8
 assert mined_share > 3 * all_share
+assert np.isclose(asked.dlogits[0, row, label], (said[label] - 1) * scale)
 assert not np.isfinite(two_steps) and direct[0] == 800
