@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from ssd_np.files import free_folder
 from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ssd_np.records import Detections
 
 HELP = "find objects in images, draw them, print a table"
@@ -24,7 +27,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=kinds.Images, help="image files or folders"
     )
-    kinds.add_weights(parser)
+    parser.add_argument(
+        "--weights", type=kinds.Input, action="append",
+        help="a file, or shapes or blood_cells (default: shapes); may be repeated: all are asked",
+    )  # fmt: skip
     parser.add_argument(
         "--min-score", type=kinds.share, help="leave out weaker ones (default: the config's, 0.5)"
     )
@@ -39,41 +45,74 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Goes on past images that can not be read or drawn; exit code 1 if there were any."""
     from ssd_np.commands.knowledge import knowledge
-    from ssd_np.data.image import read_image
-    from ssd_np.infer.detect import Detector
+    from ssd_np.infer.detect import Detector, one_ahead
     from ssd_np.model.fold import for_inference
     from ssd_np.model.weights import load
     from ssd_np.progress import Progress
     from ssd_np.viz.draw import draw_detections, save_picture
 
-    model = for_inference(load(arguments.weights))
+    weights = arguments.weights or ["shapes"]
+    models = [for_inference(load(file)) for file in weights]
     score = arguments.min_score
-    score = model.config.decoding.show_threshold if score is None else score
-    detector = Detector(model, score)
+    scores = [model.config.decoding.show_threshold if score is None else score for model in models]
+    detectors = [Detector(*pair) for pair in zip(models, scores, strict=True)]
     paths = list_images(arguments.images)
     out, reports, failed = Path(arguments.out or free_folder("detections")), [], 0
     taken: set[str] = set()
+    pictures, begun = map(_read, paths), time.perf_counter()
     with Progress(len(paths), "detect", "image", leave=False) as bar:
-        for path in paths:
+        for path, image in pictures if detectors[0].ops.name == "plain" else one_ahead(pictures):
             try:
-                image = read_image(path)
-                found = detector.detect(image)
+                if isinstance(image, DataError):
+                    raise image
+                found = _together([detector.detect(image) for detector in detectors])
                 picture = _free_name(out, path, taken)
-                save_picture(draw_detections(image, found, score), picture)
+                save_picture(draw_detections(image, found, 0.0), picture)
             except (DataError, OutputError) as error:
                 bar.say(f"ssd-np: {error}")
                 failed += 1
             else:
                 reports.append(_report(path, picture, found, image.shape))
             bar.update()
+    seconds = time.perf_counter() - begun
     if arguments.json:
         say(json.dumps(reports, indent=2))
     else:
         _print_table(reports)
-    (note if arguments.json else say)(knowledge(arguments.weights, model))
+    tell = note if arguments.json else say
+    for file, model in zip(weights, models, strict=True):
+        tell(knowledge(file, model))
+    if len(reports) > 1:
+        tell(f"{len(reports)} images in {seconds:.1f} s, {len(reports) / seconds:.1f} a second")
     if failed:
         note(f"ssd-np: {failed} of {len(paths)} images could not be read or drawn")
     return 1 if failed else 0
+
+
+def _read(path: Path) -> tuple[Path, np.ndarray | DataError]:
+    """Its image, or what is wrong with it."""
+    from ssd_np.data.image import read_image
+
+    try:
+        return path, read_image(path)
+    except DataError as error:
+        return path, error
+
+
+def _together(found: list[Detections]) -> Detections:
+    """Detections of several detectors as those of one that knows all their classes."""
+    import numpy as np
+
+    from ssd_np.records import Detections
+
+    names: list[str] = []
+    labels: list[np.ndarray] = []
+    for one in found:
+        labels.append(one.labels + len(names))
+        names += one.class_names
+    boxes, scores = (np.concatenate([getattr(one, part) for one in found])
+                     for part in ("boxes_corner", "scores"))  # fmt: skip
+    return Detections(boxes, np.concatenate(labels), scores, names).at_least(0)
 
 
 def list_images(arguments: list[str]) -> list[Path]:

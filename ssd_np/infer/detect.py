@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,8 @@ from ssd_np.model.fold import for_inference
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.records import Detections
+
+Item = TypeVar("Item")
 
 
 class Detector:
@@ -64,7 +67,7 @@ class Detector:
     ) -> Iterator[Detections]:
         """Detections of many images, in order; the fast engine prepares the next batch ahead."""
         batches = self._batches(iter(images), check_count(batch_size, "batch_size"))
-        ready = batches if self.ops.name == "plain" else _one_ahead(batches)
+        ready = batches if self.ops.name == "plain" else one_ahead(batches)
         return (found for batch in ready for found in self.detect_preprocessed(batch))
 
     def _batches(
@@ -85,10 +88,10 @@ class Detector:
         return decode_outputs(logits, offsets, self.model.default_boxes, self.rule, self.ops)
 
 
-def _one_ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same batches; while one is in use, the next is made in another thread."""
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, none of which is None: while one is in use, a thread makes the next."""
     with ThreadPoolExecutor(1) as helper:
-        ahead = helper.submit(next, batches, None)
-        while (batch := ahead.result()) is not None:
-            ahead = helper.submit(next, batches, None)
-            yield batch
+        ahead = helper.submit(next, items, None)
+        while (item := ahead.result()) is not None:
+            ahead = helper.submit(next, items, None)
+            yield item

