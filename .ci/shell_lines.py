@@ -16,11 +16,16 @@ VENV = "python3 -m venv .venv && . .venv/bin/activate"
 # environment: its install line, which stands in the texts alone or before " && "
 INSTALLS = {
     "user": "pip install .",
+    "published": 'pip install ".[tflite]"',
     "test": 'pip install ".[test]"',
     "docs": 'pip install ".[docs]"',
     "developer": 'pip install -e ".[test]" ruff mypy',
 }
 AS_IT_IS = ""
+HOPPER = (
+    "\"$(python -c 'import matplotlib.cbook as c; "
+    'print(c.get_sample_data("grace_hopper.jpg", asfileobj=False))\')"'
+)
 SMALL = "--steps 2 --eval-split none --out"
 
 # line: (environment, what is run instead), or why it is impossible here
@@ -37,6 +42,21 @@ LINES: dict[str, tuple[str, str] | str] = {
     "ssd-np eval blood_cells --data voc:BCCD --split test": ("user", AS_IT_IS),
     "ssd-np detect BCCD/JPEGImages/BloodImage_00007.jpg --weights blood_cells": ("user", AS_IT_IS),
     "ssd-np detect photo.jpg --weights blood_cells": ("user", AS_IT_IS),
+    'pip install ".[tflite]"': ("published", AS_IT_IS),
+    "ssd-np import version-slim-320.pth faces.npz --classes face --size 320x240": (
+        "published",
+        'ssd-np import "$SSD_PUBLISHED/version-slim-320.pth" faces.npz --classes face'
+        " --size 320x240",
+    ),
+    "ssd-np import detect.tflite coco.npz --labels labelmap.txt": (
+        "published",
+        'ssd-np import "$SSD_PUBLISHED/detect.tflite" coco.npz'
+        ' --labels "$SSD_PUBLISHED/labelmap.txt"',
+    ),
+    "ssd-np detect grace_hopper.jpg --weights faces.npz --weights coco.npz": (
+        "published",
+        f"ssd-np detect {HOPPER} --weights faces.npz --weights coco.npz",
+    ),
     "ssd-np explore": ("user", AS_IT_IS),
     "ssd-np explore photo.jpg --weights blood_cells --truth photo.xml --out page.html": (
         "user",

@@ -1,16 +1,21 @@
 """Makes the pictures of docs/images/ anew: detections.png with the weights that come with the
-package, costs.png from the table in what_it_costs.md.
+package, costs.png from the table in what_it_costs.md, and by the README's lines, with the files in
+SSD_PUBLISHED, published.jpg.
 
 python docs/pictures.py
 """
 
+import os
 import re
+import tempfile
 from pathlib import Path
 
+from matplotlib.cbook import get_sample_data
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ssd_np import Detector, ShapesDataset, load
+from ssd_np.cli import main as cli
 from ssd_np.viz.costs import costs_figure
 from ssd_np.viz.draw import draw_detections, draw_truth, gallery
 
@@ -20,7 +25,7 @@ MADE_FROM = "table"  # where costs.png keeps the lines that it was drawn from
 
 
 def main() -> None:
-    """Both pictures."""
+    """All pictures."""
     dataset = ShapesDataset(seed=1_000_003, count=500)
     detector = Detector(load("shapes"))
     show = detector.model.config.decoding.show_threshold
@@ -32,6 +37,21 @@ def main() -> None:
     out = DOCS / "images" / "detections.png"
     gallery(rows, out, "A generated picture: truth, and what the shipped detector finds")
     draw_costs()
+    if published := os.environ.get("SSD_PUBLISHED"):
+        draw_published(Path(published))
+
+
+def draw_published(files: Path) -> None:
+    """What faces and everyday classes are found in matplotlib's photograph, as a small JPEG."""
+    photo = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    with tempfile.TemporaryDirectory() as folder:
+        faces, coco = f"{folder}/faces.npz", f"{folder}/coco.npz"
+        slim, labels = str(files / "version-slim-320.pth"), str(files / "labelmap.txt")
+        cli(["import", slim, faces, "--classes", "face", "--size", "320x240"])
+        cli(["import", str(files / "detect.tflite"), coco, "--labels", labels])
+        cli(["detect", photo, "--weights", faces, "--weights", coco, "--out", f"{folder}/out"])
+        with Image.open(f"{folder}/out/grace_hopper.png") as picture:
+            picture.save(DOCS / "images" / "published.jpg", quality=85)
 
 
 def draw_costs() -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ssd_np.infer.decode import Suppressed as Suppressed
     from ssd_np.infer.decode import decode_outputs as decode_outputs
     from ssd_np.infer.detect import Detector as Detector
+    from ssd_np.infer.detect import one_ahead as one_ahead
     from ssd_np.infer.explain import explain_detections as explain_detections
     from ssd_np.infer.explain import explain_matching as explain_matching
     from ssd_np.infer.explain import explain_mining as explain_mining

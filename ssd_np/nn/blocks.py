@@ -84,7 +84,10 @@ def batchnorm_block_forward(
 
 
 def batchnorm_block_backward(dout: np.ndarray, cache: tuple) -> Gradients:
-    """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,)."""
+    """dout (..., C) -> dx (..., C), dscale (C,), dshift (C,).
+
+    Derivation: docs/derivations.md#batch-normalisation, (23) and (25).
+    """
     norm_cache, activation_cache = cache
     return batchnorm_backward(activation_backward(dout, activation_cache), norm_cache)
 
