@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import math
 import os
 import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssd_np.errors import OutputError
 
@@ -157,6 +160,19 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # already renamed when all went well
+
+
+def json_text(values: Any, indent: int | None = 2) -> str:
+    """Plain values as JSON, which has no word for NaN and infinity: they become null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(values), indent=indent, allow_nan=False)
 
 
 def _start_of(name: str) -> str:

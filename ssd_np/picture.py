@@ -61,6 +61,8 @@ def draw_boxes(
     longer one stays below 4096. All boxes come first, then all captions, so that no line crosses a
     text; where captions meet, the first in the list wins.
     """
+    if not np.isfinite(boxes_corner).all():
+        raise ShapeError("can not draw a box that is not finite", hint="expected fractions (G, 4)")
     canvas = enlarged(image, min_side)
     draw = ImageDraw.Draw(canvas)
     short = min(canvas.size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from ssd_np.commands import options as kinds
+from ssd_np.files import json_text
 from ssd_np.terminal import say
 
 HELP = "measure speed and memory, beside PyTorch and ONNX Runtime where they are installed"
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _run_data(arguments)
     networks = arguments.network or (["tiny"] if arguments.quick else list(bench.NETWORKS))
     report = bench.benchmark(networks, arguments.rounds, whole=not arguments.quick)
-    say(json.dumps(report, indent=2) if arguments.json else bench.text(report))
+    say(json_text(report) if arguments.json else bench.text(report))
     return 0
 
 
@@ -56,7 +56,7 @@ def _run_data(arguments: argparse.Namespace) -> int:
     for name in arguments.network or ["ssd300_voc"]:
         times = time_chain(load_config(name))
         if arguments.json:
-            say(json.dumps(times.as_dict(), indent=2))
+            say(json_text(times.as_dict()))
         else:
             say("\n".join(times.lines()))
     return 0

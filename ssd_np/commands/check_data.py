@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
+from ssd_np.files import json_text
 from ssd_np.terminal import say
 
 HELP = "look for mistakes in a data set, count its objects, compare them with default boxes"
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         values = {"data": describe(spec, split), **report.as_dict(), "config": config.name}
         values |= {"coverage": covered.as_dict(), "picture": drawn}
-        say(json.dumps(values, indent=2))
+        say(json_text(values))
     else:
         say("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
         say("\n".join(covered.lines()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError, OutputError
-from ssd_np.files import free_folder
+from ssd_np.files import free_folder, json_text
 from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             bar.update()
     seconds = time.perf_counter() - begun
     if arguments.json:
-        say(json.dumps(reports, indent=2))
+        say(json_text(reports))
     else:
         _print_table(reports)
     tell = note if arguments.json else say

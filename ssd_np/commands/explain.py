@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
-from ssd_np.files import remove_files
+from ssd_np.files import json_text, remove_files
 from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         pictures = draw(explanation, model, image, truth, Path(arguments.out))
     if arguments.json:
         report = {"image": str(path), "pictures": [str(p) for p in pictures]}
-        say(json.dumps(report | to_json(explanation), indent=2))
+        say(json_text(report | to_json(explanation)))
         note(knowledge(arguments.weights, model))
         return 0
     say(to_text(explanation))

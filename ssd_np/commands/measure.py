@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ssd_np.evaluate.coco import coco_result
 from ssd_np.evaluate.coco_matching import measured
 from ssd_np.evaluate.coco_results import from_coco_results, read_results, to_coco_results
 from ssd_np.evaluate.run import detect_dataset
-from ssd_np.files import remove_files, write_atomically
+from ssd_np.files import json_text, remove_files, write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Detections, Truth
 from ssd_np.terminal import say
@@ -77,7 +76,7 @@ def save_detections(path: str, found: Found, dataset: Dataset) -> None:
     numbers = [number_of.get(name) for name in found.class_names]
     sizes = _sizes(found.truths)
     results = to_coco_results(found.detections, image_ids(dataset), sizes, numbers)
-    write_atomically(path, json.dumps(results) + "\n")
+    write_atomically(path, json_text(results, indent=None) + "\n")
     say(f"{len(results)} detections saved in {path}")
 
 
@@ -106,7 +105,7 @@ def measure(
     }
     report_file, curve_file, gallery_file = (out / name for name in FILES)
     remove_files(out, FILES)
-    write_atomically(report_file, json.dumps(report, indent=2) + "\n")
+    write_atomically(report_file, json_text(report) + "\n")
     drawn = [gallery_file]
     if any(c.truths for c in curves.classes):
         precision_recall(curves, curve_file, found.show)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,15 @@ class Decoded:
         return found
 
 
+def check_finite(logits: np.ndarray, offsets: np.ndarray) -> None:
+    """NotFinite for outputs of a network that are no numbers."""
+    if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
+        raise NotFinite(
+            "the network's outputs are not finite, so there is nothing to detect",
+            hint="its weights have gone astray in training; take those of an earlier step",
+        )
+
+
 def decode_outputs(
     logits: np.ndarray,
     offsets: np.ndarray,
@@ -78,15 +88,19 @@ def decode_outputs(
 ) -> Decoded:
     """One image's logits (T, K) and offsets (T, 4), default boxes (T, 8) -> Decoded.
 
-    Raises NotFinite for outputs that are no numbers, of weights that have gone astray.
+    Raises NotFinite for outputs that are no numbers, of weights that have gone astray. A box that
+    is none, of outputs beyond all bounds, is no candidate; a warning says how many there are.
     """
-    if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
-        raise NotFinite(
-            "the network's outputs are not finite, so there is nothing to detect",
-            hint="its weights have gone astray in training; take those of an earlier step",
-        )
+    check_finite(logits, offsets)
     scores = getattr(ops, rule.scores)(logits)  # (T, K)
-    boxes = center_to_corner(decode(offsets, default_boxes, rule.max_exponent))  # (T, 4)
+    with np.errstate(over="ignore", invalid="ignore"):  # counted below
+        boxes = center_to_corner(decode(offsets, default_boxes, rule.max_exponent))  # (T, 4)
+    lost = ~np.isfinite(boxes).all(axis=1)  # (T,)
+    if lost.any():
+        warnings.warn(
+            f"{lost.sum():,} of {len(lost):,} boxes are not finite and are left out", stacklevel=2
+        )
+        boxes, scores = np.where(lost[:, None], 0, boxes), np.where(lost[:, None], 0, scores)
     if rule.clip == "before_nms":
         boxes = clip(boxes)
     survivors = ops.nms_each_class(

@@ -13,6 +13,7 @@ from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import NEUTRAL
 from ssd_np.data.image import preprocess
 from ssd_np.engine import select
+from ssd_np.infer.decode import check_finite
 from ssd_np.infer.detect import Detector
 from ssd_np.infer.place import numbers, place_of
 from ssd_np.infer.reports import (
@@ -40,6 +41,7 @@ def explain(
     rule = model.config.decoding
     min_score = rule.show_threshold if min_score is None else min_score
     logits, offsets = model.forward(preprocess(image, model.config)[None].astype(model.dtype))
+    check_finite(logits, offsets)
     objects = neutral = mining = None
     if truth is not None:
         objects, neutral = explain_matching(model, truth)

@@ -198,6 +198,12 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
                 f"{parameter.value.dtype}",
                 where=f"{where}: {name}",
             )
+        if not np.isfinite(array).all():
+            raise WeightsError(
+                "holds numbers that are not finite",
+                where=f"{where}: {name}",
+                hint="take the weights of an earlier step",
+            )
 
 
 # --- published files -----------------------------------------------------------------------------

@@ -7,14 +7,13 @@ finite is the cause; all later ones only carry it on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ssd_np.errors import NotFinite
-from ssd_np.files import write_atomically
+from ssd_np.files import json_text, write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.log import Log
@@ -97,7 +96,7 @@ class PostMortem(Callback):
         path = trainer.out_dir / "post_mortem.json"
         losses = self.log.columns()["total"][-LOSSES:].tolist()
         found = report(trainer.model, step, losses)
-        write_atomically(path, json.dumps(found, indent=2) + "\n")
+        write_atomically(path, json_text(found) + "\n")
         if not found["first_broken_tensor"].startswith("parameter"):
             trainer.save()
         raise NotFinite(

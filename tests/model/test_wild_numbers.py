@@ -9,14 +9,20 @@ import numpy as np
 import pytest
 
 from ssd_np.boxes.targets import make_targets
-from ssd_np.config import load_config
+from ssd_np.config import config_to_json, load_config
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.engine import select
-from ssd_np.errors import NotFinite
+from ssd_np.errors import NotFinite, ShapeError, WeightsError
+from ssd_np.files import json_text
 from ssd_np.infer.detect import Detector
+from ssd_np.infer.explain import explain
 from ssd_np.loss.multibox import multibox_loss
+from ssd_np.model.archive import write_archive
+from ssd_np.model.pretrained import set_base
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights import load, set_parameters
+from ssd_np.picture import draw_boxes
 from ssd_np.train.pretrain import classifier_config, pretrain
 from ssd_np.train.trainer import Trainer
 
@@ -91,3 +97,57 @@ def test_why_ssd300_from_nothing_begins_with_a_loss_of_hundreds(shapes):
     scaled = dataclasses.replace(config.input, std=(64.0, 64.0, 64.0))
     loss, size, pixels = first_loss(dataclasses.replace(config, input=scaled), shapes)
     assert 0.4 < size / pixels < 2.5 and loss < 40
+
+
+# --- weights and boxes that are no numbers --------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(value, tmp_path):
+    model = SSD("tiny")
+    arrays = {name: parameter.value.copy() for name, parameter in model.parameters.items()}
+    arrays["loc_conv5_2.bias"][3] = value
+    write_archive(tmp_path / "w.npz", {"config": config_to_json(model.config)}, arrays)
+    kept = model.parameters["conv1_1.weight"].value.copy()
+    for read in (lambda: load(tmp_path / "w.npz"), lambda: set_parameters(model, arrays, "w.npz")):
+        with pytest.raises(WeightsError, match=r"w\.npz: loc_conv5_2\.bias: holds numbers"):
+            read()
+    np.testing.assert_array_equal(model.parameters["conv1_1.weight"].value, kept)
+    with pytest.raises(WeightsError, match=r"loc_conv5_2\.bias"):
+        set_base(model, arrays, "w.npz")
+
+
+def test_boxes_that_are_no_numbers_are_left_out_and_counted(shapes):
+    """Finite outputs, and a rule under which a size overflows: one box is lost, the others stay."""
+    tiny = load_config("tiny")
+    rule = dataclasses.replace(tiny.decoding, max_exponent=1e6, score_threshold=0.0)
+    model = SSD(dataclasses.replace(tiny, decoding=rule), dtype=np.float64)
+    logits, offsets = model.forward(preprocess(shapes[0].image, tiny)[None].astype(np.float64))
+    offsets[0, 7, 2] = 1e5
+    detector = Detector(model, top_k=10_000)
+    with pytest.warns(UserWarning, match="^1 of 1,344 boxes are not finite and are left out"):
+        decoded = detector.decode_with_reasons(logits[0], offsets[0])
+    found = decoded.detections(tiny.class_names)
+    assert len(found) > 0 and np.isfinite(found.boxes_corner).all()
+    assert 7 not in decoded.rows and found.scores.min() > 0
+
+
+def test_explain_says_what_detect_says(shapes):
+    model = SSD("tiny")
+    model.parameters["conv1_1.bias"].assign(np.full(24, np.nan, np.float32))
+    sample = shapes[0]
+    for ask in (Detector(model).detect, lambda image: explain(model, image, sample.truth)):
+        with pytest.raises(NotFinite, match="outputs are not finite"):
+            ask(sample.image)
+
+
+def test_no_box_is_drawn_that_is_none(shapes):
+    boxes = np.array([[0.1, 0.1, np.nan, 0.5]])
+    with pytest.raises(ShapeError, match="can not draw a box that is not finite"):
+        draw_boxes(shapes[0].image, boxes, np.array([1]), ["cat"])
+
+
+def test_json_has_no_word_for_them():
+    values = {"a": [np.nan, 1.5, (np.inf, {"b": -np.inf})], "c": "nan", "d": None}
+    text = json_text(values, indent=None)
+    assert text == '{"a": [null, 1.5, [null, {"b": null}]], "c": "nan", "d": null}'
