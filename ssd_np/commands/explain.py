@@ -33,7 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--truth",
         metavar="XML",
         type=kinds.Data,
-        help="its annotation, a Pascal VOC file or voc:FOLDER: adds matching and mining",
+        help="its annotation, a Pascal VOC file or data as of --data: adds matching and mining",
     )
     parser.add_argument(
         "--min-score", type=kinds.share, help="of a detection (default: the config's, 0.5)"

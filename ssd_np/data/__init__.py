@@ -129,7 +129,6 @@ if TYPE_CHECKING:
     from ssd_np.data.voc_annotation import parse_annotation as parse_annotation
     from ssd_np.data.yolo import YoloSource as YoloSource
     from ssd_np.data.yolo import class_names as class_names
-    from ssd_np.data.yolo import find_part as find_part
     from ssd_np.data.yolo import find_yaml as find_yaml
     from ssd_np.data.yolo import label_file as label_file
     from ssd_np.data.yolo import list_images as list_images

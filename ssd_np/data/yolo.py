@@ -138,19 +138,22 @@ def label_file(image: Path) -> Path:
 
 
 def open_splits(place: str) -> dict[str, partial[YoloSource]]:
-    """For each split that a data.yaml (or the one in a folder) names, what opens it."""
+    """For each split that a data.yaml (or the one in a folder) names, what opens it. One of which
+    nothing is there is none: Roboflow writes a `test` whether it exports one or not."""
     path = find_yaml(Path(place))
     content = read_data_yaml(path, KEYS)
     if content.get("kpt_shape") is not None:
         raise DataError("its labels are key points (kpt_shape), not boxes", where=str(path))
     names = class_names(content.get("names"), content.get("nc"), path)
     base = content.get("path")
+    base = base if isinstance(base, str) else ""
     found = {split: content[split] for split in SPLITS if content.get(split)}
     if not found:
         raise DataError("names no images", str(path), "train: FOLDER, val: FOLDER")
     return {
-        split: partial(_open, path, names, value, base if isinstance(base, str) else "")
+        split: partial(_open, path, names, value, base)
         for split, value in found.items()
+        if split == "train" or any(map(os.path.exists, _places(path, value, base)))
     }
 
 
@@ -186,24 +189,23 @@ def class_names(names: Value, count: Value, path: Path) -> tuple[str, ...]:
 def _open(path: Path, names: tuple[str, ...], value: Value, base: str) -> YoloSource:
     """The images of one split: of a folder, of a list of names, or of several of these."""
     images: dict[str, Path] = {}
-    for part in [value] if isinstance(value, str) else list(value or ()):
-        for name, file in list_images(find_part(path, part, base)).items():
+    for place in _places(path, value, base):
+        for name, file in list_images(place).items():
             images[str(file) if name in images else name] = file
     if not images:
         raise DataError(f"holds no images ({', '.join(ENDINGS[:4])}, ...)", f"{path}: {value}")
     return YoloSource(path, names, images)
 
 
-def find_part(path: Path, part: str, base: str) -> Path:
-    """Where a part of a split lies: below `path:`, or beside data.yaml. Roboflow writes "../train"
-    for what lies beside it."""
-    folders = [path.parent / base, path.parent]
-    tried = [folder / name for name in (part, part.removeprefix("../")) for folder in folders]
-    for place in tried:
-        if os.path.exists(place):
-            return place
-    listed = ", ".join(dict.fromkeys(map(str, tried)))
-    raise DataError(f"no such folder: {part!r}", str(path), f"looked for {listed}")
+def _places(path: Path, value: Value, base: str) -> list[Path]:
+    """Where the parts of a split lie: below `path:`, or beside data.yaml; Roboflow's "../train" is
+    `train` there. Of one that is nowhere, where it was to be."""
+    found = []
+    for part in [value] if isinstance(value, str) else list(value or ()):
+        folders, names = (path.parent / base, path.parent), (part, part.removeprefix("../"))
+        tried = [folder / name for name in names for folder in folders]
+        found.append(next(filter(os.path.exists, tried), tried[0]))
+    return found
 
 
 def list_images(place: Path) -> dict[str, Path]:
@@ -211,5 +213,8 @@ def list_images(place: Path) -> dict[str, Path]:
     if os.path.isdir(place):
         files = sorted(p for p in place.rglob("*") if p.suffix.lower() in ENDINGS)
         return {str(file.relative_to(place)): file for file in files}
+    if not os.path.exists(place):
+        hint = "below `path:`, or beside data.yaml"
+        raise DataError("no such folder, or list of images", str(place), hint)
     names = read_text(place, "list of images", LISTING).split("\n")
     return {name: below(place.parent, name, str(place)) for name in map(str.strip, names) if name}

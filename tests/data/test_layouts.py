@@ -43,7 +43,11 @@ def coco(names, categories=("pieces", "dog"), first_id=0):
     }  # fmt: skip
 
 
-YAML = "train: ../train/images\nval: ../valid/images\n\nnc: 2\nnames: ['dog', 'cat']\n"
+# the test is not there: Roboflow names one in any case
+YAML = (
+    "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\n"
+    "nc: 2\nnames: ['dog', 'cat']\n"
+)
 
 
 def write(kind, root):
@@ -258,7 +262,7 @@ def test_yaml_beyond_it_is_refused_by_its_line(tmp_path, text, line):
         ("train: train/images\nnames: [a]\nnc: 3", "nc is 3, but there are 1 names"),
         ("train: train/images\nnames: [a]\nnames: [b]", "line 3: has the key 'names' twice"),
         ("names: [a]\n", "names no images"),
-        ("train: nowhere\nnames: [a]\n", "no such folder: 'nowhere' (looked for"),
+        ("train: nowhere\nnames: [a]\n", "/nowhere: no such folder, or list of images (below"),
         ("train: empty\nnames: [a]\n", "holds no images"),
         ("train: bare\nnames: [a]\n", "none of the 1 images has a text of labels (the first would"),
         ("train: train/images\nnames: [a]\nkpt_shape: [17, 3]", "key points (kpt_shape)"),
