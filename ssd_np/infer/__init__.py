@@ -7,6 +7,7 @@ from ssd_np.contents import contents
 if TYPE_CHECKING:
     from ssd_np.infer.decode import Decoded as Decoded
     from ssd_np.infer.decode import Suppressed as Suppressed
+    from ssd_np.infer.decode import check_finite as check_finite
     from ssd_np.infer.decode import decode_outputs as decode_outputs
     from ssd_np.infer.detect import Detector as Detector
     from ssd_np.infer.detect import one_ahead as one_ahead
