@@ -189,7 +189,8 @@ def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
 
 def list_splits(root: Path) -> set[str]:
     """The splits for which a list of images is there."""
-    return {file.stem for file in (root / "ImageSets" / "Main").glob("*.txt")}
+    folder = root / "ImageSets" / "Main"
+    return {file.stem for file in folder.glob("*.txt")} if os.path.isdir(folder) else set()
 
 
 def split_folders(root: Path) -> list[Path]:

@@ -67,10 +67,19 @@ def after_forward():
     MODEL.backward(LOGITS, OFFSETS)
 
 
-class Mislabelled(ShapesDataset):
+class Mislabelled:
     """A data set whose own class names are too few for its labels."""
 
     class_names = ShapesDataset.class_names[:1]
+
+    def __init__(self, seed, count):
+        self.whole = ShapesDataset(seed, count)
+
+    def __len__(self):
+        return len(self.whole)
+
+    def __getitem__(self, index):
+        return self.whole[index]
 
 
 FRACTIONS = "boxes are fractions of the image; divide pixels by its width and height"
