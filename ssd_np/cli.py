@@ -94,6 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"not enough memory: {short} (close other programs, or use fewer or smaller "
                 "images, a smaller batch or network)"
             )
+        if (
+            isinstance(error, OSError) and error.strerror
+        ):  # no file left to open, a folder of others
+            return _fail(f"{error.filename or 'the system'}: {error.strerror}")
         return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
 
 

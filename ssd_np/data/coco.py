@@ -158,7 +158,7 @@ class CocoSource:
                 )
                 box = pixel_box(record, where)
                 area = record.get("area")
-                if area is not None and not _is_number(area):
+                if area is not None and not (_is_number(area) and area >= 0):
                     raise DataError(f"area is {area!r}, expected a number", where=where)
             except DataError as error:
                 yield Problem("annotation", "stops", error.where, error.what)

@@ -107,7 +107,8 @@ def test_sigkill_before_and_after_every_rename_of_a_save(undisturbed, tmp_path, 
     expected, start = undisturbed(8)
     moments = [("fsync", 13), ("replace", 13)]  # the log is there, the checkpoint not yet
     if full:
-        moments = [(name, n) for name in ("fsync", "replace") for n in range(1, 22)]
+        moments = [(name, n) for name in ("fsync", "replace") for n in range(1, 30)]
+    kills = 0
     for name, n in moments:
         run = tmp_path / f"{name} {n}"
         start = [*start, "--force", "--out", str(run)]
@@ -124,11 +125,14 @@ os.{name} = killing
 """
         process = command(start, first)
         process.communicate(timeout=TIMEOUT)
+        if n > 13 and process.returncode == 0:  # there are fewer than that
+            continue
         assert process.returncode == -signal.SIGKILL
+        kills += 1
         begun = (run / "run.json").exists() and (run / "last.npz").exists()
         finish(command(resume_arguments(run) if begun else start))
         assert_same_run(run, expected)
-    tell(f"{len(moments)} kills at a flush or a rename, nothing lost")
+    tell(f"{kills} kills at a flush or a rename, nothing lost")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

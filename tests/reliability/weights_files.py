@@ -31,6 +31,8 @@ def rezipped(content: bytes, rng: np.random.Generator) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as old:
             members = [(info.filename, old.read(info)) for info in old.infolist()]
     except (zipfile.BadZipFile, RuntimeError, ValueError, NotImplementedError, OSError, EOFError):
+        members = []
+    if not members:
         return damaged(content)(rng)
     chosen, buffer = rng.integers(len(members)), io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as new:
