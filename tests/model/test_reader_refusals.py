@@ -235,6 +235,24 @@ def test_a_refusal_word_for_word(read, make, message, tmp_path):
     assert str(refused.value).replace(str(tmp_path / "w"), "FILE") == message
 
 
+def test_one_array_under_two_names(tmp_path):
+    """`a.npy` and `a` are one name to NumPy."""
+    npy()(tmp_path / "w")
+    with zipfile.ZipFile(tmp_path / "w", "a") as writer:
+        writer.writestr("a", b"")
+    with pytest.raises(WeightsError) as refused:
+        read_arrays(tmp_path / "w")
+    assert str(refused.value) == f"{tmp_path / 'w'}: a: appears twice in the archive" + IMPORT
+
+
+def test_pairs_of_an_older_python(tmp_path):
+    """Python 2 pickled an OrderedDict as a list of pairs."""
+    pairs = b"\x80\x02ccollections\nOrderedDict\n(]]("
+    pth(pairs + text("w") + b"K\1eatR.")(tmp_path / "w")
+    with pytest.raises(WeightsError, match="holds no tensors beside its keys w "):
+        read_torch(tmp_path / "w")
+
+
 @pytest.mark.parametrize("read", [read_archive, read_arrays, read_torch])
 @pytest.mark.parametrize(
     "error, message",
