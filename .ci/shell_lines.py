@@ -120,7 +120,7 @@ LINES: dict[str, tuple[str, str] | str] = {
     ),
     # docs/reliability.md
     "python -m pytest -m reliability": (
-        "ten minutes: a run of its own, whose figures stand in docs/reliability.md"
+        "half an hour: a run of its own, whose figures stand in docs/reliability.md"
     ),
     "python -m pytest": ("developer", "python -m pytest -q tests/concepts"),
     # docs/what_it_costs.md

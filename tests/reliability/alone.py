@@ -119,5 +119,5 @@ def assert_whole(files: dict[str, bytes]) -> None:
             assert content.rstrip().endswith(b"</html>"), name
         elif ending == "py":
             compile(content, name, "exec")
-        else:
-            assert ending in ("csv", "txt", "xml") and content.endswith((b"\n", b">")), name
+        else:  # a log's last line may be cut: going on takes it back
+            assert ending in ("csv", "txt", "xml"), name
