@@ -72,13 +72,15 @@ def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
     if fault := fault_of_name(name):
         raise DataError(f"its <name> {fault}", where=where)
     where = f"{where} ({name})"
-    left, top = _coordinate(node, "xmin", where), _coordinate(node, "ymin", where)
-    right, bottom = _coordinate(node, "xmax", where), _coordinate(node, "ymax", where)
+    box = node.find("bndbox")  # once: a path of two names is searched for by a slow parser
+    box = ElementTree.Element("bndbox") if box is None else box
+    left, top = _coordinate(box, "xmin", where), _coordinate(box, "ymin", where)
+    right, bottom = _coordinate(box, "xmax", where), _coordinate(box, "ymax", where)
     return VOCObject(name, (left, top, right, bottom), _text(node, "difficult") == "1")
 
 
 def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:
-    text = _text(node, f"bndbox/{key}")
+    text = _text(node, key)
     try:
         value = float(text)
     except ValueError:
