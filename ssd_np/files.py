@@ -139,13 +139,26 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
             raise OutputError(f"can not be removed: {error}", where=str(path)) from error
 
 
-def write_atomically(path: str | Path, content: bytes | str) -> None:
-    """Replaces the file at `path` by `content`, or raises OutputError and leaves it as it was."""
+def make_folder(folder: Path) -> None:
+    """And those above it; OutputError if it can not be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"can not be made: {error.strerror or error}"
+        raise OutputError(what, str(folder), "check the folder above it") from error
+
+
+def write_atomically(path: str | Path, content: bytes | str, make_folder: bool = True) -> None:
+    """Replaces the file at `path` by `content`, or raises OutputError and leaves it as it was.
+
+    Without `make_folder` a folder that is gone stays gone: with one file alone it would look whole.
+    """
     path = Path(path)
     content = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{_start_of(path.name)}.{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(content)
             file.flush()

@@ -26,7 +26,13 @@ EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-s
 # options that the config does not hold; a resumed run takes them from its run.json
 DECIDED = ("data", "split", "eval_split")  # those that are never left open
 SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult", "freeze_base")
-WITH_RESUME = ("command", "module", "debug", "resume")  # all that may stand beside --resume
+WITH_RESUME = (
+    "command",
+    "module",
+    "debug",
+    "resume",
+    "force",
+)  # all that may stand beside --resume
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +52,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--resume", metavar="RUN", type=kinds.name,
-        help="go on with the training in this folder, as it was started: no other option",
+        help="go on with the training in this folder, as it was started: no other option, but "
+        "--force if its data changed",
     )  # fmt: skip
     kinds.add_force(parser)
     parser.add_argument("--seed", type=kinds.whole, help="of weights, order and augmentation")
@@ -142,7 +149,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     # `files.check_outputs` was asked before anything was read
-    trainer = Trainer(model, dataset, config.training, out, validation, force=True)
+    force = arguments.force or not arguments.resume
+    trainer = Trainer(model, dataset, config.training, out, validation, force=force)
     if arguments.resume:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
@@ -201,11 +209,15 @@ def _other_data(
 
 def _fit(trainer: Trainer) -> None:
     """Trains; a stop says how to go on."""
+    from ssd_np.train.checkpoint import LAST
+
     try:
         result = trainer.fit()
     except KeyboardInterrupt as stop:
-        how = f"ssd-np train --resume {shlex.quote(str(trainer.out_dir))}"
-        note(f"{str(stop) or 'stopped'}; go on with: {how}")
+        how = f"go on with: ssd-np train --resume {shlex.quote(str(trainer.out_dir))}"
+        if not (trainer.out_dir / LAST).exists():
+            how = "before its first step: begin again as before, with --force if --out is given"
+        note(f"{str(stop) or 'stopped'}; {how}")
         raise
     say(
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "

@@ -8,6 +8,7 @@ changes a picture.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections import deque
@@ -68,6 +69,8 @@ class Batches:
         if threads is None:
             threads = 0 if ops.name == "plain" else 2
         name = "ssd_np-batches"
+        # threads are in one epoch, or in its end and the next one's beginning
+        self._order = functools.lru_cache(maxsize=2)(self._draw_order)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name) if threads else None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -97,13 +100,13 @@ class Batches:
         count = len(self.dataset)
         small = count < self.batch_size
         used = count if small else count // self.batch_size * self.batch_size  # in an epoch
-        places, orders = [], {}
-        for position in range(step * self.batch_size, (step + 1) * self.batch_size):
-            epoch, rank = divmod(position, used)
-            if epoch not in orders:
-                orders[epoch] = np.random.default_rng([self.seed, epoch, count]).permutation(count)
-            places.append((epoch, int(orders[epoch][rank])))
-        return places
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
+        ranks = (divmod(position, used) for position in positions)
+        return [(epoch, int(self._order(epoch, count)[rank])) for epoch, rank in ranks]
+
+    def _draw_order(self, epoch: int, count: int) -> np.ndarray:
+        """In which order an epoch visits the data set: (count,)"""
+        return np.random.default_rng([self.seed, epoch, count]).permutation(count)
 
     def _item(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes, str]:
         rng = np.random.default_rng([self.seed, epoch, index])

@@ -134,6 +134,7 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
+@runtime_checkable
 class AnnotatedDataset(Dataset, Protocol):
     """A data set that tells what an image shows without decoding it."""
 

@@ -36,7 +36,12 @@ NPY = re.compile(
 )
 
 
-def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def write_archive(
+    path: str | Path,
+    header: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    make_folder: bool = True,
+) -> None:
     """Writes `arrays` and a JSON-able `header`, or raises OutputError and keeps the old file."""
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
@@ -44,7 +49,7 @@ def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, np
     text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)
     members: dict[str, Any] = {HEADER: text, **arrays}
     np.savez(buffer, **members)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue(), make_folder)
 
 
 def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ssd_np.data.items import Dataset
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
-from ssd_np.model.weights import save
+from ssd_np.model.archive import write_archive
+from ssd_np.model.weights import contents_of
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.safety import check_before_writing
 
@@ -45,4 +46,4 @@ class Best(Callback):
         if progress.best_score is None or score > progress.best_score:
             check_before_writing(trainer)
             progress.best_score = float(score)
-            save(trainer.out_dir / BEST, trainer.model)
+            write_archive(trainer.out_dir / BEST, *contents_of(trainer.model), make_folder=False)

@@ -12,13 +12,14 @@ import dataclasses
 import os
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssd_np.config import Config, TrainConfig
 from ssd_np.config_json import differences, read
+from ssd_np.data.fingerprint import fingerprint
 from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
@@ -42,6 +43,7 @@ LAST = "last.npz"
 HARMLESS = re.compile(
     r"name|head_init|decoding\.(?!scores).*|training\.(validate|checkpoint)_every"
 )
+DATA = ("images", "names and truths")  # the conditions that are the data's
 SHOWN = 3  # differences in one message
 
 
@@ -70,6 +72,7 @@ def conditions_of(trainer: Trainer) -> dict[str, Any]:
         "frozen": frozen(trainer.model),
         "labels": trainer.mapping.tolist(),
         "images": len(trainer.dataset),
+        "names and truths": fingerprint(trainer.dataset),
     }
 
 
@@ -80,6 +83,7 @@ def save_checkpoint(
     progress: Progress,
     training: TrainConfig | None = None,
     conditions: Mapping[str, Any] | None = None,
+    make_folder: bool = True,
 ) -> None:
     """Writes all of it atomically. `training` is what the model is trained by, left out that of its
     config; `conditions` are other things, JSON-able, that must be the same when it goes on."""
@@ -96,7 +100,7 @@ def save_checkpoint(
         "frozen": frozen(model),
         "conditions": dict(conditions or {}),
     }
-    write_archive(path, header, weights | state)
+    write_archive(path, header, weights | state, make_folder)
 
 
 def load_checkpoint(
@@ -105,10 +109,11 @@ def load_checkpoint(
     optimiser: Optimiser,
     training: TrainConfig | None = None,
     conditions: Mapping[str, Any] | None = None,
+    other_data: bool = False,
 ) -> Progress:
     """Sets the model's parameters, which of them are frozen, and the optimiser's state; returns the
     progress. WeightsError, with nothing changed, where the training would go on otherwise than it
-    began."""
+    began; `other_data` allows it to go on with data that changed."""
     where = str(path)
     if not os.path.exists(path):
         raise WeightsError(
@@ -122,7 +127,8 @@ def load_checkpoint(
     before = _config_of(header, where, model)
     now = dataclasses.replace(model.config, training=training or model.config.training)
     progress = _read_progress(header["progress"], where)
-    _refuse(_changes(before, now, header.get("conditions"), conditions or {}), where)
+    changes = list(_changes(before, now, header.get("conditions"), conditions or {}))
+    _refuse([change for change in changes if not (other_data and change[0] in DATA)], where)
     check_own_layers(header, model, where)  # the layers that no config describes
     names = optimiser_arrays(header, arrays, where)
     state = {name: arrays.pop(name) for name in names if name in arrays}
@@ -172,15 +178,15 @@ def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
     return len(old) == len(new) and not any(a != b and b in old for a, b in places)
 
 
-def _refuse(changes: Iterator[tuple[str, Any, Any]], where: str) -> None:
-    changed = [f"{key} was {_short(old)}, is {_short(new)}" for key, old, new in changes]
-    if changed:
-        more = f"; and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        raise WeightsError(
-            f"was made with another config: {'; '.join(changed[:SHOWN])}{more}",
-            where=where,
-            hint="it goes on as it began; to train on otherwise, begin anew with its weights",
-        )
+def _refuse(changes: Sequence[tuple[str, Any, Any]], where: str) -> None:
+    if not changes:
+        return
+    told = [f"{key} was {_short(old)}, is {_short(new)}" for key, old, new in changes]
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    what, hint = "another config", "to train on otherwise, begin anew with its weights"
+    if all(key in DATA for key, _, _ in changes):
+        what, hint = "other data", "bring them back, or go on with them as they are: --force"
+    raise WeightsError(f"was made with {what}: {'; '.join(told[:SHOWN])}{more}", where, hint)
 
 
 def _short(value: Any) -> str:
@@ -214,4 +220,4 @@ class Checkpoint(Callback):
     def save(self, trainer: Trainer) -> None:
         own = trainer.config, trainer.conditions
         path = trainer.out_dir / LAST
-        save_checkpoint(path, trainer.model, trainer.optimiser, trainer.progress, *own)
+        save_checkpoint(path, trainer.model, trainer.optimiser, trainer.progress, *own, False)

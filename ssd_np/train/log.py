@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from array import array
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd_np.errors import ConfigError, DataError
-from ssd_np.files import append
+from ssd_np.files import append, write_atomically
 from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.viz.loss import OTHER_COLUMNS, loss_curve
@@ -122,16 +123,17 @@ class LossCurve(Callback):
 
     def save(self, trainer: Trainer) -> None:
         if len(self.log.rows):
-            path = trainer.out_dir / "loss.png"
-            loss_curve(self.log.columns(), path)
+            drawn = io.BytesIO()
+            loss_curve(self.log.columns(), drawn)
+            write_atomically(trainer.out_dir / "loss.png", drawn.getvalue(), make_folder=False)
             if in_notebook():
-                self._show(path)
+                self._show(drawn.getvalue())
 
-    def _show(self, path: Path) -> None:
+    def _show(self, drawn: bytes) -> None:
         """In the cell, in the place of the curve that stands there."""
         from IPython.display import Image, display
 
-        picture = Image(path.read_bytes(), width=600)
+        picture = Image(drawn, width=600)
         if self._shown is None:
             self._shown = display(picture, display_id=True)
         else:

@@ -96,7 +96,7 @@ class PostMortem(Callback):
         path = trainer.out_dir / "post_mortem.json"
         losses = self.log.columns()["total"][-LOSSES:].tolist()
         found = report(trainer.model, step, losses)
-        write_atomically(path, json_text(found) + "\n")
+        write_atomically(path, json_text(found) + "\n", make_folder=False)
         if not found["first_broken_tensor"].startswith("parameter"):
             trainer.save()
         raise NotFinite(

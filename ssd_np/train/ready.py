@@ -19,7 +19,7 @@ from ssd_np.data.items import Dataset, IdentifiedDataset, item_place, sample_at
 from ssd_np.data.labels import label_map
 from ssd_np.data.promises import check_class_names, check_item
 from ssd_np.errors import ConfigError, DataError, SsdError
-from ssd_np.files import Plan, check_outputs, remove_files
+from ssd_np.files import Plan, check_outputs, make_folder, remove_files
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.train.best import BEST
@@ -41,7 +41,7 @@ def check_ready(trainer: Trainer) -> None:
     check_data("training", trainer.dataset, trainer.model, trainer.config.seed)
     if trainer.validation is not None:
         check_data("validation", trainer.validation, trainer.model)
-    for number in (trainer.progress.step, trainer.config.steps - 1):
+    for number in {min(trainer.progress.step, trainer.config.steps - 1), trainer.config.steps - 1}:
         trainer.rate(number)
 
 
@@ -53,6 +53,7 @@ def claim_folder(trainer: Trainer, force: bool) -> None:
     trees = {Path(one).parent for one in images if Path(one).is_absolute()}
     check_outputs(Plan(trees=sorted(trees), folders=[(trainer.out_dir, FILES)]), force)
     remove_files(trainer.out_dir, FILES)
+    make_folder(trainer.out_dir)
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:

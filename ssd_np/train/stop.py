@@ -1,4 +1,5 @@
-"""Ctrl-C, and the SIGTERM of batch systems, as a wish that is granted between two steps.
+"""Ctrl-C, SIGTERM of batch systems and SIGHUP of a terminal that is closed: a wish that is granted
+between two steps.
 
 In the middle of a step half of the weights are new: what was saved then could not be gone on with.
 """
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
 
 class StopRequests(Callback):
-    """After the first SIGINT or SIGTERM the step in hand is finished and saved, then
-    KeyboardInterrupt ends the training; a second one raises it at once."""
+    """After the first signal the step in hand is finished and saved, then KeyboardInterrupt ends
+    the training; a second one raises it at once. What SIGHUP was told before counts: under nohup,
+    or where somebody handles it, it stops nothing."""
 
     def begin(self, trainer: Trainer) -> None:
         self._asked, self._before = False, {}
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            numbers = (signal.SIGINT, signal.SIGTERM)
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+            if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
+                numbers.append(hangup)
             self._before = {number: signal.signal(number, self._ask) for number in numbers}
 
     def _ask(self, _number: int, _frame: object) -> None:

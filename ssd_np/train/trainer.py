@@ -109,10 +109,10 @@ class Trainer:
         """Goes on from the folder's last.npz; the log's lines after it are taken back.
 
         Raises WeightsError if there is none, or one of another training, with what differs;
-        DataError if the log does not belong to it.
+        DataError if the log does not belong to it. With `force` it goes on with other data, too.
         """
         path, conditions = self.out_dir / LAST, conditions_of(self)
-        own = self.config, conditions
+        own = self.config, conditions, self._force
         self.progress = load_checkpoint(path, self.model, self.optimiser, *own)
         self.conditions = conditions
         self._tell("resume")

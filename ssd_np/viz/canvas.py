@@ -35,7 +35,8 @@ COLORS: list[Color] = [(r / 255, g / 255, b / 255) for r, g, b in OKABE_ITO]
 ORANGE, SKY, GREEN, YELLOW, VERMILION, BLUE, PURPLE = COLORS
 GREY = (0.55, 0.55, 0.55)
 
-Out = str | Path | Figure  # a file to write, or a figure to draw on
+# a file to write, memory for a PNG, or a figure to draw on
+Out = str | Path | io.BytesIO | Figure
 
 
 @contextmanager
@@ -54,6 +55,9 @@ def canvas(out: Out, width: float, height: float) -> Iterator[Figure]:
     gc.collect()
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
+    if isinstance(out, io.BytesIO):
+        figure.savefig(out, dpi=150, format="png")
+        return
     buffer = io.BytesIO()
     try:
         figure.savefig(buffer, dpi=150, format=Path(out).suffix[1:] or "png")

@@ -97,7 +97,7 @@ def fitted_every(validated, **training):
 OPTIONS = [
     action
     for action in build_parser()._subparsers._group_actions[0].choices["train"]._actions
-    if action.dest not in ("help", "debug", "resume")
+    if action.dest not in ("help", "debug", "resume", "force")
 ]
 
 
@@ -111,6 +111,35 @@ def test_resume_takes_no_other_option(capsys, tmp_path, action):
     code, _, err = run(capsys, "train", "--resume", tmp_path, option, *values)
     assert code == 1 and f"{option}: a resumed training goes on as it was started" in err
     assert "--fine-tune RUN/best.npz" in err
+
+
+def test_a_resume_of_nothing_is_no_new_training(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("", "  "):
+        code, _, err = run(capsys, "train", "--resume", name)
+        assert code == 2 and "--resume: names nothing" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stop_before_the_first_checkpoint_advises_what_works(
+    capsys, tmp_path, few, narrow, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    argv = ["train", "--config", narrow, "--steps", 1, "--eval-split", "none"]
+    argv += ["--out", tmp_path / "run"]
+    with monkeypatch.context() as patched:
+        patched.setattr("ssd_np.train.checkpoint.Checkpoint.begin", stop)
+        code, _, err = run(capsys, *argv)
+    assert code == 1 and "stopped; before its first step: begin again as before" in err
+    assert "--resume" not in err
+    assert run(capsys, "train", "--resume", tmp_path / "run")[0] == 1
+    assert run(capsys, *argv, "--force")[0] == 0  # as it said
+    with monkeypatch.context() as patched:
+        patched.setattr("ssd_np.train.checkpoint.Checkpoint.begin", stop)
+        code, _, err = run(capsys, "train", "--resume", tmp_path / "run")
+    assert code == 1 and f"go on with: ssd-np train --resume {tmp_path / 'run'}" in err
 
 
 # --- length --------------------------------------------------------------------------------------

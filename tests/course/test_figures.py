@@ -71,6 +71,20 @@ def test_loss_curve_of_a_file_equals_that_of_its_columns(tmp_path, drawn):
     np.testing.assert_array_equal(Image.open(tmp_path / "a.png"), Image.open(tmp_path / "b.png"))
 
 
+def test_a_long_loss_curve_has_few_points_and_hides_no_peak(tmp_path, drawn):
+    columns = log(120_000)
+    columns["total"][77_777], columns["total"][77_778] = 40.0, 1e-7
+    loss_curve(columns, tmp_path / "loss.png")
+    for axes in drawn[0]:
+        assert all(len(entry.get_xdata()) <= 2000 for entry in axes.get_lines())
+    raw = drawn[0][0].get_lines()[0].get_ydata()
+    assert {40.0, 1e-7} <= set(raw)
+    smooth = line(drawn[0][0], "total")
+    place = np.searchsorted(columns["step"], smooth.get_xdata()[1000])
+    window = columns["total"][place - 1500 : place + 1500]
+    assert smooth.get_ydata()[1000] == pytest.approx(window.mean())
+
+
 def test_smoothing_leaves_a_constant_alone_at_both_ends():
     for window in (1, 4, 5):
         np.testing.assert_allclose(_smoothed(np.full(20, 3.0), window), 3.0)

@@ -102,7 +102,7 @@ def other_names(*names):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"data": ShapesDataset(0, 13)}, "images was 12, is 13"),
+        ({"data": ShapesDataset(0, 13)}, "other data: images was 12, is 13; names and truths was"),
         ({"data": other_names("square", "circle", "triangle", "star", "cross")}, "labels was "),
     ],
 )
@@ -123,6 +123,51 @@ def test_other_classes_are_refused(run, names, ours):
     data = other_names(*(ours or ShapesDataset.class_names))
     with pytest.raises(WeightsError, match=r"class_names was \['circle', .*\], is \['"):
         make(run, config, data=data).resume()
+
+
+class Named(ShapesDataset):
+    """A data set of somebody's own: nothing is known of it but its items."""
+
+    def __init__(self, count=12, changed=None):
+        super().__init__(0, 12)
+        self.count, self.changed = count, changed or {}
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return dataclasses.replace(sample, **self.changed) if index == 11 else sample
+
+
+class Plain:
+    """Without `truth`."""
+
+    class_names = ShapesDataset.class_names
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, index):
+        return self.data[index]
+
+
+def test_changed_data_are_refused_and_force_goes_on(tmp_path):
+    stopped(tmp_path, data=Plain(Named()))
+    same = make(tmp_path, narrow_config(), data=Plain(Named()))
+    same.resume()
+    other = Plain(Named(changed={"name": "another"}))
+    refused = r"made with other data: names and truths was '.*', is '.*' \(.*--force\)"
+    with pytest.raises(WeightsError, match=refused):
+        make(tmp_path, narrow_config(), data=other).resume()
+    forced = Trainer(SSD(narrow_config()), other, RULE, tmp_path, force=True)
+    forced.resume()
+    assert forced.fit().steps == 4
+    make(tmp_path, narrow_config(), data=other).resume()  # these are its data now
+    rule = dataclasses.replace(RULE, seed=1)  # which force does not excuse
+    forced = Trainer(SSD(narrow_config()), Plain(Named()), rule, tmp_path, force=True)
+    with pytest.raises(WeightsError, match=r"another config: training\.seed was 0, is 1 \("):
+        forced.resume()
 
 
 def test_an_altered_type_of_numbers_is_refused(run):
@@ -146,12 +191,13 @@ def test_what_does_not_change_the_training_is_taken(tmp_path, paths):
     """And is what the files say afterwards; the weights are those of the training never stopped."""
     whole = make(tmp_path / "whole", narrow_config())
     whole.fit()
-    stopped(tmp_path / "part")
+    stopped(tmp_path / "part", data=Plain(ShapesDataset(0, 12)))
     config = narrow_config()
     for path, value in paths.items():
         config = changed(config, path, value)
     rule = dataclasses.replace(RULE, validate_every=2, checkpoint_every=1)
-    data = other_names(*config.class_names)
+    data = Plain(ShapesDataset(0, 12))
+    data.class_names = config.class_names
     rest = make(tmp_path / "part", config, rule, data)
     rest.resume()
     rest.fit()

@@ -1,10 +1,12 @@
 """A training that is stopped, however rudely, and resumed is the training that never stopped."""
 
+import importlib
 import re
 import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +19,10 @@ from training_runs import (
     start_arguments,
 )
 
-from ssd_np.errors import DataError, NotFinite, WeightsError
+from ssd_np import files
+from ssd_np.errors import DataError, NotFinite, OutputError, WeightsError
 from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.train.callbacks import Callback
 
 KINDS = ("while a file is written", "after a checkpoint", "any time")
 TIMEOUT = 300  # seconds, for a process on a busy machine
@@ -135,7 +139,10 @@ os.{name} = killing
     tell(f"{kills} kills at a flush or a rename, nothing lost")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+STOPS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+@pytest.mark.parametrize("number", STOPS)
 def test_a_polite_stop_saves_and_says_how_to_go_on(undisturbed, tmp_path, number):
     expected, start = undisturbed(8)
     run = tmp_path / "disturbed"
@@ -159,6 +166,88 @@ Trainer.learn = stopped
     assert len(read_log(run)) == 1 + 5
     finish(command(resume_arguments(run)))
     assert_same_run(run, expected)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+@pytest.mark.parametrize("before", [signal.SIG_IGN, lambda *_: None], ids=["nohup", "handled"])
+def test_a_terminal_that_hangs_up_stops_no_training_that_was_told_to_go_on(tmp_path, before):
+    kept = signal.signal(signal.SIGHUP, before)
+    try:
+        learner = make_trainer(tmp_path, steps=2)
+        learn = learner.learn
+
+        def interrupted(*arguments):
+            signal.raise_signal(signal.SIGHUP)
+            return learn(*arguments)
+
+        learner.learn = interrupted
+        assert learner.fit().steps == 2
+        assert signal.getsignal(signal.SIGHUP) is before
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+
+
+@pytest.mark.parametrize("doomed", ["log.csv", "last.npz", "loss.png", "best.npz"])
+def test_a_folder_deleted_during_a_save_is_not_made_anew(tmp_path, monkeypatch, doomed):
+    """With one file in it it would look like a run, and --resume would find no run.json."""
+    run = tmp_path / "run"
+    learner = make_trainer(run)
+
+    def vanishing(real):
+        def write(path, *arguments, **options):
+            if learner.progress.step == 8 and Path(path).name == doomed:
+                shutil.rmtree(run, ignore_errors=True)
+            return real(path, *arguments, **options)
+
+        return write
+
+    for place, name in (("log", "append"), ("log", "write_atomically")):
+        module = importlib.import_module(f"ssd_np.train.{place}")
+        monkeypatch.setattr(module, name, vanishing(getattr(module, name)))
+    for place in ("checkpoint", "best"):
+        module = importlib.import_module(f"ssd_np.train.{place}")
+        monkeypatch.setattr(module, "write_archive", vanishing(module.write_archive))
+    with pytest.raises(OutputError, match=r"run/.*can not be written: No such file"):
+        learner.fit()
+    assert not run.exists()
+
+
+def test_a_log_that_could_not_be_written_whole_is_mended(tmp_path, monkeypatch):
+    """Half a line is on the disk: the next save cuts it off, and so does one that goes on."""
+    whole, part = make_trainer(tmp_path / "whole"), make_trainer(tmp_path / "part")
+    whole.fit()
+    append, calls = files.append, []
+
+    def failing(path, length, text):
+        calls.append(length)
+        if len(calls) == 2:
+            append(path, length, text[: len(text) // 2])
+            raise OutputError("disk full")
+        return append(path, length, text)
+
+    monkeypatch.setattr("ssd_np.train.log.append", failing)
+    with pytest.raises(OutputError, match="disk full"):
+        part.fit()
+    assert len(calls) == 3 and calls[1] == calls[2] > 0  # it was saved once more before it ended
+    rest = make_trainer(tmp_path / "part")
+    rest.resume()
+    assert rest.progress.step == 4
+    with open(tmp_path / "part" / "log.csv", "a") as file:
+        file.write("4,0.5,0.")  # killed in the middle of the next line
+    rest.fit()
+    assert read_log(tmp_path / "part") == read_log(tmp_path / "whole")
+
+
+def test_a_log_that_somebody_took_away_is_written_anew(tmp_path):
+    class Take(Callback):
+        def after_step(self, trainer, step):
+            if step.number == 4:
+                (tmp_path / "log.csv").unlink()
+
+    learner = make_trainer(tmp_path)
+    learner.callbacks.append(Take())
+    learner.fit()
+    assert [row[0] for row in read_log(tmp_path)] == ["step", *map(str, range(8))]
 
 
 def test_a_stop_in_the_middle_of_an_update_waits_for_its_end(tmp_path, monkeypatch):
