@@ -21,10 +21,11 @@ from ssd_np.bench.rivals import onnx_forward, torch_forward, torch_step
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import Config
 from ssd_np.engine import select
+from ssd_np.model.fold import for_inference
 from ssd_np.model.heads import Head
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import Layer
+from ssd_np.nn.layers import Layer, Sequential
 from ssd_np.progress import Progress
 from ssd_np.train.sgd import SGD
 
@@ -59,7 +60,7 @@ def time_forward(config: Config, batch: int, rounds: int, bar: Progress) -> list
     for algorithm in ALGORITHMS:
         model = SSD(dataclasses.replace(config, convolution=algorithm))
         contestants[algorithm] = functools.partial(model.forward, images)
-    model = SSD(config)
+    model = for_inference(SSD(config))
     contestants[BASE] = torch_forward(model, images, channels_last=False)
     contestants["pytorch channels-last"] = torch_forward(model, images, channels_last=True)
     contestants["onnx runtime"] = onnx_forward(model, images)
@@ -159,12 +160,21 @@ def time_layers(
     return rows
 
 
+class _OneByOne(Sequential):
+    """Layers that are not computed together, so that each has a time."""
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+
 def _clock(
     layer: Layer | Head | SeparableHead, seconds: list[float], flops: dict[str, float]
 ) -> None:
     """Makes `layer.forward` note how long it took and what it computed."""
     forward: Callable = layer.forward
-    kernels = [p.value for p in layer.parameters.values() if p.value.ndim == 4]
+    kernels = [p.value for p in layer.parameters.values() if p.value.ndim >= 3]
 
     def timed(x: np.ndarray, *arguments: bool) -> Any:
         start = time.perf_counter()

@@ -25,15 +25,19 @@ from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.grey import sum_colours
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.published import (
+    LINZAER,
     amdegroot_names,
     from_torch_layout,
+    maker_of,
     reducedfc_names,
     torchvision_names,
     vgg16_names,
 )
 from ssd_np.model.ssd import SSD
+from ssd_np.model.tflite_detector import load_tflite
+from ssd_np.model.tflite_file import is_tflite
 from ssd_np.model.torch_file import read_torch
-from ssd_np.model.weights import config_of, set_parameters
+from ssd_np.model.weights import config_of, load_torch, set_parameters
 
 
 def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.ndarray]]:
@@ -41,8 +45,9 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
 
     Understands what `save_base` and `model.weights.save` wrote (of a whole detector, its base is
     taken), `vgg16_reducedfc.pth`, torchvision's `vgg16`, and the SSD300 files of torchvision and
-    amdegroot. torchvision also offers a `vgg16` whose features alone mean something; fc6 and fc7
-    are then left out of the result. For a `config` of one channel the colours' kernels are summed.
+    amdegroot; of Linzaer's and Google's detectors the extra layers come along. torchvision also
+    offers a `vgg16` whose features alone mean something; fc6 and fc7 are then left out. For a
+    `config` of one channel the colours' kernels are summed.
     """
     arrays, mean, std = _read(path, config)
     given = dataclasses.replace(config.input, mean=mean, std=std)
@@ -63,7 +68,11 @@ def _read(
         theirs = config_of(header, where, kinds_of(config)).input
         arrays = {name: arrays[name] for name in base_names(config) if name in arrays}
         return arrays, theirs.mean, theirs.std
+    if is_tflite(path):
+        return _trunk(load_tflite(path), config, where)
     arrays = read_torch(path)
+    if maker_of(arrays) is LINZAER:  # the weights are the same for every size
+        return _trunk(load_torch(path, size=LINZAER.sizes[0]), config, where)
     mean: tuple[float, ...] = (123.0, 117.0, 104.0)  # of every VGG that grew up in Caffe
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if "classifier.0.weight" in arrays or "features.0.weight" in arrays:
@@ -85,6 +94,25 @@ def _read(
     wanted = [name for name in base_names(config) if name in names]
     found = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
     return found, mean, std
+
+
+def _trunk(
+    model: SSD, config: Config, where: str
+) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
+    """What `config` has of a published detector's layers, base and extra ones."""
+    trunk = {layer.name for layer in config.layers}
+    arrays = {
+        name: parameter.value
+        for name, parameter in model.parameters.items()
+        if name.rpartition(".")[0] in trunk
+    }
+    if not arrays:
+        raise WeightsError(
+            f"has no layer that config {config.name!r} has",
+            where=where,
+            hint=f"train with --config {model.config.name}",
+        )
+    return arrays, model.config.input.mean, model.config.input.std
 
 
 def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:

@@ -30,10 +30,13 @@ STEP = 0.0065  # of the default boxes in 8 bits, in parts of the image
 NAMELESS = {"", "???", "N/A"}
 
 
-def load_tflite(path: str | Path, labels: str | Path, config: Config | None = None) -> SSD:
+def load_tflite(
+    path: str | Path, labels: str | Path | None = None, config: Config | None = None
+) -> SSD:
     """A model from `detect.tflite` and its list of class names; needs the package `tflite`.
 
-    `config` may say what the network is, as for `load_torch`. Each convolution gets a batch
+    Without the list every column is a class, and called by its number. `config` may say what the
+    network is, as for `load_torch`. Each convolution gets a batch
     normalisation that changes nothing, to train on. Raises WeightsError for any other network, by
     the file's own names.
     """
@@ -58,7 +61,7 @@ def load_tflite(path: str | Path, labels: str | Path, config: Config | None = No
         )
     _check_default_boxes(arrays.pop(ANCHORS), config, where)
     columns = len(arrays[CLASSES]) // config.feature_maps[0].boxes_per_cell
-    names = read_labels(labels, columns)
+    names = read_labels(labels, columns) if labels else [str(k) for k in range(1, columns)]
     every = config.with_classes([name or "N/A" for name in names])
     tensors = from_published(arrays, TENSORFLOW, SSD(folded_config(every)), where)
     kept = [0, *(k for k, name in enumerate(names, 1) if name)]
