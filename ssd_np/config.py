@@ -509,9 +509,10 @@ def config_from_json(
             )
     try:
         values = json.loads(text)
-        return read(Config, values, "", {LayerKind: (*KINDS, *kinds), FeatureMap: MAPS})
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: numbers of 5,000 digits, too
         raise ConfigError(f"not valid JSON: {error}", where=where) from error
+    try:
+        return read(Config, values, "", {LayerKind: (*KINDS, *kinds), FeatureMap: MAPS})
     except RecursionError as error:
         raise ConfigError("nested too deeply", where=where) from error
     except ConfigError as error:

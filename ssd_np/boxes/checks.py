@@ -18,7 +18,7 @@ def check_boxes(boxes: np.ndarray, name: str) -> np.ndarray:
         )
     if boxes.dtype.kind not in "fiu":
         raise ShapeError(f"{name} is {boxes.dtype}", hint="boxes are numbers, float32 or float64")
-    return boxes
+    return boxes.astype(np.float64) if boxes.dtype.itemsize > 8 else boxes
 
 
 def check_two_lists(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from ssd_np.boxes.checks import (
     check_fractions,
     check_pairs,
 )
+from ssd_np.errors import ShapeError
 
 # of the logarithm of a size: a box e^40 times its default box covers every image, and its area is
 # still a number in float32. Beyond, exp would overflow, and infinite boxes have no IoU.
@@ -71,6 +72,12 @@ def decode_backward(
     d cx / d t_cx = v_0 d_w;  d w / d t_w = v_2 w, and 0 beyond the limit of the exponent.
     Derivation: docs/derivations.md#decoding, (14).
     """
+    dcenter = check_boxes(dcenter, "dcenter")
+    if dcenter.shape != np.shape(offsets):
+        raise ShapeError(
+            f"dcenter has shape {dcenter.shape}, offsets {np.shape(offsets)}",
+            hint="dcenter is the gradient of what decode returned",
+        )
     dcx, dcy, dw, dh = np.moveaxis(dcenter, -1, 0)  # each (..., T)
     _, _, t_w, t_h = np.moveaxis(offsets, -1, 0)
     _, _, w, h = np.moveaxis(decode(offsets, default_boxes, max_exponent), -1, 0)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_boxes
 from ssd_np.config import Crop as CropConfig
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
@@ -22,13 +23,13 @@ Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
 
 def mirror_x(boxes_corner: np.ndarray) -> np.ndarray:
     """(G, 4) -> (G, 4): x -> 1 - x, after which xmin and xmax have exchanged their roles."""
-    xmin, ymin, xmax, ymax = boxes_corner.T
+    xmin, ymin, xmax, ymax = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4).T
     return np.stack([1 - xmax, ymin, 1 - xmin, ymax], axis=1)
 
 
 def mirror_y(boxes_corner: np.ndarray) -> np.ndarray:
     """(G, 4) -> (G, 4): y -> 1 - y, after which ymin and ymax have exchanged their roles."""
-    xmin, ymin, xmax, ymax = boxes_corner.T
+    xmin, ymin, xmax, ymax = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4).T
     return np.stack([xmin, 1 - ymax, xmax, 1 - ymin], axis=1)
 
 

@@ -164,6 +164,9 @@ def resize(
     "half_pixel"  torchvision's and OpenCV's rule: the four nearest pixels only. uint8 or float,
                   to float32.
     """
+    image = as_array(image)
+    if min(height, width) < 1:
+        raise ShapeError(f"can not resize to {width} x {height} pixels", hint="at least 1 x 1")
     if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
         channels_first = image.ndim == 3 and image.shape[0] == 3
         hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)" if channels_first else ""
@@ -208,6 +211,9 @@ def _neighbours(
 
 def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
     """(x - mean) / std per channel, on the 0..255 scale, to float32."""
+    channels = len(config.mean)
+    if np.ndim(image) != 3 or np.shape(image)[2] != channels:
+        raise ShapeError(f"the image is {np.shape(image)}", hint=f"expected (H, W, {channels})")
     height, width = image.shape[:2]
     # whole rows of repeated numbers: NumPy is four times slower with three at a time
     mean, std = (np.tile(np.array(v, np.float32), width) for v in (config.mean, config.std))

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_boxes
+from ssd_np.errors import ShapeError
+
 
 class Transform:
     """One random change of a picture and of the boxes in it.
@@ -51,6 +54,9 @@ class Transform:
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Step]:
         """All of it at once: the changed picture, its boxes and labels, and what was done."""
+        check_boxes(boxes_corner, "boxes_corner")
+        if np.ndim(image) != 3:
+            raise ShapeError(f"the image is {np.shape(image)}", hint="expected (H, W, 3)")
         drawn = self.draw(rng, image.shape[:2], boxes_corner)
         moved = self.boxes(boxes_corner, labels, drawn)
         return self.image(image, drawn), *moved, Step(self, drawn)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ssd_np.engine.softmax import log_softmax_forward
 from ssd_np.engine.threads import for_each
-from ssd_np.loss.checks import check_mining, check_outputs, check_weights
+from ssd_np.loss.checks import check_mining, check_outputs, check_rule, check_weights
 from ssd_np.loss.focal import focal_loss_backward, focal_loss_forward
 from ssd_np.loss.multibox import CLASSIFICATION, MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
@@ -26,6 +26,7 @@ def multibox_loss(
 ) -> MultiboxLoss:
     """(N, T, K), (N, T, 4), (N, T), (N, T, 4): one image a thread where all boxes count."""
     check_outputs(logits, offsets, target_labels, target_offsets)
+    check_rule(ratio=ratio, alpha=alpha, minimum=minimum)
     weights = check_weights(class_weights, logits)
     positive, negative = target_labels > 0, target_labels == 0
     cost = np.empty(logits.shape[:2], logits.dtype)  # (N, T)

@@ -10,7 +10,7 @@ import numpy as np
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.threads import for_each, shares
 from ssd_np.kernels import njit
-from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.checks import check_floats, check_gradient
 from ssd_np.nn.relu import check_activation
 
 
@@ -27,6 +27,7 @@ def activation_forward(
     x: np.ndarray, activation: str, *, memory: Place = FRESH
 ) -> tuple[np.ndarray, tuple]:
     """Any shape -> the same shape, and the cache."""
+    check_floats(x, "x")
     low, high = limits(activation, x.dtype)
     if activation == "none":
         return x, (x, activation)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.nn.checks import check_floats
 
 
 def check_outputs(
     logits: np.ndarray, offsets: np.ndarray, target_labels: np.ndarray, target_offsets: np.ndarray
 ) -> None:
     """Outputs of a batch, (N, T, K) and (N, T, 4), and their targets, (N, T) and (N, T, 4)."""
+    for name, array in (("logits", logits), ("offsets", offsets)):
+        check_floats(array, name)
+    for name, array in (("target_labels", target_labels), ("target_offsets", target_offsets)):
+        check_floats(array, name, "iuf")
     n, t = target_labels.shape if target_labels.ndim == 2 else (-1, -1)
     fits = logits.ndim == 3 and logits.shape[:2] == (n, t)
     if not (fits and offsets.shape == (n, t, 4) == target_offsets.shape):
@@ -24,6 +29,13 @@ def check_outputs(
             f"target_labels holds {target_labels.min()}",
             hint="class, 0 background, -1 neutral: as make_targets gives them",
         )
+
+
+def check_rule(**rule: float) -> None:
+    """Factors of the loss, each by its name: numbers from 0 on."""
+    for name, value in rule.items():
+        if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+            raise ConfigError(f"{name} is {value!r}", hint="a number of at least 0")
 
 
 def check_labels(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ PyTorch). They are constants there, and so they are in the gradient of a layer t
 import numpy as np
 
 from ssd_np.errors import ShapeError
-from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.checks import check_floats, check_gradient
 
 
 def batchnorm_forward(
@@ -84,6 +84,7 @@ def running_statistics(
 
 def check_batchnorm(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> None:
     """Raises ShapeError unless there is one scale and one shift for each channel."""
+    check_floats(x, "x")
     if x.ndim < 2 or not x.shape[-1:] == scale.shape == shift.shape:
         raise ShapeError(
             f"x {x.shape}, scale {scale.shape}, shift {shift.shape}",

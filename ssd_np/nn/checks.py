@@ -18,16 +18,30 @@ def check_gradient(
         raise ShapeError(f"dout is {dout.dtype}, the output was {dtype}", hint="use dout.astype")
 
 
+def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
+    """An array of float32 or float64 in the machine's order of bytes, which is what is compiled;
+    of whole numbers too, if `kinds` has them."""
+    if not isinstance(array, np.ndarray):
+        raise ShapeError(f"{name} is a {type(array).__name__}", hint="expected a NumPy array")
+    dtype = array.dtype
+    odd = dtype.kind == "f" and (dtype.itemsize not in (4, 8) or not dtype.isnative)
+    if dtype.kind not in kinds or odd:
+        raise ShapeError(
+            f"{name} is {dtype}, expected float32 or float64", hint=f"use {name}.astype"
+        )
+
+
 def check_image(x: np.ndarray) -> None:
     """Images or maps (N, H, W, C)."""
+    check_floats(x, "x")
     if x.ndim != 4 or 0 in x.shape:
         raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C), none of them 0")
-    if x.dtype.kind != "f":
-        raise ShapeError(f"x is {x.dtype}, expected float32 or float64", hint="use x.astype")
 
 
 def check_logits(logits: np.ndarray) -> None:
     """Numbers (..., K), K at least 1."""
+    if not isinstance(logits, np.generic):  # a number is told by its shape
+        check_floats(logits, "logits", "fiu")
     if logits.ndim == 0 or logits.shape[-1] == 0 or logits.dtype.kind not in "fiu":
         raise ShapeError(
             f"logits are {logits.shape} {logits.dtype}", hint="expected numbers (..., K)"

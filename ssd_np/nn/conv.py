@@ -14,7 +14,7 @@ import numpy as np
 
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import output_size
-from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.checks import check_floats, check_gradient
 from ssd_np.nn.im2col import col2im, im2col
 
 
@@ -55,6 +55,8 @@ def conv2d_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndar
 
 def check_convolution(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     """Raises ShapeError unless image, kernel and bias fit each other."""
+    for array, name in ((x, "x"), (w, "w"), (b, "b")):
+        check_floats(array, name)
     if x.ndim != 4 or w.ndim != 4 or 0 in x.shape:
         raise ShapeError(
             f"convolution got {described(x, w, b)}",
