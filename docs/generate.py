@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ssd_np"
 # rooms whose __init__.py offers their public names
-OPEN = ("nn", "kinds", "boxes", "loss", "model", "data", "infer", "evaluate", "viz", "train")
+OPEN = ("nn", "kinds", "boxes", "loss", "model", "data", "fit", "infer", "evaluate", "viz", "train")
 FOLDERS = {  # of the top level
     "ssd_np/": "the package, room by room",
     "examples/": "the lessons of the course, to be run and stepped through",

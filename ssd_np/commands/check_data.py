@@ -50,15 +50,40 @@ def run(arguments: argparse.Namespace) -> int:
     drawn = arguments.out if report.boxes else None
     if drawn:
         coverage_figure(covered.best_iou, covered.sizes, drawn, covered.threshold)
+    sound = report.boxes and not any(f.effect == "stops" for f in report.findings)
+    fitted = _fitted(spec, split) if sound else {}
     if arguments.json:
         values = {"data": describe(spec, split), **report.as_dict(), "config": config.name}
-        values |= {"coverage": covered.as_dict(), "picture": drawn}
+        values |= {"coverage": covered.as_dict(), "picture": drawn, "fitted": fitted}
         say(json_text(values))
     else:
         say("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
         say("\n".join(covered.lines()))
+        if fitted:
+            say("\n".join(["", f"fitted to this data: ssd-np config --fit {spec} --split {split}"]))
+            say("\n".join(fitted["reasons"]))
+            say(
+                f"not covered: {covered.uncovered:.1%} with the {config.num_boxes:,} boxes of "
+                f"{config.name}, {fitted['uncovered']:.1%} with {fitted['boxes']:,} fitted ones"
+            )
         if drawn:
             say(f"drawn in {drawn}")
     if arguments.out and not drawn:
         raise DataError("no object to draw the coverage of", where=describe(spec, split))
     return 1 if report.drops else 0
+
+
+def _fitted(spec: str, split: str) -> dict:
+    """What `ssd-np config --fit` makes for this data: its reasons, boxes and coverage."""
+    from ssd_np.data.coverage import coverage
+    from ssd_np.data.sources import open_source
+    from ssd_np.data.stored import StoredDataset
+    from ssd_np.fit.config import fit
+    from ssd_np.fit.fingerprint import fingerprint
+
+    dataset = StoredDataset(open_source(spec, split))
+    dataset.leave_out_undecodable()
+    found = fingerprint(dataset)
+    config, reasons = fit(found)
+    uncovered = coverage(found.boxes, config).uncovered
+    return {"reasons": reasons, "boxes": config.num_boxes, "uncovered": uncovered}

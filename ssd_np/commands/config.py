@@ -1,12 +1,13 @@
-"""`ssd-np config`: a config as JSON, its network as a table, or the list of presets."""
+"""`ssd-np config`: a config as JSON, one fitted to data, a network as a table, or the presets."""
 
 from __future__ import annotations
 
 import argparse
 
-from ssd_np.commands.options import Input
+from ssd_np.commands import options as kinds
 from ssd_np.errors import ConfigError
-from ssd_np.terminal import say
+from ssd_np.files import write_atomically
+from ssd_np.terminal import note, say
 
 HELP = "print a config, to read or to start one's own from"
 EXAMPLE = "ssd-np config small > mine.json"
@@ -14,7 +15,7 @@ EXAMPLE = "ssd-np config small > mine.json"
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "config", metavar="CONFIG", nargs="?", type=Input,
+        "config", metavar="CONFIG", nargs="?", type=kinds.Input,
         help="preset or .json file; without one, the presets",
     )  # fmt: skip
     what = parser.add_mutually_exclusive_group()
@@ -28,14 +29,40 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print what the published implementations disagree about, and the keys that say so",
     )
+    what.add_argument(
+        "--fit", metavar="DATA", type=kinds.stored_data,
+        help="print a config whose input, boxes and augmentation fit this data, and why",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", type=kinds.split, help="of the data to fit to (default: what there is)"
+    )
+    parser.add_argument(
+        "--base-weights", metavar="FILE", type=kinds.Input, help="fit a network for this base"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=kinds.output_file, help="write the fitted config here"
+    )
+    parser.add_argument(
+        "--draw", metavar="PNG", type=kinds.output_file,
+        help="draw the objects, the boxes of small and the fitted ones",
+    )  # fmt: skip
+    kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints to stdout."""
+    """Prints to stdout; of a fitted config the reasons to stderr, so that it can be redirected."""
     from ssd_np.config import config_to_json, load_config, preset_names
     from ssd_np.dialects import dialect_table
     from ssd_np.model.trace import trace_table
 
+    given = {name: getattr(arguments, name) for name in ("split", "base_weights", "out", "draw")}
+    if arguments.fit:
+        if arguments.config:
+            raise ConfigError("--fit makes its own config", hint=f"leave {arguments.config} out")
+        return _fit(arguments)
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError("belongs to --fit DATA", where=f"--{name.replace('_', '-')}")
     if arguments.dialects:
         say(dialect_table())
         return 0
@@ -50,4 +77,29 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     config = load_config(arguments.config)
     say(trace_table(config) if arguments.trace else config_to_json(config).rstrip("\n"))
+    return 0
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from ssd_np.commands.datasets import training_data
+    from ssd_np.config import config_to_json, load_config
+    from ssd_np.data.sources import usual_splits
+    from ssd_np.fit.config import fit
+    from ssd_np.fit.fingerprint import fingerprint
+
+    split = arguments.split or usual_splits(arguments.fit)[0]
+    found = fingerprint(training_data(arguments.fit, split, seed=0))
+    fitted = fit(found, on_base=arguments.base_weights is not None)
+    if arguments.draw:
+        from ssd_np.viz.fitting import boxes_figure
+
+        boxes_figure(found.boxes, [load_config("small"), fitted.config], arguments.draw)
+    drawn = [f"drawn in {arguments.draw}"] if arguments.draw else []
+    told = "\n".join([f"split {split}", *found.lines(), *fitted.reasons, *drawn])
+    if arguments.out:
+        write_atomically(arguments.out, config_to_json(fitted.config))
+        say(f"{told}\nconfig: {arguments.out}")
+    else:
+        note(told)
+        say(config_to_json(fitted.config).rstrip("\n"))
     return 0

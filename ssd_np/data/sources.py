@@ -95,12 +95,6 @@ def listed_splits(spec: str) -> list[str] | None:
     return None if WHOLE in parts else sorted(parts)
 
 
-def split_names(spec: str) -> list[str]:
-    """The splits that there are, sorted; of data that has none what is read instead."""
-    found = listed_splits(spec)
-    return ["trainval" if spec.startswith("coco:") else "all"] if found is None else found
-
-
 def usual_splits(spec: str, other: str | None = None) -> tuple[str, str]:
     """The splits to train and to evaluate on where nobody asks for others: `trainval` and `test`;
     without a `test`, `train` and `val`, which are drawn where the data brings no split.

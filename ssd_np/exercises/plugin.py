@@ -10,7 +10,7 @@ import pytest
 from ssd_np.errors import SsdError
 from ssd_np.exercises import graded
 
-LESSONS = 18  # of the course: each has its mark
+LESSONS = 19  # of the course: each has its mark
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ssd_np.viz.draw import save_picture as save_picture
     from ssd_np.viz.explain import decode_figure as decode_figure
     from ssd_np.viz.explain import mined_figure as mined_figure
+    from ssd_np.viz.fitting import boxes_figure as boxes_figure
     from ssd_np.viz.im2col import im2col_figure as im2col_figure
     from ssd_np.viz.loss import loss_curve as loss_curve
     from ssd_np.viz.matching import match_figure as match_figure

@@ -57,7 +57,8 @@ def default_box_figure(
                 draw_box(axes, center_to_corner(box[:4]), color)
             corner = center_to_corner(boxes[row, column, :, :4])
             _leave_room(axes, np.concatenate([grid, corner[:, :2], corner[:, 2:]]))
-            title = f"{feature_map.name}\n{rows} × {columns} cells, {boxes.shape[2]} boxes each"
+            each = f"{boxes.shape[2]} box{'es' * (boxes.shape[2] > 1)} each"
+            title = f"{feature_map.name}\n{rows} × {columns} cells, {each}"
             axes.set_title(title, fontsize=10)
 
 

@@ -33,7 +33,7 @@ WALK = {
     "eval": ["in/w.npz", "--data", DATA, "--save-detections", "OUT.json", "--out", "OUT"],
     "check-data": [DATA, "--config", "tiny", "--out", "OUT.png"],
     "detect": [PICTURE, "--weights", WEIGHTS, "--out", "OUT"],
-    "config": ["tiny"],
+    "config": ["--fit", DATA, "--out", "OUT.json", "--draw", "OUT.png"],
     "pretrain": ["--data", DATA, "--config", "tiny", "--steps", "1", "--eval-split", "none",
                  "--out", "OUT.npz"],
     "import": ["in/for_torchvision.npz", "OUT.npz", "--config", "in/narrow.json"],
@@ -47,7 +47,7 @@ WALK = {
                 "--out", "OUT.html"],
     "bench": ["--quick"],
 }  # fmt: skip
-FREE = ("bench", "exercise check", "exercise list", "config")  # nothing to write, nothing to run
+FREE = ("bench", "exercise check", "exercise list")  # nothing to write, nothing to run
 SOURCES = (WEIGHTS, PICTURE, "in/pictures/photo.xml", "in/voc/JPEGImages/0.png",
            "in/voc/Annotations/0.xml",
            "in/narrow.json", "in/narrow.npz", "in/for_torchvision.npz")  # fmt: skip

@@ -76,8 +76,8 @@ def _anchor(title):
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def test_there_are_eighteen_in_order():
-    assert [f"{k:02}" for k in range(1, 19)] == NUMBERS
+def test_there_are_nineteen_in_order():
+    assert [f"{k:02}" for k in range(1, 20)] == NUMBERS
 
 
 @pytest.mark.parametrize("path", MARKED)

@@ -27,7 +27,7 @@ ROOMS = [
         "nn",
         "kinds",
     ),
-    *("config", "dialects", "boxes", "loss", "engine", "model", "data", "infer", "evaluate"),
+    *("config", "dialects", "boxes", "loss", "engine", "model", "data", "fit", "infer", "evaluate"),
     *("viz", "train", "explore", "bench", "exercises"),
     *("commands", "cli"),  # these two may import everything, each other too
 ]

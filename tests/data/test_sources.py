@@ -17,7 +17,7 @@ from ssd_np.data.coco import CocoDataset
 from ssd_np.data.lint import check
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.shared import shared_images
-from ssd_np.data.sources import check_spec, open_source, split_names
+from ssd_np.data.sources import check_spec, listed_splits, open_source
 from ssd_np.data.voc import VOCDataset
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.evaluate.run import detect_dataset
@@ -215,12 +215,12 @@ def test_data_of_ones_own_is_loaded_and_evaluated():
 def test_splits_of_voc_folders(tmp_path):
     one = write_voc(tmp_path / "one", {"train": ["a"], "val": ["b"]})
     two = write_voc(tmp_path / "two+more", {"train": ["c"], "test": ["d"]})
-    assert split_names(f"voc:{one}") == ["train", "val"]
-    assert split_names(f"voc:{two}") == ["test", "train"]
+    assert listed_splits(f"voc:{one}") == ["train", "val"]
+    assert listed_splits(f"voc:{two}") == ["test", "train"]
     two = two.rename(tmp_path / "two")
-    assert split_names(f"voc:{one}+{two}") == ["train"]  # in both
+    assert listed_splits(f"voc:{one}+{two}") == ["train"]  # in both
     shutil.rmtree(one / "ImageSets")
-    assert split_names(f"voc:{one}") == ["all"]
+    assert listed_splits(f"voc:{one}") is None
 
 
 def test_splits_of_coco_files(tmp_path):
@@ -231,8 +231,8 @@ def test_splits_of_coco_files(tmp_path):
     (tmp_path / "[x]" / "other").mkdir()
     (tmp_path / "[x]" / "other" / "train.json").write_text("{}")
     spec = f"coco:{tmp_path}/[x]/{{split}}/{{split}}.json:{tmp_path}/[x]/{{split}}"
-    assert split_names(spec) == ["test+more", "train", "valid"]
-    assert split_names("coco:no/{split}.json:no") == []
-    assert split_names("coco:i.json:no") == ["trainval"]  # one file, for every split
+    assert listed_splits(spec) == ["test+more", "train", "valid"]
+    assert listed_splits("coco:no/{split}.json:no") == []
+    assert listed_splits("coco:i.json:no") is None  # one file, for every split
     with pytest.raises(DataError, match="is no data set"):
-        split_names("voc:")
+        listed_splits("voc:")

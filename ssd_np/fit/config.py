@@ -1,0 +1,156 @@
+"""A config for a data set: the decisions, put into a network whose maps get boxes of their own.
+
+    fingerprint(data) -> fit(fingerprint) -> config and reasons
+
+The network is one of the presets. Of its maps those stay that some object belongs to; layers that
+only the others need are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from ssd_np.boxes.default_boxes import derive_sizes
+from ssd_np.config import AugmentationConfig, Config, load_config
+from ssd_np.data.coverage import coverage
+from ssd_np.errors import ShapeError
+from ssd_np.fit import decide
+from ssd_np.fit.boxes import fit_boxes
+from ssd_np.fit.fingerprint import Fingerprint
+from ssd_np.geometry import Size
+from ssd_np.kinds.batchnorm import BatchNormLayer
+from ssd_np.kinds.feature_map import ListedMapConfig
+
+NETWORK, NETWORK_ON_BASE = "small", "mobilenet_coco"  # presets: from random weights, on a base
+STEPS = 1500  # what six minutes usually allow
+OBJECTS = 4000  # that boxes are fitted to: each as often as it takes, or a part of them
+SIZES, SIDES = 0.3, 0.1  # a stranger's objects: logs of the factors by which they differ
+
+
+class Fitted(NamedTuple):
+    """A config, and why it is as it is, a sentence for each decision."""
+
+    config: Config
+    reasons: list[str]
+
+
+class Map(NamedTuple):
+    """A layer that may carry default boxes: its cells, and the pixels from one to the next."""
+
+    layer: str
+    cells: Size
+    step: tuple[float, float]
+
+
+def fit(
+    f: Fingerprint,
+    on_base: bool = False,
+    shape: Size | None = None,
+    affordable: int = STEPS,
+    seed: int = 0,
+) -> Fitted:
+    """The config for data that looks like this; the input may be given."""
+    network = load_config(NETWORK_ON_BASE if on_base else NETWORK)
+    chosen, why_shape = decide.input_shape(f)
+    if shape:
+        chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
+    augmentation, why_augmentation = decide.augmentation(f, chosen)
+    normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
+    rate, why_rate = decide.learning_rate(normalised)
+    steps, why_steps = decide.steps(len(f.shapes), affordable)
+    training = dataclasses.replace(
+        network.training, learning_rate=rate, steps=steps, batch_size=decide.BATCH, seed=seed
+    )
+    config = dataclasses.replace(
+        network,
+        name="fitted",
+        class_names=f.class_names,
+        augmentation=augmentation,
+        training=training,
+    )
+    config = with_boxes(config, f, chosen, seed)
+    reasons = [f"network {network.name}", why_shape, boxes_in_words(config, f)]
+    return Fitted(config, [*reasons, *why_augmentation, why_rate, why_steps])
+
+
+def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config:
+    """The config for another input, with boxes that fit the objects as training will see them."""
+    rng = np.random.default_rng(seed)
+    maps = available_maps(config, shape)
+    objects, labels = seen(f, config.augmentation, shape, rng)
+    counts = np.bincount(labels)[labels]
+    weights = 1 / (counts * len(np.unique(labels)))
+    boxes = fit_boxes(objects, weights, [m.step for m in maps], first_guess(f, shape, maps), rng)
+    used = [(m, found) for m, found in zip(maps, boxes, strict=True) if len(found)]
+    old = {m.name: m for m in config.feature_maps}
+    names = [layer.name for layer in config.layers]
+    depth = names.index(used[-1][0].layer) + 1
+    feature_maps = [
+        ListedMapConfig(
+            m.layer, m.cells, m.step, tuple(map(tuple, found.round(1).tolist())),
+            l2norm_scale=old[m.layer].l2norm_scale if m.layer in old else None,
+            head=config.feature_maps[0].head,
+        )
+        for m, found in used
+    ]  # fmt: skip
+    return dataclasses.replace(
+        config,
+        input=dataclasses.replace(config.input, size=shape),
+        layers=config.layers[:depth],
+        base_end=config.base_end if config.base_end in names[:depth] else names[depth - 1],
+        feature_maps=tuple(feature_maps),
+    )
+
+
+def available_maps(config: Config, shape: Size) -> list[Map]:
+    """The maps of a network that this input reaches, and a finer one where the first is coarse."""
+    own = {m.name for m in config.feature_maps}
+    maps, finer, current = [], [], shape
+    for layer in config.layers:
+        try:
+            current = layer.output_shape(current)
+        except ShapeError:  # nothing is left for the deeper layers
+            break
+        step = (shape[0] / current[0], shape[1] / current[1])
+        if layer.name in own:
+            maps.append(Map(layer.name, current, step))
+        elif not maps and min(decide.FINEST) <= min(step):
+            finer.append(Map(layer.name, current, step))
+    finer = [m for m in finer if m.cells != maps[0].cells]
+    return [*finer[-1:], *maps]
+
+
+def first_guess(f: Fingerprint, shape: Size, maps: list[Map]) -> list[float]:
+    """A side for each map, spaced as the published ones are, from small objects to large ones."""
+    sides = np.sqrt(f.objects.prod(axis=1))
+    small, large = (100 * float(np.quantile(sides, q)) for q in (0.05, 0.95))
+    low = min(2 * small, large)
+    return derive_sizes(min(shape), small, low, large, len(maps), whole_percent=False)[:-1]
+
+
+def seen(
+    f: Fingerprint, rule: AugmentationConfig, shape: Size, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heights and widths (n, 2) in pixels of the input, and labels (n,), of objects as training
+    will see them: zoomed, and a little other than these, as a stranger's are."""
+    count = len(f.labels)
+    drawn = np.resize(rng.permutation(count), OBJECTS)
+    # a zoom is drawn between none and the whole of it
+    out = rng.uniform(1, rule.expand.max_ratio, (len(drawn), 1))
+    out[rng.random(len(drawn)) >= rule.expand.probability] = 1
+    into = rng.uniform(rule.crop.scale[0], 1, (len(drawn), 1))
+    into[rng.random(len(drawn)) >= rule.crop.probability] = 1
+    larger = rng.uniform(-SIZES, SIZES, (len(drawn), 1))
+    longer = rng.uniform(-SIDES, SIDES, (len(drawn), 2))
+    objects = f.objects[drawn] * shape * np.exp(larger + longer) / (out * into)
+    return np.clip(objects, 1, shape), f.labels[drawn]
+
+
+def boxes_in_words(config: Config, f: Fingerprint) -> str:
+    """How many boxes there are, and how well they cover the objects."""
+    cells = ", ".join(f"{m.boxes_per_cell} at {m.steps[0]:.3g} px" for m in config.feature_maps)
+    share = 1 - coverage(f.boxes, config).uncovered
+    return f"{config.num_boxes:,} default boxes ({cells}) cover {share:.1%} of the objects"

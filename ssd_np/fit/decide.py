@@ -1,0 +1,128 @@
+"""What follows from a fingerprint: each decision a pure function of it, with its reason.
+
+All return a pair, the value and a sentence for people. The numbers in capitals are the rules.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssd_np.config import AugmentationConfig, Brightness, Contrast, Crop, Expand, Hue, Saturation
+from ssd_np.fit.boxes import ENOUGH, chance_to_match
+from ssd_np.fit.fingerprint import Fingerprint
+from ssd_np.geometry import Size
+
+SIDES = (256, 320, 384)  # of an input, were it square
+FINEST = (8.0, 8.0)  # pixels between the cells of the shallowest map
+MULTIPLE = 32  # of which an input's sides are: whole cells on most maps
+ONE_WAY = 0.8  # of the images lie, or stand, before the input does
+OBLONG, MOST_OBLONG = 1.15, 2.0  # width / height from which on, and up to which
+UPRIGHT, MIRRORED, COLOURFUL = 2.0, 0.3, 0.3  # see Fingerprint
+ZOOM, MOST_ZOOM = 1.2, 3.0  # factors between sizes of one class that are worth, and may be, a zoom
+STILL_MATCHED = 0.95  # of the objects, after zooming out
+LIGHT, CONTRAST = 5.0, 1.1  # variations that are worth a change of light
+MANY_IMAGES = 5000  # of which each is seen a few times only
+BATCH = 8
+RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
+MOST_PASSES, FEWEST_STEPS = 300, 1000
+
+
+def proportions(shapes: np.ndarray) -> tuple[float, str]:
+    """Width / height of the input, from heights and widths (N, 2) of the images."""
+    ratios = shapes[:, 1] / shapes[:, 0]
+    ratio = float(np.clip(np.median(ratios), 1 / MOST_OBLONG, MOST_OBLONG))
+    lying, standing = np.mean(ratios > 1), np.mean(ratios < 1)
+    if ratio >= OBLONG and lying >= ONE_WAY:
+        return ratio, f"{lying:.0%} of the images are landscape"
+    if ratio <= 1 / OBLONG and standing >= ONE_WAY:
+        return ratio, f"{standing:.0%} of the images are portrait"
+    return 1.0, "the images are square, or lie and stand"
+
+
+def input_shape(f: Fingerprint) -> tuple[Size, str]:
+    """Height and width of the input: the fewest pixels on which small objects can be matched."""
+    ratio, why = proportions(f.shapes)
+    for side in SIDES:
+        shape = of_area(side, ratio)
+        share = float(chance_to_match(f.objects * shape, FINEST) @ f.weights)
+        if share >= ENOUGH:
+            break
+    cost = shape[0] * shape[1] / SIDES[0] ** 2
+    times = f"{cost:.2g} times" if cost > 1.05 else "about"
+    return shape, (
+        f"input {shape[1]} x {shape[0]} (width x height): {why}; the finest cells can match "
+        f"{share:.1%} of the objects; {times} the arithmetic of 256 x 256"
+    )
+
+
+def of_area(side: int, ratio: float) -> Size:
+    """Height and width with about the area of a square, in whole multiples."""
+    height, width = side / ratio**0.5, side * ratio**0.5
+    return MULTIPLE * round(height / MULTIPLE), MULTIPLE * round(width / MULTIPLE)
+
+
+def augmentation(f: Fingerprint, shape: Size) -> tuple[AugmentationConfig, list[str]]:
+    """As much variety as the data has itself, and no flip that makes something else."""
+    across, down, why_flips = flips(f)
+    crop, expand, why_zoom = zoom(f, shape)
+    (brightness, contrast, saturation, hue), why_light = light(f)
+    chosen = AugmentationConfig(
+        brightness, contrast, saturation, hue, 0.0, expand, crop, across, down
+    )
+    return chosen, [why_flips, why_zoom, why_light]
+
+
+def flips(f: Fingerprint) -> tuple[float, float, str]:
+    """Probabilities of the flip left-right and of the flip upside down."""
+    if f.mirror > MIRRORED:
+        return 0.0, 0.0, "no flips: mirrored, objects of one class look like those of another"
+    if f.upright > UPRIGHT:
+        return 0.5, 0.0, "flips left and right; upside down these pictures look different"
+    return 0.5, 0.5, "flips both ways: upside down these pictures look the same"
+
+
+def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
+    """Zooming in and out by the factor by which the objects of a class differ anyway."""
+    factor = min(f.spread, MOST_ZOOM)
+    none = Crop(probability=0.0), Expand(probability=0.0)
+    if len(f.shapes) > MANY_IMAGES:
+        return *none, f"no zoom: with {len(f.shapes):,} images each is seen a few times only"
+    if factor < ZOOM:
+        return *none, f"no zoom: objects of one class have one size (a factor of {factor:.2f})"
+    crop = Crop(0.5, scale=(1 / factor, 1.0))
+    small = float(chance_to_match(f.objects * shape / factor, FINEST) @ f.weights)
+    if small < STILL_MATCHED:
+        return crop, none[1], f"zooms in by up to {factor:.2f}; zoomed out, objects are too small"
+    why = f"zooms in and out by up to {factor:.2f}, as objects of one class differ in size"
+    return crop, Expand(0.5, factor), why
+
+
+def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue], str]:
+    """Changes of light, as far as the images differ; of colour where it does not tell classes."""
+    levels, factor, colour = min(f.light, 32), min(f.contrast, 1.5), 0.5 * (f.colour <= COLOURFUL)
+    brightness = Brightness(0.5 * (levels >= LIGHT), -levels, levels)
+    contrast = Contrast(0.5 * (factor >= CONTRAST), 1 / factor, factor)
+    words = (
+        f"{levels:.0f} grey levels of brightness" * (levels >= LIGHT),
+        f"a factor of {factor:.2f} in contrast" * (factor >= CONTRAST),
+    )
+    lights = " and ".join(filter(None, words)) or "neither light nor contrast"
+    kept = "are changed, too" if colour else f"stay: alone they tell {f.colour:.0%} of the classes"
+    changes = (brightness, contrast, Saturation(colour), Hue(colour))
+    return changes, f"changes {lights}, as images differ; colours {kept}"
+
+
+def learning_rate(normalised: bool, batch: int = BATCH) -> tuple[float, str]:
+    """The rate grows with the batch; batch normalisation bears more."""
+    rate = (RATE_NORMALISED if normalised else RATE) * batch / 8
+    kind = "with" if normalised else "without"
+    return rate, f"learning rate {rate:g}: batches of {batch}, {kind} batch normalisation"
+
+
+def steps(images: int, affordable: int, batch: int = BATCH) -> tuple[int, str]:
+    """As many as the time allows, but no image more often than is of use."""
+    useful = max(FEWEST_STEPS, MOST_PASSES * images // batch)
+    count = min(affordable, useful)
+    passes = count * batch / images
+    limit = "the time" if count == affordable else f"{MOST_PASSES} passes are enough"
+    return count, f"{count:,} steps, {passes:.3g} passes over {images:,} images: {limit}"
