@@ -97,6 +97,12 @@ LINES: dict[str, tuple[str, str] | str] = {
         "ssd-np train --data voc:FOLDER --split train --eval-split val --steps 2 --out run-folder",
     ),
     "ssd-np config small > full.json": ("user", AS_IT_IS),
+    # docs/fitting.md
+    "ssd-np config --fit voc:FOLDER --out mine.json --draw boxes.png": ("user", AS_IT_IS),
+    "ssd-np train --config mine.json --data voc:FOLDER": (
+        "user",
+        "ssd-np train --config mine.json --data voc:FOLDER --steps 2 --out run-mine",
+    ),
     "ssd-np train --config full.json --data voc:BCCD --split train --eval-split val --seed 0": (
         "user",
         f"ssd-np train --config full.json --data voc:BCCD --split train --seed 0 {SMALL} run-full",

@@ -91,7 +91,6 @@ if TYPE_CHECKING:
     from ssd_np.data.sources import is_stored as is_stored
     from ssd_np.data.sources import listed_splits as listed_splits
     from ssd_np.data.sources import open_source as open_source
-    from ssd_np.data.sources import split_names as split_names
     from ssd_np.data.sources import usual_splits as usual_splits
     from ssd_np.data.sources import voc_roots as voc_roots
     from ssd_np.data.splits import DrawnSource as DrawnSource

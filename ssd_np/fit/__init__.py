@@ -20,16 +20,13 @@ if TYPE_CHECKING:
     from ssd_np.fit.config import fit as fit
     from ssd_np.fit.config import seen as seen
     from ssd_np.fit.config import with_boxes as with_boxes
-    from ssd_np.fit.decide import Splits as Splits
     from ssd_np.fit.decide import augmentation as augmentation
     from ssd_np.fit.decide import flips as flips
-    from ssd_np.fit.decide import hold_back as hold_back
     from ssd_np.fit.decide import input_shape as input_shape
     from ssd_np.fit.decide import learning_rate as learning_rate
     from ssd_np.fit.decide import light as light
     from ssd_np.fit.decide import of_area as of_area
     from ssd_np.fit.decide import proportions as proportions
-    from ssd_np.fit.decide import splits as splits
     from ssd_np.fit.decide import steps as steps
     from ssd_np.fit.decide import zoom as zoom
     from ssd_np.fit.fingerprint import Fingerprint as Fingerprint
