@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, writes, and says when something is wrong."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -142,6 +143,25 @@ def test_detect_draws_and_prints_a_table(capsys, tmp_path, weights, picture):
     assert code == 0 and "ein Bild.png" in text
     drawn = np.asarray(Image.open(out / "ein Bild.png"))
     assert drawn.shape == (384, 384, 3)
+
+
+def test_detect_asks_several_detectors_and_tells_the_rate(capsys, tmp_path, weights, picture):
+    """Together they find what each finds alone, by its own names; two pictures have a rate."""
+    second = tmp_path / "second.png"
+    second.write_bytes(picture.read_bytes())
+    reports = []
+    for k, files in enumerate(([weights], ["shapes"], [weights, "shapes"])):
+        argv = [word for file in files for word in ("--weights", file)]
+        argv += [picture, second, "--min-score", "0.2", "--json", "--out", tmp_path / f"d{k}"]
+        code, text, err = run(capsys, "detect", *argv)
+        assert code == 0 and re.search(r"^2 images in [\d.]+ s, [\d.]+ a second$", err, re.M)
+        reports.append(json.loads(text))
+    for one, other, both in zip(*reports, strict=True):
+        key = {"key": lambda found: (found["class"], found["box_pixels"], found["score"])}
+        alone = one["detections"] + other["detections"]
+        assert sorted(both["detections"], **key) == sorted(alone, **key)
+        scores = [found["score"] for found in both["detections"]]
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_detect_prints_json(capsys, tmp_path, weights, picture):
