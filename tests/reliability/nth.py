@@ -46,7 +46,9 @@ class Writes:
     def _file(self, file):
         class Counted:
             write = staticmethod(self._counted(file.write))
-            flush, fileno = file.flush, file.fileno
+
+            def __getattr__(self, name):
+                return getattr(file, name)
 
             def __enter__(self):
                 return self
