@@ -40,8 +40,9 @@ def check_image(x: np.ndarray) -> None:
 
 def check_logits(logits: np.ndarray) -> None:
     """Numbers (..., K), K at least 1."""
-    if not isinstance(logits, np.generic):  # a number is told by its shape
-        check_floats(logits, "logits", "fiu")
+    known = isinstance(logits, np.ndarray | np.generic)
+    if not known or (logits.ndim and logits.dtype.kind == "f"):
+        check_floats(logits, "logits")
     if logits.ndim == 0 or logits.shape[-1] == 0 or logits.dtype.kind not in "fiu":
         raise ShapeError(
             f"logits are {logits.shape} {logits.dtype}", hint="expected numbers (..., K)"
