@@ -192,4 +192,4 @@ print(f"{missed:.0%} of the lamps are missed by a box of their own shape")
 
 assert missed > 0.3
 assert after.uncovered < 0.02 < before.uncovered
-assert config.num_boxes < small.num_boxes
+assert examples(config)["lamp"] > 5 * examples(small)["lamp"]
