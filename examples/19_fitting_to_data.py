@@ -7,6 +7,7 @@ example, from a box that is far away. The preset ``small`` has boxes for blood c
 need others, and often another input. ``ssd-np config --fit DATA`` therefore looks at the data,
 decides, and says why. This lesson does what it does, step by step.
 
+Exercise (of lesson 03): ``match``; begin with ``ssd-np exercise start match``.
 Documentation: docs/fitting.md.
 """
 
