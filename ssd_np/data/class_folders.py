@@ -116,7 +116,9 @@ def splits(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for place in sorted(folder.iterdir()):
         name = re.sub(r"[-_]?\d+$", "", place.name.removesuffix(".zip"))
-        if name in ("train", "test", *VALIDATION) and (place.is_dir() or place.suffix == ".zip"):
+        if name in ("train", "test", *VALIDATION) and (
+            os.path.isdir(place) or place.suffix == ".zip"
+        ):
             found.setdefault(name, []).append(place)
     return found
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.l2norm import l2norm_forward as l2norm_forward
     from ssd_np.nn.layers import BatchNorm as BatchNorm
     from ssd_np.nn.layers import Conv as Conv
+    from ssd_np.nn.layers import Convolution as Convolution
     from ssd_np.nn.layers import Depthwise as Depthwise
     from ssd_np.nn.layers import L2Normalization as L2Normalization
     from ssd_np.nn.layers import Layer as Layer

@@ -53,10 +53,11 @@ class Module:
 class Layer(Module):
     """One array in, one array out.
 
-    block  of a depthwise or 1x1 convolution: inference computes neighbours of that kind in one call
+    chained  whether inference computes it in one call with neighbours that are: depthwise and 1x1
+             convolutions, but not those of a subclass, which may compute something else
     """
 
-    block: Block | None = None
+    chained = False
     ops: Ops
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -68,8 +69,41 @@ class Layer(Module):
         raise NotImplementedError
 
 
-class Conv(Layer):
-    """A convolution and its activation. Parameters `name.weight` and, with a bias, `name.bias`."""
+class Convolution(Layer):
+    """What full and depthwise convolutions share: parameters, geometry, the activation behind it.
+
+    Parameters `name.weight` and, with a bias, `name.bias`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weight: np.ndarray,
+        stride: int,
+        pad: int | tuple,
+        dilation: int,
+        activation: str,
+        bias: bool,
+        ops: Ops,
+    ) -> None:
+        super().__init__(name)
+        self.weight = Parameter(weight)
+        self.bias = Parameter(np.zeros(weight.shape[-1], weight.dtype))
+        self.parameters = {f"{name}.weight": self.weight}
+        if bias:
+            self.parameters[f"{name}.bias"] = self.bias
+        self.stride, self.pad, self.dilation = stride, pad, dilation
+        self.activation, self.ops = activation, ops.for_layer(name)
+
+    @property
+    def block(self) -> Block:
+        """What a block's function takes beside its input."""
+        geometry = self.stride, self.pad, self.dilation
+        return self.weight.value, self.bias.value, *geometry, self.activation
+
+
+class Conv(Convolution):
+    """A convolution and its activation."""
 
     def __init__(
         self,
@@ -87,28 +121,16 @@ class Conv(Layer):
         *,
         ops: Ops,
     ) -> None:
-        super().__init__(name)
         check_activation(activation)
         rng = np.random.default_rng(0) if rng is None else rng
         start = init.glorot_uniform if activation == "none" else init.he_normal
-        self.weight = Parameter(start(rng, (kernel, kernel, c_in, c_out), dtype))
-        self.bias = Parameter(np.zeros(c_out, dtype))
-        self.parameters = {f"{name}.weight": self.weight}
-        if bias:
-            self.parameters[f"{name}.bias"] = self.bias
-        self.stride, self.pad, self.dilation = stride, pad, dilation
-        self.activation, self.ops = activation, ops.for_layer(name)
-
-    @property
-    def block(self) -> Block | None:  # type: ignore[override]
-        return _block(self) if self.weight.value.shape[:2] == (1, 1) else None
+        weight = start(rng, (kernel, kernel, c_in, c_out), dtype)
+        super().__init__(name, weight, stride, pad, dilation, activation, bias, ops)
+        self.chained = type(self) is Conv and kernel == 1
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co)"""
-        geometry = (self.stride, self.pad, self.dilation)
-        out, cache = self.ops.conv_block_forward(
-            x, self.weight.value, self.bias.value, *geometry, self.activation
-        )
+        out, cache = self.ops.conv_block_forward(x, *self.block)
         self.cache = cache if training else None
         return out
 
@@ -120,8 +142,8 @@ class Conv(Layer):
         return dx
 
 
-class Depthwise(Layer):
-    """A depthwise convolution and its activation. Parameters as those of `Conv`."""
+class Depthwise(Convolution):
+    """A depthwise convolution and its activation."""
 
     def __init__(
         self,
@@ -138,28 +160,15 @@ class Depthwise(Layer):
         *,
         ops: Ops,
     ) -> None:
-        super().__init__(name)
         check_activation(activation)
         rng = np.random.default_rng(0) if rng is None else rng
-        start = init.he_normal(rng, (kernel, kernel, 1, channels), dtype)  # one channel comes in
-        self.weight = Parameter(start[:, :, 0])  # (k, k, C)
-        self.bias = Parameter(np.zeros(channels, dtype))
-        self.parameters = {f"{name}.weight": self.weight}
-        if bias:
-            self.parameters[f"{name}.bias"] = self.bias
-        self.stride, self.pad, self.dilation = stride, pad, dilation
-        self.activation, self.ops = activation, ops.for_layer(name)
-
-    @property
-    def block(self) -> Block:  # type: ignore[override]
-        return _block(self)
+        weight = init.he_normal(rng, (kernel, kernel, 1, channels), dtype)[:, :, 0]  # (k, k, C)
+        super().__init__(name, weight, stride, pad, dilation, activation, bias, ops)
+        self.chained = type(self) is Depthwise
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, C)"""
-        geometry = (self.stride, self.pad, self.dilation)
-        out, cache = self.ops.depthwise_block_forward(
-            x, self.weight.value, self.bias.value, *geometry, self.activation
-        )
+        out, cache = self.ops.depthwise_block_forward(x, *self.block)
         self.cache = cache if training else None
         return out
 
@@ -169,11 +178,6 @@ class Depthwise(Layer):
             dout, self.cache, input_gradient, self.trainable
         )
         return dx
-
-
-def _block(layer: Conv | Depthwise) -> Block:
-    geometry = layer.stride, layer.pad, layer.dilation
-    return layer.weight.value, layer.bias.value, *geometry, layer.activation
 
 
 class MaxPool(Layer):
@@ -320,10 +324,11 @@ class Sequential:
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""
-        for chained, row in groupby(self.layers, lambda layer: not training and bool(layer.block)):
+        for chained, row in groupby(self.layers, lambda layer: layer.chained and not training):
             layers = list(row)
             if chained and len(layers) > 1:
-                x = layers[-1].ops.chain_forward(x, [layer.block for layer in layers])
+                blocks = [layer.block for layer in layers if isinstance(layer, Convolution)]
+                x = layers[-1].ops.chain_forward(x, blocks)
                 continue
             for layer in layers:
                 x = layer.forward(x, training)

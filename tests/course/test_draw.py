@@ -151,7 +151,7 @@ def test_gallery_places_pairs_side_by_side(tmp_path):
 
 def test_refuses_what_can_not_be_drawn_or_written(tmp_path):
     nothing = Truth(np.zeros((0, 4)), [])
-    for image in (GREY / 255, GREY[..., 0], np.zeros((0, 4, 3), np.uint8)):
+    for image in (GREY / 255, GREY[..., :2], GREY[0, 0], np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ShapeError, match="uint8 RGB"):
             draw_truth(image, nothing, NAMES)
     with pytest.raises(ShapeError, match="at least one pair"):

@@ -317,3 +317,20 @@ def test_running_statistics_belong_to_the_tensors_but_not_to_the_optimiser():
     velocity = SGD(network.parameters).velocity
     assert {"wide_bn.scale", "wide_bn.shift", "wide.weight"} <= velocity.keys()
     assert not any(name.endswith((".mean", ".variance")) for name in velocity)
+
+
+def test_a_convolution_of_ones_own_is_asked_in_inference_too(rng):
+    """Neighbours that are computed in one call are the package's own."""
+
+    class Doubled(Conv):
+        def forward(self, x, training=False):
+            return 2 * super().forward(x, training)
+
+    x = rng.standard_normal((1, 4, 5, 3), np.float32)
+    own, plain = (
+        Sequential([kind(f"layer{i}", 3, 3, kernel=1, pad=0, ops=select("fast")) for i in range(2)])
+        for kind in (Doubled, Conv)
+    )
+    np.testing.assert_array_equal(own.forward(x), own.forward(x, training=True))
+    assert not np.array_equal(own.forward(x), plain.forward(x))
+    np.testing.assert_allclose(plain.forward(x), plain.forward(x, training=True), rtol=1e-5)
