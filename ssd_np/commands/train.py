@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -215,7 +216,7 @@ def _fit(trainer: Trainer) -> None:
         result = trainer.fit()
     except KeyboardInterrupt as stop:
         how = f"go on with: ssd-np train --resume {shlex.quote(str(trainer.out_dir))}"
-        if not (trainer.out_dir / LAST).exists():
+        if not os.path.exists(trainer.out_dir / LAST):
             how = "before its first step: begin again as before, with --force if --out is given"
         note(f"{str(stop) or 'stopped'}; {how}")
         raise

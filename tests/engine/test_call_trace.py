@@ -104,6 +104,7 @@ def test_a_layer_of_the_network(rng, model):
     found = steps(lambda: layer.forward(x, training=True))
     assert [place for place in found if "parameter.py" not in place] == [
         "nn/layers.py: Conv.forward",
+        "nn/layers.py: Convolution.block",
         "nn/blocks.py: conv_block_forward",
         *CONVOLUTION,
         "nn/relu.py: activation_forward",
