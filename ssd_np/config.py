@@ -498,6 +498,8 @@ def config_from_json(
 
     `kinds` are layers beside those of the package. One of them may take the name of one of these.
     """
+    if not isinstance(kinds, Iterable):
+        raise ConfigError(f"kinds is {kinds!r}", hint="a list of classes: kinds=[ItsClass]")
     kinds = tuple(kinds)
     for kind in kinds:
         described = isinstance(kind, type) and issubclass(kind, LayerKind)

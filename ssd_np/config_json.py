@@ -22,12 +22,12 @@ from ssd_np.terminal import fault_of_name
 LONGEST = 300  # characters of a wrong value in a message
 
 
-def require(condition: bool, key: str, expected: str, got: Any) -> None:
+def require(condition: bool, key: str, expected: str, got: Any, hint: str = "") -> None:
     """ConfigError at `key` unless the condition holds."""
     if not condition:
         text = repr(got)
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-        raise ConfigError(f"expected {expected}, got {text}", where=key)
+        raise ConfigError(f"expected {expected}, got {text}", key, hint)
 
 
 def require_name(name: str, key: str, file: bool = False) -> None:
@@ -113,7 +113,8 @@ def _member(base: type, family: Sequence[Any], value: Any, path: str) -> type:
     by_name = {member.kind: member for member in family}
     found = value.get("kind", getattr(base, "usual", None)) if isinstance(value, dict) else None
     choices = "an object whose kind is " + " or ".join(map(repr, by_name))
-    require(isinstance(found, str) and found in by_name, path, choices, value)
+    known = isinstance(found, str) and found in by_name
+    require(known, path, choices, value, getattr(base, "others", ""))
     return by_name[found]
 
 

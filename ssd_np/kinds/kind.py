@@ -8,7 +8,7 @@ nothing, such as an activation. Sizes are (height, width).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Window:
 class LayerKind(Section):
     """A layer's description. A subclass adds its fields and `kind: Literal["..."] = "..."`."""
 
+    # what is said to who reads a kind that is not known
+    others: ClassVar[str] = "a kind of your own is read in Python: load(path, kinds=[ItsClass])"
     name: str
 
     @property

@@ -225,6 +225,8 @@ def test_kinds_that_are_none_are_named():
     for kinds in ([Leaky], [GroupNorm("x")], [LayerKind]):
         with pytest.raises(ConfigError, match=r"kinds holds .*made from LayerKind"):
             load_config("tiny", kinds=kinds)
+    with pytest.raises(ConfigError, match=r"kinds is .*GroupNorm'> \(a list of classes"):
+        load_config("tiny", kinds=GroupNorm)
 
 
 def test_a_description_that_forgets_a_tensor_is_refused_where_it_is_built():
