@@ -117,9 +117,10 @@ def load_checkpoint(
     where = str(path)
     if not os.path.exists(path):
         raise WeightsError(
-            "no such checkpoint: the training was stopped before its first step",
+            "no such checkpoint",
             where=where,
-            hint="start it again, with --force",
+            hint="is it this folder? a training that was stopped before it saved begins again, "
+            "with --force",
         )
     header, arrays = read_archive(path)
     if "progress" not in header:

@@ -10,7 +10,7 @@ on must be given the parts that it began with: their names stand in its checkpoi
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +19,8 @@ import numpy as np
 from ssd_np.config import Config
 from ssd_np.engine import Engine
 from ssd_np.errors import ConfigError
+
+LOSS_VALUE = ("total", "parts", "dlogits", "doffsets")
 
 
 class LossValue(Protocol):
@@ -119,3 +121,29 @@ def checked_rate(rate: float, step: int) -> float:
         hint = "a schedule gives a number from 0 on for each step"
         raise ConfigError(f"the learning rate is {rate!r}", f"step {step}", hint)
     return float(rate)
+
+
+def check_parts(loss: object, schedule: object, optimiser: object) -> None:
+    """ConfigError for one that has not the shape of its protocol."""
+    for what, part in {"loss": loss, "schedule": schedule}.items():
+        if not callable(part):
+            raise ConfigError(f"{part!r} can not be called", what, "give a function or an object")
+    require_methods("optimiser", optimiser, ("step", "state", "load_state"), "see train.Optimiser")
+
+
+def require_methods(what: str, part: object, names: Sequence[str], hint: str) -> None:
+    """ConfigError for an object that lacks a method, and for a class in the place of an object."""
+    if isinstance(part, type):
+        raise ConfigError("is a class", f"{what} {part.__name__}", "give an object that it makes")
+    missing = [name for name in names if not callable(getattr(part, name, None))]
+    if missing:
+        raise ConfigError(f"has no {', '.join(missing)}", f"{what} {type(part).__name__}", hint)
+
+
+def checked_loss(value: LossValue) -> LossValue:
+    """What a loss says; ConfigError if it does not say all."""
+    missing = [name for name in LOSS_VALUE if not hasattr(value, name)]
+    if missing:
+        what = f"gives a {type(value).__name__} without {', '.join(missing)}"
+        raise ConfigError(what, "the loss", "return a train.LossAndGradients")
+    return value

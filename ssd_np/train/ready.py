@@ -18,13 +18,14 @@ from ssd_np.data.image import preprocess
 from ssd_np.data.items import Dataset, IdentifiedDataset, item_place, sample_at
 from ssd_np.data.labels import label_map
 from ssd_np.data.promises import check_class_names, check_item
-from ssd_np.errors import ConfigError, DataError, SsdError
+from ssd_np.errors import DataError, SsdError
 from ssd_np.files import Plan, check_outputs, make_folder, remove_files
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.train.best import BEST
 from ssd_np.train.callbacks import METHODS, Callback
 from ssd_np.train.checkpoint import LAST
+from ssd_np.train.parts import check_parts, require_methods
 
 if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
@@ -38,6 +39,7 @@ def check_ready(trainer: Trainer) -> None:
     """SsdError, naming what and where, unless the training can go on to its last step."""
     check_described(trainer.model, trainer.model.own_layers)
     check_callbacks(trainer.callbacks)
+    check_parts(trainer.loss, trainer.schedule, trainer.optimiser)
     check_data("training", trainer.dataset, trainer.model, trainer.config.seed)
     if trainer.validation is not None:
         check_data("validation", trainer.validation, trainer.model)
@@ -58,14 +60,9 @@ def claim_folder(trainer: Trainer, force: bool) -> None:
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:
     """ConfigError for one that lacks a method."""
+    hint = "derive from ssd_np.train.Callback, which has them all"
     for callback in callbacks:
-        missing = [name for name in METHODS if not callable(getattr(callback, name, None))]
-        if missing:
-            raise ConfigError(
-                f"has no {', '.join(missing)}",
-                where=f"callback {type(callback).__name__}",
-                hint="derive from ssd_np.train.Callback, which has them all",
-            )
+        require_methods("callback", callback, METHODS, hint)
 
 
 def labels_of(role: str, dataset: Dataset, model: SSD) -> np.ndarray:

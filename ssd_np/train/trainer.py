@@ -34,7 +34,7 @@ from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
 from ssd_np.train.match import match_batch
-from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_rate, ssd_loss
+from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_loss, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
 from ssd_np.train.ready import check_ready, claim_folder, labels_of
 from ssd_np.train.safety import check_before_writing, saving_first, untouched
@@ -86,16 +86,20 @@ class Trainer:
         self.dataset, self.validation = dataset, validation
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
         self.mapping = labels_of("training", dataset, model)
-        self.loss = loss or ssd_loss(model.config, self.ops)
-        self.schedule = schedule or functools.partial(learning_rate, config=train_config)
-        self.optimiser = optimiser or SGD(
-            model.parameters,
-            train_config.momentum,
-            train_config.weight_decay,
-            train_config.bias_multiplier,
-            self.ops,
-            train_config.rate_in_momentum,
-        )
+        as_told = functools.partial(learning_rate, config=train_config)
+        # an object of yours may be false, such as a list of losses that has a length
+        self.loss = ssd_loss(model.config, self.ops) if loss is None else loss
+        self.schedule = as_told if schedule is None else schedule
+        if optimiser is None:
+            optimiser = SGD(
+                model.parameters,
+                train_config.momentum,
+                train_config.weight_decay,
+                train_config.bias_multiplier,
+                self.ops,
+                train_config.rate_in_momentum,
+            )
+        self.optimiser = optimiser
         self.log = Log()
         self.callbacks: list[Callback] = [
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
@@ -151,7 +155,8 @@ class Trainer:
             step.labels, step.targets = self.match(step.batch)
             images = step.batch.images.astype(self.model.dtype, copy=False)
             step.logits, step.offsets = self.model.forward(images, training=True)
-            step.loss = self.loss(step.logits, step.offsets, step.labels, step.targets)
+            outputs = step.logits, step.offsets
+            step.loss = checked_loss(self.loss(*outputs, step.labels, step.targets))
             if not math.isfinite(step.loss.total):
                 raise NotFinite(f"the loss is {step.loss.total}")
             step.parts = {name: float(part) for name, part in step.loss.parts.items()}

@@ -166,11 +166,22 @@ def loss_that(**changes):
         ({"loss": loss_that(parts={"step": 1.0})}, ConfigError, r"the loss: has the parts \['step"),
         ({"loss": loss_that(parts={"a,b": 1.0})}, ConfigError, "without a comma"),
         ({"loss": loss_that(dlogits=np.zeros((2, 3)))}, ShapeError, "dlogits"),
+        ({"loss": lambda *_: (1.0, 0, 0)}, ConfigError, "gives a tuple without total, parts"),
     ],
 )
 def test_parts_that_are_none(tmp_path, parts, error, message):
     with pytest.raises(error, match=message):
         with_parts(tmp_path, SGD, **parts).fit()
+
+
+def test_a_part_that_is_false_is_a_part(tmp_path):
+    """An object that has a length of 0 is there: only None is left out."""
+
+    class Losses(list):
+        __call__ = staticmethod(focal_loss)
+
+    losses = Losses()
+    assert trainer(tmp_path, attached={"loss": losses}).loss is losses
 
 
 def test_a_loss_that_fails_in_the_midst_loses_nothing(tmp_path):

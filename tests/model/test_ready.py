@@ -10,6 +10,7 @@ from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ConfigError, DataError, DegenerateBox, OutputError, ShapeError, SsdError
 from ssd_np.records import Sample, Truth
 from ssd_np.train.callbacks import Callback
+from ssd_np.train.sgd import SGD
 
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 GOOD = Sample(IMAGE, Truth([[0.1, 0.1, 0.5, 0.5]], [1]), "good")
@@ -107,6 +108,10 @@ def test_an_own_data_set_trains_and_validates(tmp_path):
     assert done.steps == 4 and (tmp_path / "best.npz").exists()
 
 
+class Note(Callback):
+    """Whole."""
+
+
 class Half:
     def after_step(self, trainer, step):
         pass
@@ -117,7 +122,12 @@ class Half:
     [
         ({"callbacks": [Half()]}, "callback Half: has no resume, begin, save, failed, end"),
         ({"callbacks": [lambda trainer: None]}, "callback function: has no resume, begin, after"),
+        ({"callbacks": [Note]}, r"callback Note: is a class \(give an object"),
         ({"schedule": lambda step: [1e-3, 1e-3][step]}, "list index"),
+        ({"schedule": "cosine"}, "schedule: 'cosine' can not be called"),
+        ({"loss": "focal"}, "loss: 'focal' can not be called"),
+        ({"optimiser": object()}, "optimiser object: has no step, state, load_state"),
+        ({"optimiser": SGD}, "optimiser SGD: is a class"),
         ({"schedule": lambda step: 2e-3 - 1e-3 * step}, "step 3: the learning rate is -0.00"),
     ],
 )
