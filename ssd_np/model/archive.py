@@ -99,6 +99,7 @@ def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], by
         if not os.path.isfile(path):  # a device or a pipe has no size to check against
             raise WeightsError("is not a file" if os.path.exists(path) else "no such file")
         with open(path, "rb") as file:
+            _check_not_published(file.read(8))
             archive = StoredZip(file, Path(path).stat().st_size)
             arrays: dict[str, np.ndarray] = {}
             for member in archive.members.values():
@@ -115,6 +116,14 @@ def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], by
     except MemoryError as error:
         raise WeightsError("does not fit into memory", str(path)) from error
     return arrays, archive.comment
+
+
+def _check_not_published(start: bytes) -> None:
+    """Says of a good file that it is another program's, and not that it is a damaged archive."""
+    programs = {"PyTorch": start.startswith(b"\x80"), "TensorFlow Lite": start[4:] == b"TFL3"}
+    for program in (name for name, its in programs.items() if its):
+        hint = "`ssd-np import` makes a weights file of a published one"
+        raise WeightsError(f"is a file of {program}", hint=hint)
 
 
 def _array(raw: bytes, where: str) -> np.ndarray:
