@@ -191,8 +191,9 @@ print(f"both layers at once: off by {relative_error(at_once, one_by_one):.0e}")
 # * The kernel's gradient is summed over pixels and images, never over channels. A sum too many
 #   gives all channels the same kernel for ever.
 # * TensorFlow's border "SAME" with stride 2 puts a line of zeros *behind* an even map and none in
-#   front. A network that was trained so and runs with a line on each side is off by half a pixel in
-#   every such layer: it finds everything, a little to one side.
+#   front. A network that was trained so and runs with a line on each side is off by a pixel of what
+#   goes into every such layer, and the deeper maps have the larger pixels: ``mobilenet_coco`` then
+#   finds less, and what it finds too low and too far right, large things by a seventh of the image.
 # * ReLU6 stops at 6. Published weights of MobileNets count on it.
 
 x = np.arange(1.0, 7).reshape(1, 1, 6, 1)

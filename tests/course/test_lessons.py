@@ -78,6 +78,9 @@ def _anchor(title):
 
 def test_there_are_nineteen_in_order():
     assert [f"{k:02}" for k in range(1, 20)] == NUMBERS
+    for page in ("README.md", "docs/index.md", "examples/GALLERY_HEADER.rst"):
+        text = (ROOT / page).read_text(encoding="utf-8").lower()
+        assert set(re.findall(r"\b(\w+teen|twenty) lessons", text)) == {"nineteen"}, page
 
 
 @pytest.mark.parametrize("path", MARKED)
