@@ -27,6 +27,7 @@ from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.published import (
     LINZAER,
     amdegroot_names,
+    few,
     from_torch_layout,
     maker_of,
     reducedfc_names,
@@ -37,6 +38,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.tflite_detector import load_tflite
 from ssd_np.model.tflite_file import is_tflite
 from ssd_np.model.torch_file import read_torch
+from ssd_np.model.trace import tensors
 from ssd_np.model.weights import config_of, load_torch, set_parameters
 
 
@@ -106,9 +108,11 @@ def _trunk(
         for name, parameter in model.parameters.items()
         if name.rpartition(".")[0] in trunk
     }
-    if not arrays:
+    if not arrays or not arrays.keys() <= tensors(config).keys():
         raise WeightsError(
-            f"has no layer that config {config.name!r} has",
+            f"has no layer that config {config.name!r} has"
+            if not arrays
+            else f"has other layers of the names that config {config.name!r} has",
             where=where,
             hint=f"train with --config {model.config.name}",
         )
@@ -125,7 +129,7 @@ def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
     missing = [name for name in names if name not in base]
     if names[0] in missing or missing != names[len(names) - len(missing) :]:
         raise WeightsError(
-            f"missing tensors of the base: {missing}",
+            f"missing tensors of the base: {few(missing)}",
             where=where,
             hint=f"the base of config {model.config.name!r} is {names[0]} ... {names[-1]}",
         )

@@ -213,6 +213,18 @@ def maker_of(tensors: Iterable[str]) -> Maker | None:
     return next((maker for maker in MAKERS if maker.mark in tensors), None)
 
 
+def check_no_branches(names: Iterable[str], where: str) -> None:
+    """WeightsError for the RFB variant of Linzaer's network, whatever else is asked of it."""
+    branch = next((name for name in names if ".branch0." in name), None)
+    if branch:
+        raise WeightsError(
+            f"is the RFB variant: {branch} is one of several branches that are joined again, and a "
+            "config here is a chain of layers",
+            where=where,
+            hint="the slim variant of the same author is read",
+        )
+
+
 def from_published(
     arrays: dict[str, np.ndarray], maker: Maker, model: SSD, where: str
 ) -> dict[str, np.ndarray]:
@@ -221,18 +233,10 @@ def from_published(
     _check_layers(names, model, maker)
     # how many batches PyTorch's running statistics have seen decides nothing
     there = {name for name in arrays if not name.endswith(".num_batches_tracked")}
-    branch = next((name for name in arrays if ".branch0." in name), None)
-    if branch:
-        raise WeightsError(
-            f"is the RFB variant: {branch} is one of several branches that are joined again, and a "
-            "config here is a chain of layers",
-            where=where,
-            hint="the slim variant of the same author is read",
-        )
     missing, surplus = set(names.values()) - there, there - set(names.values())
     if missing or surplus:
         raise WeightsError(
-            f"missing tensors: {_few(missing)}; surplus: {_few(surplus)}",
+            f"missing tensors: {few(missing)}; surplus: {few(surplus)}",
             where=where,
             hint=f"expected the {maker.network} as {maker.name} published it",
         )
@@ -268,7 +272,7 @@ def _reordered(tensors: dict[str, np.ndarray], maker: Maker) -> dict[str, np.nda
             for name, array in tensors.items()}  # fmt: skip
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
     """The first of the names, and how many there are."""
     first = sorted(names)
     more = f" and {len(first) - 2} more" if len(first) > 2 else ""
@@ -284,7 +288,7 @@ def _check_layers(names: dict[str, str], model: SSD, maker: Maker) -> None:
         first = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
         raise WeightsError(
             f"config {model.config.name!r} is not the published {maker.network}: they differ in "
-            f" {len(different)} tensors: {first}",
+            f"{len(different)} tensors: {first}",
             hint=f"only configs with the layers of {maker.preset} have these names",
         )
 

@@ -82,8 +82,11 @@ def read_labels(path: str | Path, columns: int) -> list[str]:
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"can not be read: {error}", str(path)) from error
+    except OSError as error:
+        raise WeightsError(f"can not be read: {error.strerror}", str(path)) from error
+    except UnicodeDecodeError as error:
+        hint = "expected a line for each class, in UTF-8"
+        raise WeightsError("is not a text file", str(path), hint) from error
     names = ["" if line.strip() in NAMELESS else line.strip() for line in lines]
     if len(names) == columns:
         names = names[1:]

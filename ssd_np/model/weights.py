@@ -38,7 +38,15 @@ from ssd_np.model.budget import check_budget
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
-from ssd_np.model.published import MAKERS, Maker, from_published, maker_of, to_published
+from ssd_np.model.published import (
+    MAKERS,
+    Maker,
+    check_no_branches,
+    few,
+    from_published,
+    maker_of,
+    to_published,
+)
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
@@ -186,7 +194,7 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
     missing, surplus = parameters.keys() - arrays.keys(), arrays.keys() - parameters.keys()
     if missing or surplus:
         raise WeightsError(
-            f"missing tensors: {sorted(missing) or 'none'}; surplus: {sorted(surplus) or 'none'}",
+            f"missing tensors: {few(missing)}; surplus: {few(surplus)}",
             where=where,
             hint="the file does not belong to this config",
         )
@@ -235,6 +243,7 @@ def load_torch(
             where=where,
             hint="a classification network is a base: ssd-np train --base-weights FILE",
         )
+    check_no_branches(arrays, where)
     if config and config.input.channels == 1:
         colour = own.input if own else InputConfig(config.input.size)
         config = dataclasses.replace(config, input=colour)

@@ -151,6 +151,7 @@ SLIM, FULL = "version-slim-320.pth", ["--size", "320x240"]
         (SLIM, [*FULL, "--classes", "a,b"], ("classification_headers.0.2.weight", "2 classes")),
         (SLIM, [*FULL, "--labels", "photo.jpg"], ("--labels is for .tflite", "--classes")),
         ("version-RFB-320.pth", FULL, ("RFB variant", "base_net.7.branch0.0.conv.weight", "chain")),
+        ("version-RFB-320.pth", [], ("RFB variant",)),  # and not that a --size is missing
         ("version-slim-320.onnx", FULL, ("is not a PyTorch file",)),
         ("detect.tflite", [], ("--labels labelmap.txt",)),
         ("detect.tflite", FULL, ("neither --classes nor --size",)),
@@ -160,6 +161,26 @@ def test_what_does_not_fit_is_said_in_one_line(published, here, capsys, file, op
     said = one_line(capsys, ["import", str(published / file), "out.npz", *options])
     for word in words:
         assert word in said
+
+
+@pytest.mark.parametrize(
+    ("file", "program"), [(SLIM, "PyTorch"), ("detect.tflite", "TensorFlow Lite")]
+)
+def test_a_published_file_is_not_called_damaged(published, here, capsys, file, program):
+    path = str(published / file)
+    said = one_line(capsys, ["detect", "photo.jpg", "--weights", path])
+    assert f"{file}: is a file of {program} (`ssd-np import` makes" in said
+
+
+@pytest.mark.parametrize("data", [None, b"\xff\xfe\0"])
+def test_labels_that_are_no_text_are_told_in_plain_words(published, here, capsys, data):
+    pytest.importorskip("tflite")
+    if data:
+        Path("names.txt").write_bytes(data)
+    file = str(published / "detect.tflite")
+    said = one_line(capsys, ["import", file, "out.npz", "--labels", "names.txt"])
+    assert ("names.txt: is not a text file" if data else "names.txt: can not be read: No s") in said
+    assert "codec" not in said and "Errno" not in said
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.4, 0.98])

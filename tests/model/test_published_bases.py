@@ -95,5 +95,12 @@ def test_what_is_frozen_rests(preset, file, tensors, published):
 def test_another_network_is_told_which_config_fits(published):
     with pytest.raises(WeightsError, match="train with --config slim"):
         read_base(published / "version-slim-320.pth", load_config("small"))
+    pytest.importorskip("tflite")
+    with pytest.raises(WeightsError, match="train with --config mobilenet_coco"):
+        read_base(published / "detect.tflite", load_config("slim"))
+    _, arrays = begun("slim", published / "version-slim-320.pth")
+    with pytest.raises(WeightsError, match=r"missing tensors of the base.* and .* more") as caught:
+        set_base(SSD(load_config("mobilenet_coco")), arrays, "version-slim-320.pth")
+    assert len(str(caught.value)) < 300
     with pytest.raises(WeightsError, match="RFB variant"):
         read_base(published / "version-RFB-320.pth", load_config("slim"))
