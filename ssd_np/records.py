@@ -201,6 +201,8 @@ class Sample(_Record):
             grey = self.image.reshape(*shape[:2], 1)
             shape = (*shape[:2], 3)
             object.__setattr__(self, "image", np.repeat(grey, 3, axis=2))
+        if not isinstance(self.name, str):
+            raise ShapeError(f"its name is {self.name!r}", "Sample", "expected a text: str(...)")
         if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
             channels_first = len(shape) == 3 and shape[0] == 3 and dtype == np.uint8
             hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)"

@@ -148,6 +148,12 @@ def test_items_that_can_not_be_trained_on():
         "NoTruth", __getitem__=lambda self, i: Sample(np.zeros((4, 4, 3), np.uint8), None, "a")
     )
     assert "a: its truth is a NoneType" in message(no_truth, SsdError)
+    for name in (None, 7, Path("a.jpg")):  # such as an image's number in a list
+        unnamed = made(
+            "Unnamed",
+            __getitem__=lambda self, i, name=name: dataclasses.replace(Pictures()[i], name=name),
+        )
+        assert f"Sample: its name is {name!r} (expected a text" in message(unnamed, SsdError)
     backwards = made("Backwards", boxes=[[0.5, 0.5, 0.1, 0.9]])
     assert "item 0 of the data set Backwards" in message(backwards, SsdError)
 
