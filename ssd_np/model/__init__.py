@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ssd_np.model.pretrained import set_base as set_base
     from ssd_np.model.published import Maker as Maker
     from ssd_np.model.published import amdegroot_names as amdegroot_names
+    from ssd_np.model.published import check_no_branches as check_no_branches
+    from ssd_np.model.published import few as few
     from ssd_np.model.published import from_published as from_published
     from ssd_np.model.published import from_tensorflow_layout as from_tensorflow_layout
     from ssd_np.model.published import from_torch_layout as from_torch_layout

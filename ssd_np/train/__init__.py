@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ssd_np.train.parts import LossValue as LossValue
     from ssd_np.train.parts import Optimiser as Optimiser
     from ssd_np.train.parts import Schedule as Schedule
+    from ssd_np.train.parts import check_parts as check_parts
+    from ssd_np.train.parts import checked_loss as checked_loss
     from ssd_np.train.parts import checked_rate as checked_rate
     from ssd_np.train.parts import name_of as name_of
+    from ssd_np.train.parts import require_methods as require_methods
     from ssd_np.train.parts import ssd_loss as ssd_loss
     from ssd_np.train.postmortem import PostMortem as PostMortem
     from ssd_np.train.postmortem import first_broken as first_broken
