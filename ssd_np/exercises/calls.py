@@ -30,12 +30,15 @@ class Call:
     answer: Any = None
     changed: tuple[str, ...] = ()  # arguments that the call wrote to and should not have
     printed: str = ""
+    forward: Call | None = None  # of a backward: the student's own call that made its cache
 
     @functools.cached_property
     def expected(self) -> Any:
-        """What the library makes of the same arguments."""
+        """What the library makes of the same arguments; a cache is its own, made of the same."""
         given = copy.deepcopy(self.arguments)
         try:
+            if self.forward is not None:
+                _, given["cache"] = self.forward.library(**copy.deepcopy(self.forward.arguments))
             return self._result(self.library(**given))
         except Exception as error:
             return error
@@ -59,9 +62,11 @@ class Calls:
 
     def __init__(self) -> None:
         self.noted: list[Call] = []
+        self._made: list[tuple[Any, Call]] = []  # caches, and the forward calls that made them
 
     def clear(self) -> None:
         self.noted.clear()
+        self._made.clear()
 
     def first_printed(self) -> str:
         """What the first call that printed something printed."""
@@ -78,12 +83,15 @@ class Calls:
             if len(self.noted) >= MOST_CALLS:
                 return student(*args, **kwargs)
             given = _by_name(library, args, kwargs)
-            call = Call(student, library, copy.deepcopy(given))
+            makers = (maker for cache, maker in self._made if cache is given.get("cache"))
+            call = Call(student, library, copy.deepcopy(given), forward=next(makers, None))
             said = io.StringIO()
             try:
                 with contextlib.redirect_stdout(said):
                     answer = student(*args, **kwargs)
                 call.answer = copy.deepcopy(answer)
+                if library.__name__.endswith("_forward") and isinstance(answer, tuple):
+                    self._made.insert(0, (answer[-1], call))
             except Exception as error:
                 call.answer = error
                 raise

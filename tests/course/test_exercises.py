@@ -180,6 +180,14 @@ def test_the_report_goes_into_objects_down_to_what_differs(grade):
     assert "[0].parameters differs:\n  expected  672\n  got       648" in report
 
 
+def test_a_backward_is_judged_by_the_librarys_own_cache(grade):
+    """A student's cache holds what the student likes: the library can not read it."""
+    _, report = grade(solved(find("depthwise"), "all channels learn the same kernel"))
+    assert "AttributeError" not in report and "ValueError" not in report
+    assert "\n  dw differs:\n  expected  array (1, 3, 2)\n" in report
+    assert "first at [0, 0, 0]: expected 1, got 101" in report
+
+
 def test_a_generator_is_there_to_be_drawn_from_and_an_array_not_to_be_changed(grade):
     _, report = grade(solved(find("lighting_noise"), "always red and blue"), "-x")
     assert "it wrote to its input" not in report
