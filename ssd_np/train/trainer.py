@@ -25,7 +25,7 @@ from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import Dataset
 from ssd_np.engine import select
-from ssd_np.errors import NotFinite
+from ssd_np.errors import ConfigError, NotFinite
 from ssd_np.files import remove_leftovers
 from ssd_np.model.ssd import SSD
 from ssd_np.train.bar import Bar
@@ -82,6 +82,9 @@ class Trainer:
         optimiser: Optimiser | None = None,
         force: bool = False,
     ) -> None:
+        if not isinstance(train_config, TrainConfig):
+            kind = type(train_config).__name__
+            raise ConfigError(f"is a {kind}", "train_config", "a TrainConfig: config.training")
         self.model, self.config = model, train_config
         self.dataset, self.validation = dataset, validation
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from test_trainer import trainer
 
+from ssd_np.config import load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ConfigError, DataError, DegenerateBox, OutputError, ShapeError, SsdError
+from ssd_np.model.ssd import SSD
 from ssd_np.records import Sample, Truth
 from ssd_np.train.callbacks import Callback
 from ssd_np.train.sgd import SGD
+from ssd_np.train.trainer import Trainer
 
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 GOOD = Sample(IMAGE, Truth([[0.1, 0.1, 0.5, 0.5]], [1]), "good")
@@ -135,6 +138,12 @@ def test_what_hangs_on_a_training_is_looked_at_too(tmp_path, attached, message):
     with pytest.raises((ConfigError, IndexError), match=message):
         trainer(tmp_path / "run", steps=4, attached=attached).fit()
     assert not (tmp_path / "run").exists()
+
+
+def test_a_whole_config_is_no_training(tmp_path):
+    for given, kind in ((load_config("tiny"), "Config"), ({"steps": 3}, "dict")):
+        with pytest.raises(ConfigError, match=f"train_config: is a {kind} .*config.training"):
+            Trainer(SSD("tiny"), ShapesDataset(0, 2), given, tmp_path)
 
 
 # --- the folder ----------------------------------------------------------------------------------
