@@ -19,7 +19,7 @@ INSTALLS = {
     "published": 'pip install ".[tflite]"',
     "test": 'pip install ".[test]"',
     "docs": 'pip install ".[docs]"',
-    "developer": 'pip install -e ".[test]" ruff mypy',
+    "developer": 'pip install -e ".[test,tflite]" ruff mypy',
 }
 AS_IT_IS = ""
 HOPPER = (
@@ -34,7 +34,7 @@ LINES: dict[str, tuple[str, str] | str] = {
     "pip install . && ssd-np train": ("user", "ssd-np train --steps 20 --out run"),
     'pip install ".[test]" && pytest': ("test", AS_IT_IS),
     'pip install ".[docs]" && sphinx-build -W docs docs/_build': ("docs", AS_IT_IS),
-    'pip install -e ".[test]" ruff mypy': ("developer", AS_IT_IS),
+    'pip install -e ".[test,tflite]" ruff mypy': ("developer", AS_IT_IS),
     "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test": (
         "user",
         f"ssd-np train --config small --data voc:BCCD --split trainval {SMALL} run-bccd",
@@ -161,7 +161,8 @@ def script(environment: str) -> str:
             rest = line.removeprefix(install).removeprefix(" && ")
             run = what[1] or rest
             if run:
-                lines += [f"printf '\\n$ %s\\n' {_quoted(run)}", run]
+                # of "a && b", `set -e` alone would forgive a failing a
+                lines += [f"printf '\\n$ %s\\n' {_quoted(run)}", f"{run} || exit 1"]
     return "set -euo pipefail\n" + "\n".join(lines) + "\n"
 
 

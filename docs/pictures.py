@@ -47,9 +47,13 @@ def draw_published(files: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         faces, coco = f"{folder}/faces.npz", f"{folder}/coco.npz"
         slim, labels = str(files / "version-slim-320.pth"), str(files / "labelmap.txt")
-        cli(["import", slim, faces, "--classes", "face", "--size", "320x240"])
-        cli(["import", str(files / "detect.tflite"), coco, "--labels", labels])
-        cli(["detect", photo, "--weights", faces, "--weights", coco, "--out", f"{folder}/out"])
+        for line in (
+            ["import", slim, faces, "--classes", "face", "--size", "320x240"],
+            ["import", str(files / "detect.tflite"), coco, "--labels", labels],
+            ["detect", photo, "--weights", faces, "--weights", coco, "--out", f"{folder}/out"],
+        ):
+            if cli(line):  # the command has said what is wrong
+                raise SystemExit(1)
         with Image.open(f"{folder}/out/grace_hopper.png") as picture:
             picture.save(DOCS / "images" / "published.jpg", quality=85)
 

@@ -26,7 +26,7 @@ A worked example, which `python -m doctest {file}` tries:
 
 {example}
 
-Graded by the tests of {tests}: results, not the refusal of bad input.
+Graded by {tests}: results, not the refusal of bad input.
 
     ssd-np exercise check {file}
 """

@@ -51,3 +51,11 @@ def test_the_readme_begins_with_an_environment():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     first = readme.index(table.VENV)
     assert all(readme.index(install) > first for install in table.INSTALLS.values())
+
+
+def test_a_line_fails_with_its_first_half():
+    """`set -e` forgives the first half of "a && b"; the script does not."""
+    run = [line for line in table.script("developer").splitlines() if "ruff check" in line][-1]
+    script = "set -euo pipefail\n" + run.replace("ruff check .", "false") + "\necho went on\n"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1 and "went on" not in done.stdout
