@@ -22,12 +22,17 @@ from PIL import Image
 from ssd_np.cli import main
 
 MOST_MEMORY, MOST_SECONDS = 1024, 20  # MiB, seconds: whatever a file says
+FRESH = 200  # MiB that a command holds when it has imported what it needs
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
 @dataclass
 class Ended:
-    """`code` is the exit code, or the number of the signal that ended it, negative."""
+    """`code` is the exit code, or the number of the signal that ended it, negative.
+
+    memory  MiB at most, had it begun as a process of its own: a fork begins with all that pytest
+            holds, be it gigabytes after thousands of tests
+    """
 
     code: int
     said: str
@@ -40,7 +45,7 @@ def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None
     read, write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    begin = time.monotonic()
+    begin, inherited = time.monotonic(), _resident()
     process = os.fork()
     if not process:
         os.close(read)
@@ -51,8 +56,18 @@ def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None
     with open(read, "rb") as pipe:
         said = pipe.read().decode("utf-8", "replace")
     _, status, usage = os.wait4(process, 0)
-    memory = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+    peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+    memory = FRESH + peak - inherited if inherited else peak
     return Ended(os.waitstatus_to_exitcode(status), said, memory, time.monotonic() - begin)
+
+
+def _resident() -> float:
+    """MiB of this process in memory now; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def _child(job, write: int, seconds: int) -> None:

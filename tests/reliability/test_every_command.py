@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from alone import MOST_SECONDS, assert_sound, assert_whole, command, contents, needs_fork
+from alone import MOST_SECONDS, alone, assert_sound, assert_whole, command, contents, needs_fork
 from test_outputs import WALK, outputs, stored  # noqa: F401, the fixture too
 from training_runs import ENVIRONMENT
 
@@ -115,6 +116,16 @@ def afresh(place: Path) -> dict[str, bytes]:
 def warm(name: str) -> None:
     """Runs it once in this process, so that its forks have all modules and kernels."""
     assert main([*name.split(), *WALK[name]]) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no word of memory here")
+def test_a_job_answers_for_its_own_memory():
+    """Not for what the process that began it holds."""
+    lean = alone(lambda: None).memory
+    ballast = np.ones(40 << 20)  # 320 MiB
+    assert abs(alone(lambda: None).memory - lean) < 50
+    assert alone(lambda: np.ones(40 << 20).sum() * 0).memory > lean + 270
+    assert ballast[-1] == 1
 
 
 @pytest.mark.parametrize("name", RUN)
