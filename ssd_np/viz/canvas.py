@@ -56,14 +56,15 @@ def canvas(out: Out, width: float, height: float) -> Iterator[Figure]:
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
     if isinstance(out, io.BytesIO):
-        figure.savefig(out, dpi=150, format="png")
-        return
-    buffer = io.BytesIO()
+        buffer, kind = out, "png"
+    else:
+        buffer, kind = io.BytesIO(), Path(out).suffix[1:] or "png"
     try:
-        figure.savefig(buffer, dpi=150, format=Path(out).suffix[1:] or "png")
+        figure.savefig(buffer, dpi=150, format=kind)
     except ValueError as error:
         raise OutputError(f"can not be written: {error}", where=str(out)) from error
-    write_atomically(out, buffer.getvalue())
+    if not isinstance(out, io.BytesIO):
+        write_atomically(out, buffer.getvalue())
 
 
 def tidy(axes: Axes) -> None:
