@@ -25,7 +25,7 @@ from ssd_np.model.fold import for_inference
 from ssd_np.model.heads import Head
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import Layer, Sequential
+from ssd_np.nn.layers import Layer
 from ssd_np.progress import Progress
 from ssd_np.train.sgd import SGD
 
@@ -58,7 +58,7 @@ def time_forward(config: Config, batch: int, rounds: int, bar: Progress) -> list
     images = _images(config, batch)
     contestants: dict[str, Callable | None] = {}
     for algorithm in ALGORITHMS:
-        model = SSD(dataclasses.replace(config, convolution=algorithm))
+        model = for_inference(SSD(dataclasses.replace(config, convolution=algorithm)))
         contestants[algorithm] = functools.partial(model.forward, images)
     model = for_inference(SSD(config))
     contestants[BASE] = torch_forward(model, images, channels_last=False)
@@ -143,7 +143,7 @@ def time_layers(
     """The layers of the forward one by one; `peak` is in GFLOP/s."""
     images, table, flops = _images(config, batch), {}, {}
     for algorithm in ALGORITHMS:
-        model = SSD(dataclasses.replace(config, convolution=algorithm))
+        model = for_inference(SSD(dataclasses.replace(config, convolution=algorithm)))
         seconds: dict[str, list[float]] = {layer.name: [] for layer in model.layers}
         for layer in model.layers:
             flops[layer.name] = 0.0
@@ -160,20 +160,12 @@ def time_layers(
     return rows
 
 
-class _OneByOne(Sequential):
-    """Layers that are not computed together, so that each has a time."""
-
-    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
-
-
 def _clock(
     layer: Layer | Head | SeparableHead, seconds: list[float], flops: dict[str, float]
 ) -> None:
-    """Makes `layer.forward` note how long it took and what it computed."""
+    """Makes `layer.forward` note how long it took and what it computed, apart from neighbours."""
     forward: Callable = layer.forward
+    vars(layer)["chained"] = False
     kernels = [p.value for p in layer.parameters.values() if p.value.ndim >= 3]
 
     def timed(x: np.ndarray, *arguments: bool) -> Any:

@@ -10,13 +10,15 @@ from ssd_np.bench import machine, networks, rivals
 from ssd_np.bench.report import benchmark, text
 from ssd_np.bench.steps import time_steps
 from ssd_np.cli import main
-from ssd_np.config import FeatureMapConfig, InputConfig, load_config
+from ssd_np.config import FeatureMapConfig, InputConfig, load_config, sized
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.pool import PoolLayer
 from ssd_np.loss.multibox import multibox_loss
+from ssd_np.model.fold import for_inference
 from ssd_np.model.ssd import SSD
+from ssd_np.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,25 @@ def test_work_of_the_layers(report):
     assert rows["head_conv5_2"]["gigaflop"] == pytest.approx(2e-9 * 8 * 8 * heads * 9 * 128)
     assert rows["pool4"]["gigaflop"] == 0 and rows["pool4"]["share"] is None
     assert set(rows["conv5_2"]["milliseconds"]) == set(networks.ALGORITHMS)
+
+
+def test_a_network_is_measured_as_it_detects(monkeypatch):
+    """Folded, for ours as for the others; of layers that run in one call each has its own time."""
+    config, measured = sized(load_config("slim"), (96, 128)), []
+    folded = [layer.name for layer in for_inference(SSD(config)).layers]
+    with Progress(4 * len(networks.ALGORITHMS), "bench", "round") as bar:
+        rows = networks.time_layers(config, 1, 1, 100.0, bar)
+        assert [row.name for row in rows] == folded
+        assert all(time > 0 for row in rows for time in row.milliseconds.values())  # no NaN
+
+        def note(model):
+            measured.append(for_inference(model))
+            return measured[-1]
+
+        monkeypatch.setattr(networks, "for_inference", note)
+        networks.time_forward(config, 1, 1, bar)
+    assert len(measured) == len(networks.ALGORITHMS) + 1
+    assert all([layer.name for layer in model.layers] == folded for model in measured)
 
 
 def test_onnx_runtime_computes_every_kind_of_layer(rng):
