@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from ssd_np.data.splits import draw as draw
     from ssd_np.data.splits import open_split as open_split
     from ssd_np.data.splits import resolve as resolve
+    from ssd_np.data.splits import resolve_all as resolve_all
     from ssd_np.data.stored import StoredDataset as StoredDataset
     from ssd_np.data.stored import box_faults as box_faults
     from ssd_np.data.stored import header_of as header_of

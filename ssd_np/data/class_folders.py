@@ -24,7 +24,7 @@ from ssd_np.data.decoding import undecodable
 from ssd_np.data.image import ENDINGS, LARGE, read_image
 from ssd_np.data.labels import labels_of
 from ssd_np.data.reading import LISTING, PICTURE, check_regular
-from ssd_np.data.splits import ALL, DRAWN, VALIDATION, draw, resolve
+from ssd_np.data.splits import ALL, DRAWN, VALIDATION, draw, resolve_all
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.records import Sample, Truth
 
@@ -126,17 +126,19 @@ def splits(folder: Path) -> dict[str, list[Path]]:
 def list_pictures(folder: Path, split: str) -> list[Picture]:
     """The pictures of a split, sorted; DataError if there are none."""
     known = splits(folder)
-    names = [name for part in split.split("+") for name in resolve(part, list(known))]
+    names, missing = resolve_all(split, list(known))
     if not known and (split in DRAWN or split == ALL):
         found = _in_folder(folder)
         wanted = draw([p.name for p in found])[split] if split in DRAWN else None
         found = found if wanted is None else [p for p in found if p.name in set(wanted)]
-    elif names:
+    elif names and not missing:
         places = [place for name in names for place in known[name]]
         found = [p for place in places for p in (_in_zip if place.suffix else _in_folder)(place)]
     else:
         there = ", ".join([*known, ALL]) if known else f"{', '.join(DRAWN)} (drawn), {ALL}"
-        raise NoSuchSplit(f"no such split: {split!r}", str(folder), f"splits there: {there}")
+        raise NoSuchSplit(
+            f"no such split: {missing or split!r}", str(folder), f"splits there: {there}"
+        )
     if not found:
         hint = "a folder, or a zip file, with a folder of pictures for each class"
         raise DataError(f"split {split!r} holds no pictures", str(folder), hint)

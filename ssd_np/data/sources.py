@@ -61,7 +61,7 @@ def open_source(spec: str, split: str, classes: Sequence[str] | None = None) -> 
         from ssd_np.data.subset import SubsetSource
 
         return SubsetSource(open_source(spec, split), classes)
-    from ssd_np.data.splits import ALL, JoinedSource, open_split, resolve
+    from ssd_np.data.splits import ALL, JoinedSource, open_split, resolve_all
 
     check_spec(spec)
     kind, _, place = spec.partition(":")
@@ -72,16 +72,15 @@ def open_source(spec: str, split: str, classes: Sequence[str] | None = None) -> 
     parts = _parts(kind, place)
     if WHOLE in parts:
         return open_split(parts[WHOLE](), split)
-    names = [split] if split in parts else split.split("+")
-    found = [resolve(name, list(parts)) for name in names]
-    if not all(found):
-        missing, table = names[found.index([])], place.partition(":")[0]
+    found, missing = resolve_all(split, list(parts))
+    if missing or not found:
+        table = place.partition(":")[0]
         what, where = f"no such split: {missing!r}", place
         if "{split}" in place:
             what, where = "no such annotation file", table.replace("{split}", missing)
         known = ", ".join([*sorted(parts), ALL]) if parts else "none"
         raise NoSuchSplit(what, where, f"the split is {missing!r}; splits there: {known}")
-    sources = {name: parts[name]() for part in found for name in part}
+    sources = {name: parts[name]() for name in found}
     return next(iter(sources.values())) if len(sources) == 1 else JoinedSource(sources)
 
 

@@ -41,6 +41,19 @@ def resolve(split: str, known: Sequence[str]) -> list[str]:
     return []
 
 
+def resolve_all(split: str, known: Sequence[str]) -> tuple[list[str], str]:
+    """The known splits that `A+B` stands for, and the first of its parts that stands for none.
+
+    >>> resolve_all("trainval+b", ["train", "valid"])
+    (['train', 'valid'], 'b')
+    """
+    found = {
+        part: resolve(part, known) for part in ([split] if split in known else split.split("+"))
+    }
+    missing = next((part for part, names in found.items() if not names), "")
+    return list(dict.fromkeys(name for names in found.values() for name in names)), missing
+
+
 class JoinedSource:
     """Several splits of one kind as one: their images one after the other.
 

@@ -135,3 +135,13 @@ def test_pretraining_with_it(root, tmp_path, capsys):
     assert out.is_file() and np.load(out).files
     said = message(lambda: check_spec(f"folder:{root}"))
     assert "has classes, no boxes (it is for ssd-np pretrain)" in said
+
+
+def test_a_sum_of_splits_needs_each_of_them(tmp_path):
+    for split in ("train", "val"):
+        for kind in "ab":
+            (tmp_path / split / kind).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / split / kind / f"{split}.png")
+    assert len(FolderDataset(tmp_path, "train+val")) == 4
+    with pytest.raises(NoSuchSplit, match="'tset'"):
+        FolderDataset(tmp_path, "train+tset")
