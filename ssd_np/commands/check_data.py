@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
 from ssd_np.files import json_text
 from ssd_np.terminal import say
+
+if TYPE_CHECKING:
+    from ssd_np.data.items import Source
 
 HELP = "look for mistakes in a data set, count its objects, compare them with default boxes"
 EXAMPLE = "ssd-np check-data voc:BCCD --split trainval+test --out coverage.png"
@@ -45,13 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     spec, split, names = arguments.data, arguments.split, arguments.classes
     config = load_config(arguments.config)
-    report = check(open_source(spec, split), names)
+    source = open_source(spec, split)
+    report = check(source, names)
     covered = coverage(np.reshape(report.boxes, (-1, 4)), config)
     drawn = arguments.out if report.boxes else None
     if drawn:
         coverage_figure(covered.best_iou, covered.sizes, drawn, covered.threshold)
     sound = report.boxes and not any(f.effect == "stops" for f in report.findings)
-    fitted = _fitted(spec, split) if sound else {}
+    fitted = _fitted(source) if sound else {}
     if arguments.json:
         values = {"data": describe(spec, split), **report.as_dict(), "config": config.name}
         values |= {"coverage": covered.as_dict(), "picture": drawn, "fitted": fitted}
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         say("\n".join([describe(spec, split), *report.lines(), "", f"config {config.name}:"]))
         say("\n".join(covered.lines()))
         if fitted:
-            say("\n".join(["", f"fitted to this data: ssd-np config --fit {spec} --split {split}"]))
+            say(f"\nfitted to this data: ssd-np config --fit {spec} --split {split}")
             say("\n".join(fitted["reasons"]))
             say(
                 f"not covered: {covered.uncovered:.1%} with the {config.num_boxes:,} boxes of "
@@ -73,15 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.drops else 0
 
 
-def _fitted(spec: str, split: str) -> dict:
+def _fitted(source: Source) -> dict:
     """What `ssd-np config --fit` makes for this data: its reasons, boxes and coverage."""
     from ssd_np.data.coverage import coverage
-    from ssd_np.data.sources import open_source
     from ssd_np.data.stored import StoredDataset
     from ssd_np.fit.config import fit
     from ssd_np.fit.fingerprint import fingerprint
 
-    dataset = StoredDataset(open_source(spec, split))
+    dataset = StoredDataset(source)
     dataset.leave_out_undecodable()
     found = fingerprint(dataset)
     config, reasons = fit(found)

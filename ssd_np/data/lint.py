@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssd_np.boxes.coords import clip
-from ssd_np.data.image import LARGE, read_image
+from ssd_np.data.decoding import undecodable
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.data.labels import similar_names
 from ssd_np.data.report import Report
@@ -28,16 +28,19 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
     declared = source.class_names is not None
     if declared and class_names is not None:
         report.findings += unknown_classes(source, class_names)
-    bar = Progress(len(source), "check", "image", leave=False)
     names: set[str] = set(source.class_names or ())
-    with bar:
-        for item in source.items():
+    found = list(source.items())
+    images = [item.image for item in found if isinstance(item, Item)]
+    faults = {images[i]: what for i, what in undecodable(images).items()}
+    with Progress(len(source), "check", "image", leave=False) as bar:
+        for item in found:
             if isinstance(item, Problem):
                 report.findings.append(item)
                 continue
             bar.update()
             names.update(labelled.name for labelled in item.objects)
-            check_item(report, item, source, None if declared else class_names)
+            known = None if declared else class_names
+            check_item(report, item, source, known, faults.get(item.image))
     missing = [f for f in report.findings if f.kind == "no image" and f.effect == "left out"]
     if missing and len(missing) == len(source):  # the folder is wrong, not each of its files
         what = f"none of the {len(source)} images is there; the first: {missing[0].what}"
@@ -55,17 +58,20 @@ def unknown_classes(source: Source, class_names: Sequence[str]) -> Iterator[Prob
 
 
 def check_item(
-    report: Report, item: Item, source: Source, class_names: Sequence[str] | None
+    report: Report,
+    item: Item,
+    source: Source,
+    class_names: Sequence[str] | None,
+    undecoded: str | None,
 ) -> None:
-    """Decodes one image, judges its boxes, and counts those that are trained on."""
+    """Judges the boxes of one image, and counts those that are trained on; `undecoded` is what the
+    decoder had against the image."""
     header = header_of(item)
     if isinstance(header, Problem):
         report.findings.append(header)
         return  # boxes can not be judged without a size
-    try:
-        read_image(item.image, LARGE)
-    except DataError as error:
-        report.findings.append(Problem("image", "left out", str(item.image), error.what))
+    if undecoded:
+        report.findings.append(Problem("image", "left out", str(item.image), undecoded))
         return
     boxes, problem = place(item, header, source.annotated_size)
     if problem:
