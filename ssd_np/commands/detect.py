@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     taken: set[str] = set()
     pictures, begun = map(_read, paths), time.perf_counter()
     with Progress(len(paths), "detect", "image", leave=False) as bar:
-        for path, image in pictures if detectors[0].ops.name == "plain" else one_ahead(pictures):
+        for path, image in one_ahead(pictures, detectors[0].ops):
             try:
                 if isinstance(image, DataError):
                     raise image

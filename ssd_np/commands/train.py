@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ssd_np.commands import options as kinds
 from ssd_np.data.sources import SHAPES, usual_splits
 from ssd_np.errors import ConfigError, DataError
-from ssd_np.files import free_folder, remove_files, write_atomically
+from ssd_np.files import free_folder, json_text, remove_files, write_atomically
 from ssd_np.terminal import note, say
 
 if TYPE_CHECKING:
@@ -160,9 +160,9 @@ def run(arguments: argparse.Namespace) -> int:
         remove_files(out, (*FILES, "config.json", "run.json", "split.json"))
         write_atomically(out / "config.json", config_to_json(config))
         settings = {name: getattr(arguments, name) for name in SETTINGS}
-        write_atomically(out / "run.json", json.dumps(settings, indent=2) + "\n")
+        write_atomically(out / "run.json", json_text(settings) + "\n")
         if isinstance(dataset, StoredDataset) and dataset.drawn:
-            write_atomically(out / "split.json", json.dumps(dataset.drawn, indent=2) + "\n")
+            write_atomically(out / "split.json", json_text(dataset.drawn) + "\n")
         tell_idle(dataset, config.loss)
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")

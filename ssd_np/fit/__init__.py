@@ -30,5 +30,6 @@ if TYPE_CHECKING:
     from ssd_np.fit.decide import steps as steps
     from ssd_np.fit.decide import zoom as zoom
     from ssd_np.fit.fingerprint import Fingerprint as Fingerprint
+    from ssd_np.fit.fingerprint import class_weights as class_weights
 else:
     __getattr__, __dir__ = contents(__name__, __file__)

@@ -19,7 +19,7 @@ from ssd_np.data.coverage import coverage
 from ssd_np.errors import ShapeError
 from ssd_np.fit import decide
 from ssd_np.fit.boxes import fit_boxes
-from ssd_np.fit.fingerprint import Fingerprint
+from ssd_np.fit.fingerprint import Fingerprint, class_weights
 from ssd_np.geometry import Size
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.feature_map import ListedMapConfig
@@ -81,9 +81,8 @@ def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config
     rng = np.random.default_rng(seed)
     maps = available_maps(config, shape)
     objects, labels = seen(f, config.augmentation, shape, rng)
-    counts = np.bincount(labels)[labels]
-    weights = 1 / (counts * len(np.unique(labels)))
-    boxes = fit_boxes(objects, weights, [m.step for m in maps], first_guess(f, shape, maps), rng)
+    steps, first = [m.step for m in maps], first_guess(f, shape, maps)
+    boxes = fit_boxes(objects, class_weights(labels), steps, first, rng)
     used = [(m, found) for m, found in zip(maps, boxes, strict=True) if len(found)]
     old = {m.name: m for m in config.feature_maps}
     names = [layer.name for layer in config.layers]

@@ -14,7 +14,7 @@ from itertools import permutations
 import numpy as np
 
 from ssd_np.data.image import resize
-from ssd_np.data.items import Dataset
+from ssd_np.data.items import AnnotatedDataset, Dataset
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
 
@@ -53,8 +53,7 @@ class Fingerprint:
     @property
     def weights(self) -> np.ndarray:
         """(G,) what an object counts: all classes the same, 1 in all."""
-        counts = np.bincount(self.labels, minlength=1)[self.labels]
-        return 1 / (counts * len(np.unique(self.labels))) if len(counts) else counts.astype(float)
+        return class_weights(self.labels)
 
     @property
     def objects(self) -> np.ndarray:
@@ -80,6 +79,12 @@ class Fingerprint:
             f"objects take {low:.0%} to {high:.0%} of the image's side, half of them less than "
             f"{middle:.0%}; one class's differ in size by a factor of {self.spread:.2f}",
         ]
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """(G,) labels -> (G,) what an object counts: all classes the same, 1 in all."""
+    counts = np.bincount(labels, minlength=1)[labels]
+    return 1 / (counts * max(1, len(np.unique(labels))))
 
 
 def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
@@ -115,8 +120,9 @@ def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
 
 def _truth(dataset: Dataset, index: int) -> Truth:
     """Of a data set that tells it without decoding the image, so; else with it."""
-    told = getattr(dataset, "truth", None)
-    return dataset[index].truth if told is None else told(index)
+    if isinstance(dataset, AnnotatedDataset):
+        return dataset.truth(index)
+    return dataset[index].truth
 
 
 def _cut_out(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssd_np.boxes.checks import check_count
 from ssd_np.data.image import as_array, preprocess
-from ssd_np.engine import select
+from ssd_np.engine import Engine, select
 from ssd_np.infer.decode import Decoded, decode_outputs
 from ssd_np.model.fold import for_inference
 from ssd_np.model.ssd import SSD
@@ -67,7 +67,7 @@ class Detector:
     ) -> Iterator[Detections]:
         """Detections of many images, in order; the fast engine prepares the next batch ahead."""
         batches = self._batches(iter(images), check_count(batch_size, "batch_size"))
-        ready = batches if self.ops.name == "plain" else one_ahead(batches)
+        ready = one_ahead(batches, self.ops)
         return (found for batch in ready for found in self.detect_preprocessed(batch))
 
     def _batches(
@@ -88,8 +88,12 @@ class Detector:
         return decode_outputs(logits, offsets, self.model.default_boxes, self.rule, self.ops)
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, none of which is None: while one is in use, a thread makes the next."""
+def one_ahead(items: Iterator[Item], ops: Engine) -> Iterator[Item]:
+    """The same items, none of which is None: while one is in use, a thread makes the next. The
+    plain engine has no threads."""
+    if ops.name == "plain":
+        yield from items
+        return
     with ThreadPoolExecutor(1) as helper:
         ahead = helper.submit(next, items, None)
         while (item := ahead.result()) is not None:

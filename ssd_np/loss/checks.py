@@ -34,8 +34,12 @@ def check_outputs(
 def check_rule(**rule: float) -> None:
     """Factors of the loss, each by its name: numbers from 0 on."""
     for name, value in rule.items():
-        if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+        if not _from_0_on(value):
             raise ConfigError(f"{name} is {value!r}", hint="a number of at least 0")
+
+
+def _from_0_on(value: float) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0 <= value < np.inf)
 
 
 def check_labels(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -90,7 +94,7 @@ def check_same_shape(pred: np.ndarray, target: np.ndarray) -> None:
 
 def check_gamma(gamma: float) -> float:
     """The focal loss's exponent: a number of at least 0."""
-    if not (isinstance(gamma, int | float | np.number) and 0 <= gamma < np.inf):
+    if not _from_0_on(gamma):
         raise ConfigError(f"gamma is {gamma!r}", hint="a number of at least 0; 0 is cross-entropy")
     return float(gamma)
 

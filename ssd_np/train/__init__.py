@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ssd_np.train.ready import check_data as check_data
     from ssd_np.train.ready import check_ready as check_ready
     from ssd_np.train.ready import claim_folder as claim_folder
-    from ssd_np.train.ready import labels_of as labels_of
+    from ssd_np.train.ready import mapping_of as mapping_of
     from ssd_np.train.safety import check_before_writing as check_before_writing
     from ssd_np.train.safety import saving_first as saving_first
     from ssd_np.train.safety import untouched as untouched

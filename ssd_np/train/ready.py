@@ -65,7 +65,7 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
         require_methods("callback", callback, METHODS, hint)
 
 
-def labels_of(role: str, dataset: Dataset, model: SSD) -> np.ndarray:
+def mapping_of(role: str, dataset: Dataset, model: SSD) -> np.ndarray:
     """The model's label for each of the data's, by name (`data.labels.label_map`); DataError for
     what is no data set, or has classes that the model does not know."""
     kind = f"data set {type(dataset).__name__}"
@@ -79,7 +79,7 @@ def labels_of(role: str, dataset: Dataset, model: SSD) -> np.ndarray:
 
 def check_data(role: str, dataset: Dataset, model: SSD, seed: int | None = None) -> None:
     """DataError for data that the model can not be trained on, with a seed, or measured by."""
-    labels_of(role, dataset, model)
+    mapping_of(role, dataset, model)
     kind = f"data set {type(dataset).__name__}"
     with _told(role, kind):
         count = len(dataset)

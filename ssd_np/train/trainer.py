@@ -36,7 +36,7 @@ from ssd_np.train.log import Log, LossCurve
 from ssd_np.train.match import match_batch
 from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_loss, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
-from ssd_np.train.ready import check_ready, claim_folder, labels_of
+from ssd_np.train.ready import check_ready, claim_folder, mapping_of
 from ssd_np.train.safety import check_before_writing, saving_first, untouched
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
@@ -88,7 +88,7 @@ class Trainer:
         self.model, self.config = model, train_config
         self.dataset, self.validation = dataset, validation
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
-        self.mapping = labels_of("training", dataset, model)
+        self.mapping = mapping_of("training", dataset, model)
         as_told = functools.partial(learning_rate, config=train_config)
         # an object of yours may be false, such as a list of losses that has a length
         self.loss = ssd_loss(model.config, self.ops) if loss is None else loss
