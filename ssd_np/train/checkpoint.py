@@ -119,8 +119,8 @@ def load_checkpoint(
         raise WeightsError(
             "no such checkpoint",
             where=where,
-            hint="is it this folder? a training that was stopped before it saved begins again, "
-            "with --force",
+            hint="is it this folder? a training that was stopped before its first step begins "
+            "again, with --force",
         )
     header, arrays = read_archive(path)
     if "progress" not in header:
