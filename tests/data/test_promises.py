@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ssd_np
 from ssd_np import Sample, ShapesDataset, Truth, check_dataset
 from ssd_np.config import load_config
 from ssd_np.data import Batches, DrawingDataset
@@ -189,7 +188,7 @@ def _columns(batch):
 
 
 def test_the_example_of_the_page_keeps_them():
-    page = (Path(ssd_np.__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
     code = page[page.index("class Brighter") :]
     names = {"np": np, "dataclasses": dataclasses}
     exec(code[: code.index("```")], names)
