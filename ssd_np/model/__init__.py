@@ -76,8 +76,9 @@ if TYPE_CHECKING:
     from ssd_np.model.weights import optimiser_arrays as optimiser_arrays
     from ssd_np.model.weights import save as save
     from ssd_np.model.weights import set_parameters as set_parameters
+    from ssd_np.model.weights_file import opened as opened
+    from ssd_np.model.weights_file import plain as plain
     from ssd_np.model.zip_file import Member as Member
     from ssd_np.model.zip_file import StoredZip as StoredZip
-    from ssd_np.model.zip_file import plain as plain
 else:
     __getattr__, __dir__ = contents(__name__, __file__)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import re
 import struct
 from pathlib import Path
@@ -20,7 +19,8 @@ import numpy as np
 
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
-from ssd_np.model.zip_file import StoredZip, plain
+from ssd_np.model.weights_file import opened, plain
+from ssd_np.model.zip_file import StoredZip
 
 FORMAT = 1
 HEADER = "header.json"
@@ -95,26 +95,15 @@ def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], by
     Nothing is allocated before it is known to lie in the file: `numpy.load` would believe what an
     array's header says. Nothing is unpacked to the disk, so a member's name can lead nowhere.
     """
-    try:
-        if not os.path.isfile(path):  # a device or a pipe has no size to check against
-            raise WeightsError("is not a file" if os.path.exists(path) else "no such file")
-        with open(path, "rb") as file:
-            _check_not_published(file.read(8))
-            archive = StoredZip(file, Path(path).stat().st_size)
-            arrays: dict[str, np.ndarray] = {}
-            for member in archive.members.values():
-                name = member.name.removesuffix(".npy")
-                if name in arrays:
-                    raise WeightsError("appears twice in the archive", plain(name))
-                arrays[name] = _array(archive.read(member), plain(name))
-    except WeightsError as error:
-        where = f"{path}: {error.where}" if error.where else str(path)
-        hint = error.hint or "a published .pth becomes one with `ssd-np import`"
-        raise WeightsError(error.what, where, hint) from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise WeightsError(f"can not be read: {error}", str(path)) from error
-    except MemoryError as error:
-        raise WeightsError("does not fit into memory", str(path)) from error
+    arrays: dict[str, np.ndarray] = {}
+    with opened(path, "a published .pth becomes one with `ssd-np import`") as (file, size):
+        _check_not_published(file.read(8))
+        archive = StoredZip(file, size)
+        for member in archive.members.values():
+            name = member.name.removesuffix(".npy")
+            if name in arrays:
+                raise WeightsError("appears twice in the archive", plain(name))
+            arrays[name] = _array(archive.read(member), plain(name))
     return arrays, archive.comment
 
 

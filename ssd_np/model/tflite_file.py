@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.errors import WeightsError
+from ssd_np.model.weights_file import opened, plain
 
 MAGIC = b"TFL3"
 MAX_BYTES = 1 << 30
@@ -46,32 +47,46 @@ def read_tflite(path: str | Path) -> Tflite:
     Raises WeightsError if the file is no TensorFlow Lite model, is damaged, or holds tensors of a
     type that quantised weights do not have.
     """
-    where, data = str(path), _read(path)
-    tflite = _package(where)
-    try:
-        model = tflite.Model.GetRootAsModel(data, 0)
-        graph = model.Subgraphs(0)
-        count = graph.TensorsLength()
-        if 4 * max(count, model.BuffersLength()) > len(data):  # each has an offset of 4 bytes
-            raise WeightsError(f"claims {count:,} tensors: it is damaged", where, HINT)
-        found: dict[str, np.ndarray] = {}
-        first, stored_bytes = graph.Tensors(graph.Inputs(0)), 0
-        for i in range(count):
-            tensor = graph.Tensors(i)
-            stored = model.Buffers(tensor.Buffer()).DataAsNumpy()
-            # a number where there is no data: a map between layers
-            if isinstance(stored, np.ndarray) and _is_weight(tflite, tensor):
-                name = tensor.Name().decode("utf-8", errors="replace")
-                stored_bytes += stored.nbytes
-                if name in found or stored_bytes > len(data):
-                    raise WeightsError(f"holds tensor {name!r} twice", where, HINT)
-                found[name] = _to_float(tflite, tensor, stored, f"{where}: {name}")
-        name = first.Name().decode("utf-8", errors="replace")
-        return Tflite(name, _shape(first), found)
-    except WeightsError:
-        raise
-    except BROKEN as error:
-        raise WeightsError(f"is damaged or cut off ({error})", where, HINT) from error
+    with opened(path, HINT) as (file, size):
+        if size > MAX_BYTES:
+            raise WeightsError(f"has {size:,} bytes, more than any detector for a phone")
+        data = file.read()
+        if data[4:8] != MAGIC:
+            raise WeightsError("is not a TensorFlow Lite file")
+        tflite = _package()
+        try:
+            return _weights(tflite, data)
+        except BROKEN as error:
+            raise WeightsError(f"is damaged or cut off ({error})") from error
+
+
+def _weights(tflite: Any, data: bytes) -> Tflite:
+    model = tflite.Model.GetRootAsModel(data, 0)
+    graph = model.Subgraphs(_index(0, model.SubgraphsLength()))
+    count, buffers = graph.TensorsLength(), model.BuffersLength()
+    if 4 * max(count, buffers) > len(data):  # each has an offset of 4 bytes
+        raise WeightsError(f"claims {count:,} tensors: it is damaged")
+    first = graph.Tensors(_index(graph.Inputs(_index(0, graph.InputsLength())), count))
+    stored_bytes = 0
+    found: dict[str, np.ndarray] = {}
+    for i in range(count):
+        tensor = graph.Tensors(i)
+        stored = model.Buffers(_index(tensor.Buffer(), buffers)).DataAsNumpy()
+        # a number where there is no data: a map between layers
+        if isinstance(stored, np.ndarray) and _is_weight(tflite, tensor):
+            name = _name(tensor)
+            stored_bytes += stored.nbytes
+            if name in found or stored_bytes > len(data):
+                raise WeightsError("is in the file twice", plain(name))
+            found[name] = _to_float(tflite, tensor, stored, plain(name))
+    return Tflite(_name(first), _shape(first), found)
+
+
+def _index(i: int, length: int) -> int:
+    """`i`, inside a list of this length: the accessors do not look, and read what stands there."""
+    if not 0 <= i < length:
+        raise IndexError(f"item {i} of {length}")
+    return i
 
 
 def is_tflite(path: str | Path) -> bool:
@@ -82,27 +97,18 @@ def is_tflite(path: str | Path) -> bool:
         return file.read(8)[4:] == MAGIC
 
 
-def _read(path: str | Path) -> bytes:
-    where = str(path)
-    if not os.path.isfile(path):
-        raise WeightsError("no such file", where)
-    size = Path(path).stat().st_size
-    if size > MAX_BYTES:
-        raise WeightsError(f"has {size:,} bytes, more than any detector for a phone", where, HINT)
-    data = Path(path).read_bytes()
-    if data[4:8] != MAGIC:
-        raise WeightsError("is not a TensorFlow Lite file", where, HINT)
-    return data
-
-
-def _package(where: str) -> Any:
+def _package() -> Any:
     try:
         import tflite
     except ImportError as error:
         raise WeightsError(
-            "needs the package that parses this format", where, 'pip install "ssd-np[tflite]"'
+            "needs the package that parses this format", hint='pip install "ssd-np[tflite]"'
         ) from error
     return tflite
+
+
+def _name(tensor: Any) -> str:
+    return tensor.Name().decode("utf-8", errors="replace")
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
@@ -124,17 +130,17 @@ def _to_float(tflite: Any, tensor: Any, stored: np.ndarray, where: str) -> np.nd
         tflite.TensorType.FLOAT32: np.dtype("<f4"),
     }
     if tensor.Type() not in kinds:
-        raise WeightsError(f"has the type number {tensor.Type()}", where, HINT)
+        raise WeightsError(f"has the type number {tensor.Type()}", where)
     shape = _shape(tensor)
     kind = kinds[tensor.Type()]
     needed = kind.itemsize * int(np.prod(shape, dtype=object))
     if min(shape, default=1) < 0 or needed != stored.nbytes:
-        raise WeightsError(f"has {stored.nbytes} bytes, its shape {shape} {needed}", where, HINT)
+        raise WeightsError(f"has {stored.nbytes} bytes, its shape {shape} {needed}", where)
     values = stored.view(kind).reshape(shape)
     if kind.kind == "f":
         return values.astype(np.float32)
     rule = tensor.Quantization()
     if rule.ScaleLength() != 1 or rule.ZeroPointLength() != 1:
-        raise WeightsError("has not one scale and one zero point", where, HINT)
+        raise WeightsError("has not one scale and one zero point", where)
     scale, zero = float(rule.Scale(0)), int(rule.ZeroPoint(0))
     return (scale * (values.astype(np.float64) - zero)).astype(np.float32)

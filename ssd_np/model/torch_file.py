@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +23,8 @@ import numpy as np
 
 from ssd_np.errors import WeightsError
 from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor
-from ssd_np.model.zip_file import StoredZip, plain
+from ssd_np.model.weights_file import opened, plain
+from ssd_np.model.zip_file import StoredZip
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the legacy format
 MAX_PICKLE = 4 << 20  # bytes; SSD300 needs 10 kB. Bounds the memory and time of the stack machine
@@ -39,18 +39,8 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     Types stay as they are, but for bfloat16, which NumPy lacks: it becomes float32 of equal value.
     Raises WeightsError, naming the file and the tensor, whatever the bytes are.
     """
-    try:
-        if not os.path.isfile(path):  # a device or a pipe has no size to check against
-            raise WeightsError("is not a file" if os.path.exists(path) else "no such file")
-        with open(path, "rb") as file:
-            return _read(file, Path(path).stat().st_size)
-    except WeightsError as error:
-        where = f"{path}: {error.where}" if error.where else str(path)
-        raise WeightsError(error.what, where, error.hint) from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise WeightsError(f"can not be read: {error}", str(path)) from error
-    except MemoryError as error:
-        raise WeightsError("does not fit into memory", str(path)) from error
+    with opened(path) as (file, size):
+        return _read(file, size)
 
 
 def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.errors import WeightsError
-from ssd_np.model.zip_file import plain
+from ssd_np.model.weights_file import plain
 
 Value = Any  # what the pickle made: of no type until `_require` has looked at it
 MAX_INT = 1 << 48  # of a size or a stride: far above any file, far below int64

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ssd_np.errors import WeightsError
+from ssd_np.model.weights_file import plain
 
 HEADER, DIRECTORY = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I")
 # the directory's end: disks, entries twice, length and place of the directory, length of a comment;
@@ -158,8 +159,3 @@ def _check_sizes(infos: list[zipfile.ZipInfo], size: int) -> None:
 def _agree(same: bool, where: str) -> None:
     if not same:
         raise WeightsError("the archive's headers and its directory disagree", where, AGAIN)
-
-
-def plain(text: str) -> str:
-    """A text from the file, safe to show: short, ASCII, no control characters."""
-    return ascii(text[:120])[1:-1]

@@ -4,6 +4,7 @@ The process is a fork, which has everything imported already and so begins withi
 """
 
 import contextlib
+import faulthandler
 import io
 import json
 import os
@@ -80,6 +81,7 @@ def _child(job, write: int, seconds: int) -> None:
         for stream in (1, 2):
             os.dup2(write, stream)
         os.close(write)
+        faulthandler.register(signal.SIGALRM, file=2, chain=True)  # says where each thread stands
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         code = job() or 0

@@ -22,6 +22,7 @@ from ssd_np.cli import main
 from ssd_np.model.archive import read_archive
 
 LARGE = 1 << 17  # bytes
+LIMIT = 240  # seconds: what has not ended by then stands still, and says where
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -103,7 +104,7 @@ def go_on(folder: Path) -> str:
     run = folder / "run"
     begun = (run / "run.json").exists() and (run / "last.npz").exists()
     line = ["train", "--resume", str(run)] if begun else [*arguments("train", folder), "--force"]
-    ended = alone(lambda: main(line), 120)
+    ended = alone(lambda: main(line), LIMIT)
     if ended.code:
         return f"does not go on: {ended.said}"
     expected, found = tensors(folder / "whole"), tensors(run)
@@ -118,14 +119,14 @@ def run(what: str, folder: Path, every: int) -> None:
     assert main(arguments("whole", folder)) == 0  # imports and compiles for all that follow
     for job in ("train", "eval"):
         results = folder / ("run" if job == "train" else "eval")
-        alone(counted(kind, -1, folder / "count", arguments(job, folder)), 120)
+        alone(counted(kind, -1, folder / "count", arguments(job, folder)), LIMIT)
         count = int((folder / "count").read_text())
         shutil.rmtree(results, ignore_errors=True)
         if job == "eval":
             assert main(arguments(job, folder)) == 0
             shutil.rmtree(results)
         for nth in range(1, count + 1, every):
-            ended = alone(counted(kind, nth, folder / "count", arguments(job, folder)), 60)
+            ended = alone(counted(kind, nth, folder / "count", arguments(job, folder)), LIMIT)
             assert_whole(contents(results))
             after = go_on(folder) if job == "train" else "whole"
             report = {"job": job, "nth": nth, "of": count, "code": ended.code, "said": ended.said,
