@@ -145,10 +145,12 @@ def _place(
     With `must_touch` its IoU with that box is above CLEAR_IOU, too.
     """
     kind = int(rng.integers(len(OUTLINES)))
-    outline = _turned_and_stretched(OUTLINES[ShapesDataset.class_names[kind]], rng)
-    unit_w, unit_h = outline.max(axis=0).tolist()  # the shorter one is 1
+    stretch, turn, *tries = rng.random(2 + 3 * 40).tolist()
+    outline, unit_w, unit_h = _turned_and_stretched(
+        OUTLINES[ShapesDataset.class_names[kind]], 1 + (MAX_STRETCH - 1) * stretch, 2 * np.pi * turn
+    )
     most = MAX_SIDE / max(unit_w, unit_h)
-    for a, b, c in rng.random((40, 3)).tolist():
+    for a, b, c in zip(*[iter(tries)] * 3, strict=True):
         scale = MIN_SIDE * (most / MIN_SIDE) ** a  # log-uniform: small objects as often as large
         w, h = unit_w * scale, unit_h * scale
         if must_touch is None:
@@ -166,14 +168,19 @@ def _place(
     return None
 
 
-def _turned_and_stretched(outline: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Stretches along one axis of the shape, turns it, and moves it to (0, 0); shorter side 1."""
-    stretch = rng.uniform(1, MAX_STRETCH)
-    angle = rng.uniform(0, 2 * np.pi)
+def _turned_and_stretched(
+    outline: np.ndarray, stretch: float, angle: float
+) -> tuple[np.ndarray, float, float]:
+    """Stretched along one axis of the shape, turned, and moved to (0, 0); shorter side 1.
+
+    Returns the width and height besides.
+    """
     cos, sin = math.cos(angle), math.sin(angle)
-    turned = outline * (stretch, 1) @ np.array([(cos, sin), (-sin, cos)])  # (V, 2)
+    turned = outline * np.array([stretch, 1.0]) @ np.array([(cos, sin), (-sin, cos)])  # (V, 2)
     turned -= turned.min(axis=0)
-    return turned / turned.max(axis=0).min()
+    w, h = turned.max(axis=0).tolist()
+    turned /= min(w, h)
+    return turned, w / min(w, h), h / min(w, h)
 
 
 def _area(box: tuple[float, ...]) -> float:
@@ -181,15 +188,15 @@ def _area(box: tuple[float, ...]) -> float:
 
 
 def _intersection(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    return max(w, 0.0) * max(h, 0.0)
+    if a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]:
+        return 0.0
+    return (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     """Plain Python: for two boxes it is a hundred times faster than arrays."""
     shared = _intersection(a, b)
-    return shared / (_area(a) + _area(b) - shared)
+    return shared / (_area(a) + _area(b) - shared) if shared else 0.0
 
 
 def _all_visible(layout: list[Placed]) -> bool:
@@ -204,52 +211,73 @@ def _all_visible(layout: list[Placed]) -> bool:
 # --- paint ---------------------------------------------------------------------------------------
 
 _AXIS = np.linspace(-0.5, 0.5, SIZE, dtype=np.float32)
+# (SIZE, 6): the shares of 6 values in a row in each pixel between them
+_SMOOTH = np.asarray(
+    Image.fromarray(np.eye(6, dtype=np.float32)).resize((6, SIZE), Image.Resampling.BICUBIC)
+)
+# (256,): normal noise for each value of a byte, the middle of its 256th of the distribution
+_GRID = np.linspace(-4, 4, 801)
+_BELOW = [(1 + math.erf(x / math.sqrt(2))) / 2 for x in _GRID]
+_NOISE = np.interp((np.arange(256) + 0.5) / 256, _BELOW, _GRID).astype(np.float32)
 
 
 def paint(layout: list[Placed], rng: np.random.Generator) -> np.ndarray:
     """The picture (SIZE, SIZE, 3) uint8: background, objects, and noise over both."""
     base = rng.uniform(30, 225, 3)
-    picture = _background(base, rng)  # (SIZE, SIZE, 3) float32
-    colours = [base]
+    picture = _background(base, rng)  # (SIZE, SIZE * 3) float32
+    colours = [base.tolist()]
     for placed in layout:
         colours.append(_distinct_colour(colours, rng))
         _fill(picture, placed, colours[-1])
-    noise = rng.standard_normal(picture.shape, dtype=np.float32)
-    picture += rng.uniform(2, 14) * noise
-    return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+    noise = _NOISE * np.float32(rng.uniform(2, 14))
+    picture += noise.take(np.frombuffer(rng.bytes(picture.size), np.uint8)).reshape(picture.shape)
+    return np.clip(picture, 0, 255, out=picture).astype(np.uint8).reshape(SIZE, SIZE, 3)
 
 
 def _background(base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A colour with a gradient, blotches and stripes: four fields, mixed at random per channel."""
+    """A colour with a gradient, blotches and stripes, mixed at random per channel.
+
+    Each of these fields is a sum of columns times rows: sin(a + b) = sin a cos b + cos a sin b. So
+    all of them together are one product of matrices, (SIZE, 10) by (10, SIZE * 3).
+    """
     coarse = rng.standard_normal((6, 6), dtype=np.float32)
-    blotches = np.asarray(Image.fromarray(coarse).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
     angle, waves, phase = rng.uniform((0, 4, 0), (math.pi, 14, 2 * math.pi)).tolist()
-    along = np.add.outer(math.sin(angle) * _AXIS, math.cos(angle) * _AXIS)  # (SIZE, SIZE)
-    stripes = np.sin((2 * math.pi * waves) * along + phase)
-    ramps = np.broadcast_arrays(_AXIS[:, None], _AXIS[None, :])
-    fields = np.stack([*ramps, blotches, stripes], axis=-1)  # (SIZE, SIZE, 4)
+    down = 2 * math.pi * waves * math.sin(angle) * _AXIS + phase
+    across = 2 * math.pi * waves * math.cos(angle) * _AXIS
     strength = rng.random((4, 1)) * [[50], [50], [16], [12]]
-    mixture = strength * rng.uniform(-1, 1, (4, 3))  # grey levels of each field in each channel
-    return fields @ mixture.astype(np.float32) + base.astype(np.float32)
+    # grey levels of each field in each channel
+    tilt_y, tilt_x, blotch, stripe = (strength * rng.uniform(-1, 1, (4, 3))).astype(np.float32)
+    columns = np.empty((SIZE, 10), np.float32)
+    rows = np.empty((10, SIZE, 3), np.float32)
+    columns[:, 0], rows[0] = _AXIS, tilt_y
+    columns[:, 1], rows[1] = 1, base + _AXIS[:, None] * tilt_x
+    columns[:, 2:8], rows[2:8] = _SMOOTH, (coarse @ _SMOOTH.T)[..., None] * blotch
+    columns[:, 8], rows[8] = np.sin(down), np.cos(across)[:, None] * stripe
+    columns[:, 9], rows[9] = np.cos(down), np.sin(across)[:, None] * stripe
+    return columns @ rows.reshape(10, -1)
 
 
-def _distinct_colour(others: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _distinct_colour(others: list[list[float]], rng: np.random.Generator) -> list[float]:
     """A random colour that differs visibly from `others`, or the best of 12."""
-    candidates = rng.uniform(0, 255, (12, 3))
-    difference = candidates[:, None] - np.array(others)  # (12, others, 3)
-    distance = np.sqrt((difference**2).sum(axis=-1)).min(axis=1)  # (12,)
-    good = distance >= CONTRAST
-    return candidates[good.argmax() if good.any() else distance.argmax()]
+    best, colour = -1.0, others[0]
+    for candidate in rng.uniform(0, 255, (12, 3)).tolist():
+        distance = min(math.dist(candidate, other) for other in others)
+        if distance > best:
+            best, colour = distance, candidate
+        if best >= CONTRAST:
+            break
+    return colour
 
 
-def _fill(picture: np.ndarray, placed: Placed, colour: np.ndarray) -> None:
-    """Paints one object into `picture`, its edge smoothed by a finer mask of its own."""
+def _fill(picture: np.ndarray, placed: Placed, colour: list[float]) -> None:
+    """Paints one object into `picture` (SIZE, SIZE * 3), its edge smoothed by a finer mask."""
     x0, y0 = math.floor(placed.box[0]), math.floor(placed.box[1])
-    x1, y1 = math.ceil(placed.box[2]), math.ceil(placed.box[3])
-    fine = Image.new("L", ((x1 - x0) * SUPERSAMPLE, (y1 - y0) * SUPERSAMPLE))
+    w, h = math.ceil(placed.box[2]) - x0, math.ceil(placed.box[3]) - y0
+    fine = Image.new("L", (w * SUPERSAMPLE, h * SUPERSAMPLE))
     # Pillow's coordinates are those of pixel centres, half a fine pixel from the corner
     corners = (placed.vertices - (x0, y0)) * SUPERSAMPLE - 0.5
     ImageDraw.Draw(fine).polygon(corners.ravel().tolist(), fill=255)
-    mask = np.asarray(fine.reduce(SUPERSAMPLE), np.float32)[..., None] / 255  # (h, w, 1)
-    region = picture[y0:y1, x0:x1]
-    region += mask * (colour.astype(np.float32) - region)
+    covered = np.frombuffer(fine.reduce(SUPERSAMPLE).tobytes(), np.uint8).reshape(h, w)
+    mask = covered.repeat(3, axis=1) * np.float32(1 / 255)  # (h, w * 3)
+    region = picture[y0 : y0 + h, 3 * x0 : 3 * (x0 + w)]
+    region += mask * (np.full((w, 3), colour, np.float32).ravel() - region)

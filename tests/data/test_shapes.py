@@ -1,9 +1,13 @@
 """The generated data set: deterministic, its boxes true, its statistics as promised."""
 
+import math
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssd_np.config import load_config
+from ssd_np.data import shapes
 from ssd_np.data.shapes import (
     CLEAR_IOU,
     MAX_IOU,
@@ -64,6 +68,47 @@ def test_sample_and_truth_agree():
 
 def test_classes_are_those_of_the_preset():
     assert ShapesDataset.class_names == load_config("tiny").class_names
+
+
+def test_the_layouts_of_a_seed_stay_what_they_are():
+    truth = ShapesDataset(0, 1).truth(0)
+    assert truth.labels.tolist() == [2, 5, 2, 4]
+    corners = [
+        (53.932, 36.526, 122.845, 104.315),
+        (36.268, 3.649, 79.276, 41.813),
+        (79.736, 8.328, 116.872, 40.395),
+        (12.873, 30.047, 37.519, 53.838),
+    ]
+    assert np.abs(truth.boxes_corner * SIZE - corners).max() < 1e-3
+
+
+def test_a_background_is_its_four_fields():
+    """A gradient down and across, blotches and stripes, each drawn pixel by pixel."""
+    for seed in range(5):
+        base = np.random.default_rng(1).uniform(30, 225, 3)
+        found = shapes._background(base, np.random.default_rng(seed)).reshape(SIZE, SIZE, 3)
+        rng = np.random.default_rng(seed)
+        coarse = Image.fromarray(rng.standard_normal((6, 6), dtype=np.float32))
+        blotches = np.array(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        angle, waves, phase = rng.uniform((0, 4, 0), (np.pi, 14, 2 * np.pi))
+        y, x = np.mgrid[-0.5 : 0.5 : SIZE * 1j, -0.5 : 0.5 : SIZE * 1j]
+        stripes = np.sin(2 * np.pi * waves * (np.sin(angle) * y + np.cos(angle) * x) + phase)
+        strength = rng.random((4, 1)) * [[50], [50], [16], [12]]
+        levels = strength * rng.uniform(-1, 1, (4, 3))
+        expected = base + np.stack([y, x, blotches, stripes], axis=-1) @ levels
+        assert np.abs(found - expected).max() < 1e-3
+
+
+def test_the_noise_is_normal():
+    """Its 256 values are as likely as each other: what lies below each is the normal share."""
+    noise = np.sort(shapes._NOISE)
+    below = [(1 + math.erf(x / math.sqrt(2))) / 2 for x in noise]
+    assert np.abs(below - (np.arange(256) + 0.5) / 256).max() < 1e-4
+    assert abs(noise.mean()) < 1e-6 and abs(noise.std() - 1) < 0.01
+    nothing = paint([], np.random.default_rng(3)).astype(float)
+    # neighbours share their background, whose steps are small beside the noise
+    steps = np.diff(nothing, axis=1)[::2, ::2]
+    assert 2 < steps.std() / math.sqrt(2) < 16
 
 
 def test_counts_sizes_and_labels(truths):
