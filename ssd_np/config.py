@@ -289,10 +289,12 @@ class TrainConfig(Section):
     bias_multiplier: float = 1.0  # of the learning rate; Caffe trains biases at twice the rate
     rate_in_momentum: bool = False  # Caffe's rule, see train/sgd.py
     warmup_steps: int = 50
-    schedule: Literal["step", "cosine"] = "step"
+    schedule: Literal["step", "cosine", "warmup_cosine"] = "step"  # see train/schedule.py
     milestones: tuple[float, ...] = (2 / 3, 5 / 6)
     gamma: float = 0.1  # the learning rate is multiplied by it at each milestone
     clip_norm: float | None = 10.0  # largest norm of all gradients together
+    patience: int = 0  # validations without a better one that end the training; 0: none do
+    average: float = 0.0  # share of the steps over which best.npz is averaged (train/average.py)
     validate_every: int = 0  # steps between two validations; 0: only at the end
     checkpoint_every: int = 250  # steps between two writes of last.npz
     seed: int = 0
@@ -302,9 +304,10 @@ class TrainConfig(Section):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
         for key in ("learning_rate", "gamma", "bias_multiplier"):
             require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
-        for key in ("weight_decay", "warmup_steps", "validate_every", "seed"):
+        for key in ("weight_decay", "warmup_steps", "validate_every", "patience", "seed"):
             require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))
-        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+        for key in ("momentum", "average"):
+            require(0 <= getattr(self, key) < 1, key, "a number in [0, 1)", getattr(self, key))
         for i, share in enumerate(self.milestones):
             require(0 < share <= 1, f"milestones[{i}]", "a share of the steps in (0, 1]", share)
         if self.clip_norm is not None:

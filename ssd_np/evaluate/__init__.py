@@ -27,5 +27,6 @@ if TYPE_CHECKING:
     from ssd_np.evaluate.coco_results import to_coco_instances as to_coco_instances
     from ssd_np.evaluate.coco_results import to_coco_results as to_coco_results
     from ssd_np.evaluate.run import detect_dataset as detect_dataset
+    from ssd_np.evaluate.threshold import best_threshold as best_threshold
 else:
     __getattr__, __dir__ = contents(__name__, __file__)

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
+    from ssd_np.train.average import Averaged as Averaged
+    from ssd_np.train.average import averaged as averaged
+    from ssd_np.train.average import optimiser_of as optimiser_of
     from ssd_np.train.bar import Bar as Bar
     from ssd_np.train.best import Best as Best
     from ssd_np.train.callbacks import Callback as Callback

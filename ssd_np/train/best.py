@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from typing import TYPE_CHECKING
 
+from ssd_np.config import Config, config_to_json
 from ssd_np.data.items import Dataset
-from ssd_np.evaluate.average_precision import evaluate_voc
+from ssd_np.evaluate.average_precision import VocResult, evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
+from ssd_np.evaluate.threshold import best_threshold
 from ssd_np.model.archive import write_archive
 from ssd_np.model.weights import contents_of
+from ssd_np.train.average import Averaged, averaged
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.safety import check_before_writing
 
@@ -22,28 +26,48 @@ BEST = "best.npz"
 
 class Best(Callback):
     """Keeps best.npz: the weights with the highest mAP at IoU 0.5 on `validation`, measured every
-    `validate_every` steps and at the end; without a `validation`, those with the lowest running
-    average of the loss."""
+    `validate_every` steps and at the end, with the threshold for drawing that gives the best F1
+    there; without a `validation`, those with the lowest running average of the loss.
+
+    Where the optimiser keeps an average of the weights, these are measured and written; without a
+    `validation` the last."""
 
     def __init__(self, validation: Dataset | None = None) -> None:
         self.validation = validation
 
     def begin(self, trainer: Trainer) -> None:
-        done = trainer.progress.step == trainer.config.steps
-        if done and not os.path.exists(trainer.out_dir / BEST):  # it ended in its last validation
+        # it ended in its last validation
+        if trainer.over and not os.path.exists(trainer.out_dir / BEST):
             self._keep(trainer)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
-        done, every = trainer.progress.step, trainer.config.validate_every
-        if done == trainer.config.steps or (every and done % every == 0):
+        done, config = trainer.progress.step, trainer.config
+        last_counts = self.validation is None and isinstance(trainer.optimiser, Averaged)
+        every = 0 if last_counts else config.validate_every
+        if done == config.steps or (every and done % every == 0):
             self._keep(trainer)
 
     def _keep(self, trainer: Trainer) -> None:
         progress, average = trainer.progress, trainer.progress.loss_average
         score = -math.inf if average is None else -average
-        if self.validation is not None:
-            score = evaluate_voc(*detect_dataset(trainer.model, self.validation)).mean_ap
-        if progress.best_score is None or score > progress.best_score:
-            check_before_writing(trainer)
-            progress.best_score = float(score)
-            write_archive(trainer.out_dir / BEST, *contents_of(trainer.model), make_folder=False)
+        with averaged(trainer.optimiser):
+            if self.validation is not None:
+                result = evaluate_voc(*detect_dataset(trainer.model, self.validation))
+                score = result.mean_ap
+            best = progress.best_score
+            better = best is None or score > best
+            progress.stale = 0 if better else progress.stale + 1
+            if better or score == best:  # on few images many are equal: the longest trained counts
+                check_before_writing(trainer)
+                progress.best_score = float(score)
+                header, arrays = contents_of(trainer.model)
+                if self.validation is not None:
+                    header["config"] = config_to_json(_drawing(trainer.model.config, result))
+                write_archive(trainer.out_dir / BEST, header, arrays, make_folder=False)
+
+
+def _drawing(config: Config, result: VocResult) -> Config:
+    """The config with the threshold for drawing that is best by a result."""
+    threshold = best_threshold(result, config.decoding.show_threshold)
+    decoding = dataclasses.replace(config.decoding, show_threshold=threshold)
+    return dataclasses.replace(config, decoding=decoding)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssd_np.config import Config, TrainConfig
 from ssd_np.config_json import differences, read
-from ssd_np.data.fingerprint import fingerprint
+from ssd_np.data.digest import digest
 from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
@@ -49,11 +49,12 @@ SHOWN = 3  # differences in one message
 
 @dataclass
 class Progress:
-    """Where a training stands: steps done, the best score and what it measures."""
+    """Where a training stands: steps done, the best score, and how many came after it."""
 
     step: int = 0
     best_score: float | None = None
     loss_average: float | None = None
+    stale: int = 0
 
 
 def frozen(model: SSD) -> list[str]:
@@ -72,7 +73,7 @@ def conditions_of(trainer: Trainer) -> dict[str, Any]:
         "frozen": frozen(trainer.model),
         "labels": trainer.mapping.tolist(),
         "images": len(trainer.dataset),
-        "names and truths": fingerprint(trainer.dataset),
+        "names and truths": digest(trainer.dataset),
     }
 
 
@@ -198,8 +199,9 @@ def _read_progress(values: Any, where: str) -> Progress:
     """The counters from the header, whoever wrote it."""
     fields = dataclasses.asdict(Progress())
     sound = isinstance(values, dict) and values.keys() == fields.keys()
-    sound = sound and type(values["step"]) is int and values["step"] >= 0
-    scores = [values[name] for name in fields if name != "step"] if sound else []
+    counts = [values[name] for name in ("step", "stale")] if sound else []
+    sound = sound and all(type(count) is int and count >= 0 for count in counts)
+    scores = [values["best_score"], values["loss_average"]] if sound else []
     if not sound or not all(score is None or isinstance(score, float) for score in scores):
         raise WeightsError(f"its progress is {values!r}", where=where, hint=f"expected {fields}")
     return Progress(**values)
@@ -215,7 +217,7 @@ class Checkpoint(Callback):
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         done = trainer.progress.step
-        if done % trainer.config.checkpoint_every == 0 or done == trainer.config.steps:
+        if done % trainer.config.checkpoint_every == 0 or trainer.over:
             trainer.save()
 
     def save(self, trainer: Trainer) -> None:

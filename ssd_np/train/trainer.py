@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from ssd_np.engine import select
 from ssd_np.errors import ConfigError, NotFinite
 from ssd_np.files import remove_leftovers
 from ssd_np.model.ssd import SSD
+from ssd_np.train.average import optimiser_of
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import Best
 from ssd_np.train.callbacks import Callback, Step
@@ -39,7 +39,6 @@ from ssd_np.train.postmortem import PostMortem
 from ssd_np.train.ready import check_ready, claim_folder, mapping_of
 from ssd_np.train.safety import check_before_writing, saving_first, untouched
 from ssd_np.train.schedule import learning_rate
-from ssd_np.train.sgd import SGD
 from ssd_np.train.stop import StopRequests
 
 SMOOTHING = 0.98  # of the running average of the loss
@@ -89,20 +88,11 @@ class Trainer:
         self.dataset, self.validation = dataset, validation
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
         self.mapping = mapping_of("training", dataset, model)
-        as_told = functools.partial(learning_rate, config=train_config)
         # an object of yours may be false, such as a list of losses that has a length
         self.loss = ssd_loss(model.config, self.ops) if loss is None else loss
+        as_told = functools.partial(learning_rate, config=train_config)
         self.schedule = as_told if schedule is None else schedule
-        if optimiser is None:
-            optimiser = SGD(
-                model.parameters,
-                train_config.momentum,
-                train_config.weight_decay,
-                train_config.bias_multiplier,
-                self.ops,
-                train_config.rate_in_momentum,
-            )
-        self.optimiser = optimiser
+        self.optimiser = optimiser_of(train_config, model.parameters, self.ops, optimiser)
         self.log = Log()
         self.callbacks: list[Callback] = [
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
@@ -135,8 +125,9 @@ class Trainer:
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:
-            stream = itertools.islice(batches, self.config.steps - self.progress.step)
-            while (step := self._next(stream)) is not None:
+            stream = iter(batches)
+            while not self.over:
+                step = self._next(stream)
                 try:
                     self.learn(step)
                 except NotFinite as error:
@@ -144,8 +135,8 @@ class Trainer:
                     raise
                 self._count(step)
         seconds = time.perf_counter() - start
-        waited = batches.seconds_waited / seconds
-        average, history = self.progress.loss_average, self.log.columns()
+        waited, history = batches.seconds_waited / seconds, self.log.columns()
+        average = self.progress.loss_average
         average = math.nan if average is None else average
         return TrainResult(self.progress.step, seconds, average, waited, history)
 
@@ -169,6 +160,12 @@ class Trainer:
             self.model.backward(dlogits, doffsets)
         step.norm = self.optimiser.step(step.rate, self.config.clip_norm)
 
+    @property
+    def over(self) -> bool:
+        """Whether all steps are done, or the patience is at its end."""
+        patience, progress = self.config.patience, self.progress
+        return progress.step >= self.config.steps or 0 < patience <= progress.stale
+
     def rate(self, number: int) -> float:
         """The learning rate of a step."""
         return checked_rate(self.schedule(number), number)
@@ -190,11 +187,10 @@ class Trainer:
         self._tell("save")
         self.saved = self.progress.step
 
-    def _next(self, stream: Iterator[Batch]) -> Step | None:
+    def _next(self, stream: Iterator[Batch]) -> Step:
         number = self.progress.step
         with saving_first(self):
-            batch = next(stream, None)
-            return None if batch is None else Step(number, batch, self.rate(number))
+            return Step(number, next(stream), self.rate(number))
 
     def _count(self, step: Step) -> None:
         step.seconds = time.perf_counter() - step.begun

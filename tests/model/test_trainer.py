@@ -117,6 +117,8 @@ def test_best_is_the_best_on_the_validation_set(tmp_path, monkeypatch):
     scores = iter([0.2, 0.5, 0.3, 0.1])
 
     class Result:
+        classes = ()
+
         @property
         def mean_ap(self):
             return next(scores)
@@ -131,7 +133,7 @@ def test_best_is_the_best_on_the_validation_set(tmp_path, monkeypatch):
     rule = {"validation": ShapesDataset(1, 2), "callbacks": [Remember()]}
     learner = trainer(tmp_path, validate_every=1, attached=rule)
     learner.fit()
-    assert learner.progress.best_score == 0.5
+    assert learner.progress.best_score == 0.5 and learner.progress.stale == 2
     for name, parameter in load(tmp_path / "best.npz").parameters.items():
         np.testing.assert_array_equal(parameter.value, kept[2][name])
 

@@ -1,4 +1,4 @@
-"""Data that changed between a stop and a resume: a fingerprint tells, --force goes on."""
+"""Data that changed between a stop and a resume: a digest tells, --force goes on."""
 
 import re
 import shutil
@@ -6,16 +6,16 @@ import shutil
 from training_runs import narrow_config, start_arguments, write_voc
 
 from ssd_np.cli import main
-from ssd_np.data.fingerprint import fingerprint
+from ssd_np.data.digest import digest
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.voc import VOCDataset
 
 
-def test_the_fingerprint_of_stored_data(tmp_path):
+def test_the_digest_of_stored_data(tmp_path):
     """Names, boxes, labels, flags and order; not where they lie."""
     root = write_voc(tmp_path / "a", 4)
-    first = fingerprint(VOCDataset(root, "all"))
-    assert fingerprint(VOCDataset(shutil.copytree(root, tmp_path / "b"), "all")) == first
+    first = digest(VOCDataset(root, "all"))
+    assert digest(VOCDataset(shutil.copytree(root, tmp_path / "b"), "all")) == first
     seen = {first}
 
     def altered(file, before, after):
@@ -23,7 +23,7 @@ def test_the_fingerprint_of_stored_data(tmp_path):
         text = (copy / file).read_text()
         assert before in text
         (copy / file).write_text(text.replace(before, after, 1))
-        return fingerprint(VOCDataset(copy, "all"))
+        return digest(VOCDataset(copy, "all"))
 
     label = re.search("<name>(.*?)</name>", (root / "Annotations/2.xml").read_text())[1]
     other = next(name for name in ShapesDataset.class_names if name != label)
@@ -38,8 +38,8 @@ def test_the_fingerprint_of_stored_data(tmp_path):
         found = altered(*change)
         assert found not in seen, change
         seen.add(found)
-    assert fingerprint(ShapesDataset(0, 4)) != fingerprint(ShapesDataset(1, 4))
-    assert fingerprint(ShapesDataset(0, 4)) != fingerprint(ShapesDataset(0, 5))
+    assert digest(ShapesDataset(0, 4)) != digest(ShapesDataset(1, 4))
+    assert digest(ShapesDataset(0, 4)) != digest(ShapesDataset(0, 5))
 
 
 def test_a_resume_with_changed_data(tmp_path, capsys, monkeypatch):

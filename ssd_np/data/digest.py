@@ -15,19 +15,19 @@ from ssd_np.records import Truth
 SPREAD = 1000  # truths of a data set of somebody's own that are asked for
 
 
-def fingerprint(dataset: Dataset) -> str:
+def digest(dataset: Dataset) -> str:
     """SHA-256 of the number of images, and of their names and truths in their order; not of pixels,
     of what classes are called, or of the folder it lies in.
 
     Of a data set of your own that has `truth(index)` up to 1,000 truths are asked for, evenly
     spread; of any other its first and last item are read.
     """
-    digest = hashlib.sha256(str(len(dataset)).encode())
+    found = hashlib.sha256(str(len(dataset)).encode())
     for name, truth in _shown(dataset):
-        digest.update(f"{name}\n{len(truth)}".encode("utf-8", "surrogateescape"))
+        found.update(f"{name}\n{len(truth)}".encode("utf-8", "surrogateescape"))
         for column in (truth.boxes_corner, truth.labels, truth.difficult, truth.crowd):
-            digest.update(column.tobytes())
-    return digest.hexdigest()
+            found.update(column.tobytes())
+    return found.hexdigest()
 
 
 def _shown(dataset: Dataset) -> Iterator[tuple[str, Truth]]:
