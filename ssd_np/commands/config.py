@@ -86,10 +86,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     from ssd_np.data.sources import usual_splits
     from ssd_np.fit.config import fit
     from ssd_np.fit.fingerprint import fingerprint
+    from ssd_np.model.pretrained import preset_of
 
     split = arguments.split or usual_splits(arguments.fit)[0]
     found = fingerprint(training_data(arguments.fit, split, seed=0))
-    fitted = fit(found, on_base=arguments.base_weights is not None)
+    base = arguments.base_weights
+    fitted = fit(found, preset_of(base)) if base else fit(found)
     if arguments.draw:
         from ssd_np.viz.fitting import boxes_figure
 

@@ -146,6 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
     validation, unseen = _other_data(arguments, dataset, config.class_names, seed)
     file = _origin(arguments)[1]
     model, new = start.network(config, seed, tensors, file, arguments.freeze_base)
+    if arguments.base_weights and not arguments.resume:
+        start.settle(model, dataset, config.training)
     if file:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))

@@ -24,7 +24,7 @@ from ssd_np.geometry import Size
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.feature_map import ListedMapConfig
 
-NETWORK, NETWORK_ON_BASE = "small", "mobilenet_coco"  # presets: from random weights, on a base
+NETWORK = "small"  # the preset whose base comes with the package
 STEPS = 1500  # what six minutes usually allow
 OBJECTS = 4000  # that boxes are fitted to: each as often as it takes, or a part of them
 SIZES, SIDES = 0.3, 0.1  # a stranger's objects: logs of the factors by which they differ
@@ -47,13 +47,13 @@ class Map(NamedTuple):
 
 def fit(
     f: Fingerprint,
-    on_base: bool = False,
+    preset: str = NETWORK,
     shape: Size | None = None,
     affordable: int = STEPS,
     seed: int = 0,
 ) -> Fitted:
-    """The config for data that looks like this; the input may be given."""
-    network = load_config(NETWORK_ON_BASE if on_base else NETWORK)
+    """The config for data that looks like this; network and input may be given."""
+    network = load_config(preset)
     chosen, why_shape = decide.input_shape(f)
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"

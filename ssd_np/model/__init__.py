@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.budget import check_budget as check_budget
     from ssd_np.model.budget import forward_bytes as forward_bytes
+    from ssd_np.model.eight_bits import in_eight_bits as in_eight_bits
+    from ssd_np.model.eight_bits import in_full as in_full
     from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
     from ssd_np.model.fold import folded_config as folded_config
     from ssd_np.model.fold import for_inference as for_inference
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from ssd_np.model.own_layers import kinds_of as kinds_of
     from ssd_np.model.pretrained import base_names as base_names
     from ssd_np.model.pretrained import decimate as decimate
+    from ssd_np.model.pretrained import preset_of as preset_of
     from ssd_np.model.pretrained import read_base as read_base
     from ssd_np.model.pretrained import save_base as save_base
     from ssd_np.model.pretrained import set_base as set_base
+    from ssd_np.model.pretrained import trunk_names as trunk_names
     from ssd_np.model.published import Maker as Maker
     from ssd_np.model.published import amdegroot_names as amdegroot_names
     from ssd_np.model.published import check_no_branches as check_no_branches
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from ssd_np.model.receptive_field import receptive_fields as receptive_fields
     from ssd_np.model.separable_head import SeparableHead as SeparableHead
     from ssd_np.model.ssd import SSD as SSD
+    from ssd_np.model.statistics import measure_statistics as measure_statistics
     from ssd_np.model.tflite_detector import load_tflite as load_tflite
     from ssd_np.model.tflite_detector import read_labels as read_labels
     from ssd_np.model.tflite_file import Tflite as Tflite

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.config import Config, config_to_json
+from ssd_np.config import Config, config_to_json, preset_names
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
 from ssd_np.kinds.conv import ConvLayer
@@ -60,6 +60,16 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
     return config, arrays
 
 
+def preset_of(path: str | Path) -> str:
+    """The name of the preset whose layers a base has."""
+    if str(path).endswith(".npz"):
+        name = config_of(read_archive(path)[0], str(path)).name
+        return name if name in preset_names() else "small"
+    if is_tflite(path):
+        return "small"
+    return LINZAER.preset if maker_of(read_torch(path)) is LINZAER else "ssd300_voc"
+
+
 def _read(
     path: str | Path, config: Config
 ) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
@@ -68,7 +78,9 @@ def _read(
     if where.endswith(".npz"):
         header, arrays = read_archive(path)
         theirs = config_of(header, where, kinds_of(config)).input
-        arrays = {name: arrays[name] for name in base_names(config) if name in arrays}
+        # a file of a base alone may go on beyond it, as the published detectors do
+        wanted = trunk_names(config, whole=bool(header.get("base")))
+        arrays = {name: arrays[name] for name in wanted if name in arrays}
         return arrays, theirs.mean, theirs.std
     if is_tflite(path):
         return _trunk(load_tflite(path), config, where)
@@ -108,7 +120,8 @@ def _trunk(
         for name, parameter in model.parameters.items()
         if name.rpartition(".")[0] in trunk
     }
-    if not arrays or not arrays.keys() <= tensors(config).keys():
+    shapes = tensors(config)
+    if not arrays or any(array.shape != shapes.get(name) for name, array in arrays.items()):
         raise WeightsError(
             f"has no layer that config {config.name!r} has"
             if not arrays
@@ -138,18 +151,27 @@ def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
     return [name.removesuffix(".weight") for name in missing if name.endswith(".weight")]
 
 
-def save_base(path: str | Path, config: Config, arrays: dict[str, np.ndarray]) -> None:
-    """Writes the tensors of a base to an `.npz` file."""
-    write_archive(path, {"config": config_to_json(config), "base": True}, arrays)
+def save_base(
+    path: str | Path, config: Config, arrays: dict[str, np.ndarray], eight_bits: bool = False
+) -> None:
+    """Writes the tensors of a base, and of layers behind it, to an `.npz` file; with `eight_bits`
+    it is a quarter as large (`eight_bits.py`)."""
+    header = {"config": config_to_json(config), "base": True}
+    write_archive(path, header, arrays, eight_bits=eight_bits)
 
 
 def base_names(config: Config) -> list[str]:
     """Names of the base's tensors, from the image on."""
+    return trunk_names(config, whole=False)
+
+
+def trunk_names(config: Config, whole: bool = True) -> list[str]:
+    """Names of the tensors of all layers but the heads, or of those of the base."""
     names, channels = [], config.input.channels
     for layer in config.layers:
         names += [f"{layer.name}.{part}" for part in layer.tensors(channels)]
         channels = layer.output_channels(channels)
-        if layer.name == config.base_end:
+        if layer.name == config.base_end and not whole:
             break
     return names
 

@@ -53,6 +53,7 @@ from ssd_np.model.trace import tensors
 
 MAX_GROWTH = 2  # numbers a file's config may ask for / numbers that the file has for it
 SHIPPED = Path(__file__).parent.parent / "weights"
+BASE = SHIPPED / "base.npz"  # of the preset `small`, see docs/base.py
 
 
 def save(path: str | Path, model: SSD) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from ssd_np.config import Config
+from ssd_np.config import Config, TrainConfig
+from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset
 from ssd_np.errors import ConfigError
 from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
+from ssd_np.model.statistics import measure_statistics
 from ssd_np.model.weights import load
 
 MOST_INHERITED = 200  # epochs of a schedule that was made for other data
+SETTLING = 8  # batches that a base is shown before the first step
 VALIDATIONS = 10  # in a training whose config does not say how many
 
 
@@ -77,3 +81,10 @@ def network(
     if frozen is not None:
         model.freeze(frozen or config.base_end)
     return model, new
+
+
+def settle(model: SSD, dataset: Dataset, training: TrainConfig) -> None:
+    """Lets a base see the first batches: its batch normalisations take over their statistics, and
+    the network computes in training what it did (`model/statistics.py`)."""
+    with Batches(dataset, model.config, training.batch_size, training.seed) as batches:
+        measure_statistics(model, (batch.images for batch in itertools.islice(batches, SETTLING)))

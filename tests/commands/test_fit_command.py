@@ -8,6 +8,7 @@ from PIL import Image
 
 from ssd_np.cli import main
 from ssd_np.config import config_from_json, load_config
+from ssd_np.model.pretrained import save_base, trunk_names
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -65,9 +66,12 @@ def test_a_fitted_config_is_printed_and_its_reasons_beside_it(capsys, poles, tmp
 def test_another_split_and_a_base(capsys, poles, tmp_path):
     code, out, err = run(capsys, "config", "--fit", poles, "--split", "val")
     assert code == 0 and "8 images" in err
-    code, out, err = run(capsys, "config", "--fit", poles, "--base-weights", "b.npz")
-    assert "network mobilenet_coco" in err
-    assert config_from_json(out).layers[0] == load_config("mobilenet_coco").layers[0]
+    other = load_config("slim")
+    base = {name: np.zeros(1, np.float32) for name in trunk_names(other)}
+    save_base(tmp_path / "b.npz", other, base)
+    code, out, err = run(capsys, "config", "--fit", poles, "--base-weights", tmp_path / "b.npz")
+    assert "network slim" in err
+    assert config_from_json(out).layers[0] == other.layers[0]
     picture = tmp_path / "boxes.png"
     code, *_ = run(capsys, "config", "--fit", poles, "--draw", picture)
     assert code == 0 and np.asarray(Image.open(picture)).shape[1] > 1000  # two panels

@@ -37,7 +37,7 @@ def test_animals():
 def test_cars():
     config, _ = fit(CARS)
     assert config.input.shape == (384, 384) and steps_of(config) == [8]
-    assert config.base_end == config.layers[-1].name == "conv4_2"  # the rest is left out
+    assert config.base_end == config.layers[-1].name == "block5"  # the rest is left out
     assert config.augmentation.horizontal_flip == 0
 
 
@@ -73,10 +73,11 @@ def test_a_given_input_and_a_base():
     config, reasons = fit(ANIMALS, shape=(256, 192), affordable=77)
     assert config.input.shape == (256, 192) and config.training.steps == 77
     assert "input 192 x 256, as given" in reasons
-    based = fit(CELLS, on_base=True)
+    based = fit(CELLS, "mobilenet_coco")
     assert "network mobilenet_coco" in based.reasons
     assert steps_of(based.config)[0] == 8  # finer than the network's own maps
-    assert based.config.training.learning_rate > config.training.learning_rate
+    plain = fit(CELLS, "ssd300_voc")
+    assert based.config.training.learning_rate > plain.config.training.learning_rate
     assert coverage(CELLS.boxes, based.config).uncovered < 0.02
 
 
@@ -119,9 +120,9 @@ fingerprints = st.builds(
 
 
 @settings(max_examples=25, deadline=None)
-@given(f=fingerprints, on_base=st.booleans())
-def test_any_fingerprint_gives_a_config_that_can_be_written_and_built(f, on_base):
-    config, reasons = fit(f, on_base)
+@given(f=fingerprints, preset=st.sampled_from(["small", "slim", "mobilenet_coco"]))
+def test_any_fingerprint_gives_a_config_that_can_be_written_and_built(f, preset):
+    config, reasons = fit(f, preset)
     assert config_from_json(config_to_json(config)) == config
     assert 0 < config.num_boxes <= 60_000 and all(reasons)
     assert all(m.boxes_per_cell <= 6 for m in config.feature_maps)

@@ -1,19 +1,23 @@
 """Published detectors as a base for other classes: what moves where, what rests, and the first step
 against torch.optim.SGD."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from ssd_np.config import load_config
 from ssd_np.errors import WeightsError
-from ssd_np.model.pretrained import read_base, set_base
+from ssd_np.model.pretrained import preset_of, read_base, save_base, set_base, trunk_names
 from ssd_np.model.ssd import SSD
+from ssd_np.model.statistics import measure_statistics
+from ssd_np.model.weights import BASE
 from ssd_np.train.sgd import SGD
 
 RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 FILES = pytest.mark.parametrize(
     ("preset", "file", "tensors"),
-    [("slim", "version-slim-320.pth", 131), ("mobilenet_coco", "detect.tflite", 210)],
+    [("slim", "version-slim-320.pth", 131), ("mobilenet_coco", "detect.tflite", 175)],
 )
 
 
@@ -92,6 +96,30 @@ def test_what_is_frozen_rests(preset, file, tensors, published):
         assert rests or name.rpartition(".")[0] not in frozen
 
 
+def test_the_preset_that_a_base_fits(published, tmp_path):
+    pytest.importorskip("tflite")
+    assert preset_of(published / "version-slim-320.pth") == "slim"
+    assert preset_of(published / "detect.tflite") == "small"
+    assert preset_of(BASE) == "small"
+    tiny = load_config("tiny")
+    save_base(tmp_path / "b.npz", dataclasses.replace(tiny, name="mine"), {})
+    assert preset_of(tmp_path / "b.npz") == "small"
+
+
+def test_small_begins_with_the_coco_detector_and_computes_what_it_does(published):
+    """Trunk and extra layer of `small` are the file's, with a batch's own statistics too."""
+    pytest.importorskip("tflite")
+    config, arrays = read_base(published / "detect.tflite", load_config("small"))
+    assert arrays.keys() == set(trunk_names(config)) and config.input.mean == (128.0,) * 3
+    model = SSD(config)
+    assert set_base(model, arrays, "detect.tflite") == []
+    x = np.random.default_rng(0).normal(0, 0.5, (2, 256, 256, 3)).astype(np.float32)
+    as_published = np.concatenate(model.forward(x), axis=2)
+    measure_statistics(model, [x])
+    learning = np.concatenate(model.forward(x, training=True), axis=2)
+    np.testing.assert_allclose(learning, as_published, atol=2e-3 * np.abs(as_published).max())
+
+
 def test_another_network_is_told_which_config_fits(published):
     with pytest.raises(WeightsError, match="train with --config slim"):
         read_base(published / "version-slim-320.pth", load_config("small"))
@@ -100,7 +128,7 @@ def test_another_network_is_told_which_config_fits(published):
         read_base(published / "detect.tflite", load_config("slim"))
     _, arrays = begun("slim", published / "version-slim-320.pth")
     with pytest.raises(WeightsError, match=r"missing tensors of the base.* and .* more") as caught:
-        set_base(SSD(load_config("mobilenet_coco")), arrays, "version-slim-320.pth")
+        set_base(SSD(load_config("ssd300_voc")), arrays, "version-slim-320.pth")
     assert len(str(caught.value)) < 300
     with pytest.raises(WeightsError, match="RFB variant"):
         read_base(published / "version-RFB-320.pth", load_config("slim"))

@@ -3,12 +3,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ssd_np.commands.datasets import evaluation_data
+from ssd_np.config import load_config
+from ssd_np.data.batches import Batches
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
-from ssd_np.model.weights import SHIPPED, load
+from ssd_np.model.pretrained import read_base, set_base, trunk_names
+from ssd_np.model.ssd import SSD
+from ssd_np.model.statistics import measure_statistics
+from ssd_np.model.weights import BASE, SHIPPED, load
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -39,5 +45,23 @@ def test_blood_cells(bccd_root):
 
 def test_they_are_small_enough_to_ship():
     sizes = {path.stem: path.stat().st_size for path in SHIPPED.glob("*.npz")}
-    assert {"shapes", "blood_cells"} <= sizes.keys()
-    assert sum(sizes.values()) <= 6e6
+    assert {"shapes", "blood_cells", "base"} <= sizes.keys()
+    assert sizes["base"] <= 4e6 and sum(sizes.values()) <= 14e6
+
+
+def test_the_base_is_that_of_small_and_computes_the_same_with_a_batch_of_photographs(bccd_root):
+    """Also in 8 bits: the statistics of any photographs are near those that it was given."""
+    config, arrays = read_base(BASE, load_config("small"))
+    model = SSD(config)
+    assert set_base(model, arrays, str(BASE)) == [] and arrays.keys() == set(trunk_names(config))
+    dataset = evaluation_data(f"voc:{bccd_root}", "val", None)
+    with Batches(dataset, config, batch_size=8, seed=0, augment=False) as batches:
+        images = next(iter(batches)).images
+    measure_statistics(model, [images])
+    logits = [model.forward(images, training)[0].ravel() for training in (False, True)]
+    assert np.corrcoef(*logits)[0, 1] > 0.999
+
+
+def test_the_notice_stands_beside_the_base():
+    text = (BASE.parent / "base.LICENSE.txt").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0" in text and "detect.tflite" in text
