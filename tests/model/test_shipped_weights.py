@@ -43,6 +43,16 @@ def test_blood_cells(bccd_root):
     assert measured >= 0.88
 
 
+def test_the_network_of_blood_cells_is_the_small_of_version_0_1():
+    """It carries its own config, and is read though `small` is another network now."""
+    config, old = (
+        load("blood_cells").config,
+        load_config(Path(__file__).with_name("small_0_1.json")),
+    )
+    assert (config.layers, config.feature_maps) == (old.layers, old.feature_maps)
+    assert config.layers != load_config("small").layers
+
+
 def test_they_are_small_enough_to_ship():
     sizes = {path.stem: path.stat().st_size for path in SHIPPED.glob("*.npz")}
     assert {"shapes", "blood_cells", "base"} <= sizes.keys()
