@@ -287,6 +287,7 @@ class TrainConfig(Section):
     momentum: float = 0.9
     weight_decay: float = 5e-4  # on weights, never on biases
     bias_multiplier: float = 1.0  # of the learning rate; Caffe trains biases at twice the rate
+    base_multiplier: float = 1.0  # of the learning rate, for what the base holds; 0.5: half of it
     rate_in_momentum: bool = False  # Caffe's rule, see train/sgd.py
     warmup_steps: int = 50
     schedule: Literal["step", "cosine", "warmup_cosine"] = "step"  # see train/schedule.py
@@ -302,7 +303,7 @@ class TrainConfig(Section):
     def check(self) -> None:
         for key in ("steps", "batch_size", "checkpoint_every"):
             require(getattr(self, key) >= 1, key, "at least 1", getattr(self, key))
-        for key in ("learning_rate", "gamma", "bias_multiplier"):
+        for key in ("learning_rate", "gamma", "bias_multiplier", "base_multiplier"):
             require(getattr(self, key) > 0, key, "a number above 0", getattr(self, key))
         for key in ("weight_decay", "warmup_steps", "validate_every", "patience", "seed"):
             require(getattr(self, key) >= 0, key, "at least 0", getattr(self, key))

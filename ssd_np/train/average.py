@@ -13,7 +13,7 @@ how many there will be.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -90,11 +90,14 @@ def optimiser_of(
     parameters: Mapping[str, Parameter],
     ops: Engine,
     own: Optimiser | None = None,
+    base: Iterable[str] = (),
 ) -> Optimiser:
-    """SGD, or an optimiser of your own; with an average of the weights where the config says so."""
+    """SGD, or an optimiser of your own; with an average of the weights where the config says so.
+    `base` names the parameters that learn at the base's rate."""
     if own is None:
         rule = config.momentum, config.weight_decay, config.bias_multiplier
-        own = SGD(parameters, *rule, ops, config.rate_in_momentum)
+        multipliers = dict.fromkeys(base, config.base_multiplier)
+        own = SGD(parameters, *rule, ops, config.rate_in_momentum, multipliers)
     return Averaged(own, parameters, config.average) if config.average else own
 
 

@@ -31,7 +31,8 @@ class SGD:
     """Updates parameters in place. Whether one learns is asked at each step: one that is frozen
     rests, its velocity too, and goes on with it when it learns again.
 
-    velocity  dict name -> array of the parameter's shape, the optimiser's whole state
+    velocity     dict name -> array of the parameter's shape, the optimiser's whole state
+    multipliers  of the rate, by parameter: a base that was trained before may learn more slowly
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class SGD:
         bias_multiplier: float = 1.0,
         ops: Engine | None = None,
         rate_in_momentum: bool = False,
+        multipliers: Mapping[str, float] | None = None,
     ) -> None:
         self.ops, self.parameters = ops or select(), dict(parameters)
         self.momentum, self.weight_decay = momentum, weight_decay
         self.bias_multiplier, self.rate_in_momentum = bias_multiplier, rate_in_momentum
+        self.multipliers = dict(multipliers or {})
         self.velocity: dict[str, np.ndarray] = {}
         for name, parameter in self.parameters.items():
             if parameter.trainable:
@@ -67,7 +70,8 @@ class SGD:
             if name not in self.velocity:  # it was frozen until now
                 self._at_rest(name)
             bias = name.endswith(".bias")
-            outside = float(rate * (self.bias_multiplier if bias else 1))
+            own = self.multipliers.get(name, 1.0) * (self.bias_multiplier if bias else 1)
+            outside = float(rate * own)
             inside = 1.0
             if self.rate_in_momentum:
                 outside, inside = inside, outside

@@ -53,6 +53,25 @@ def test_equals_pytorch_with_no_decay_on_biases():
         np.testing.assert_allclose(params[name].value, tensor.detach().numpy(), rtol=1e-6)
 
 
+def test_a_base_of_half_the_rate_equals_pytorchs_parameter_groups():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    params = parameters(rng)
+    theirs = {n: torch.tensor(p.value).requires_grad_() for n, p in params.items()}
+    groups = [{"params": [t], "lr": 0.005 if n == "conv.weight" else 0.01}
+              for n, t in theirs.items()]  # fmt: skip
+    reference = torch.optim.SGD(groups, momentum=0.9)
+    optimiser = SGD(params, momentum=0.9, multipliers={"conv.weight": 0.5})
+    for _ in range(5):
+        set_gradients(params, rng)
+        for name, tensor in theirs.items():
+            tensor.grad = torch.tensor(params[name].grad)
+        optimiser.step(0.01)
+        reference.step()
+    for name, tensor in theirs.items():
+        np.testing.assert_allclose(params[name].value, tensor.detach().numpy(), rtol=1e-6)
+
+
 def test_the_rate_in_the_momentum_by_hand():
     """w = 1, gradients 1 at rate 0.1, then 0.01: velocities 0.1 and 0.9 * 0.1 + 0.01 = 0.1. The
     other way they are 1 and 1.9, and the second step is ten times shorter: 0.019."""

@@ -11,6 +11,7 @@ import pytest
 from ssd_np.config import TrainConfig, load_config
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import DataError, NotFinite
+from ssd_np.model.pretrained import base_names
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.train.callbacks import Callback
@@ -60,6 +61,19 @@ def test_two_runs_are_bit_equal(tmp_path):
     a.fit()
     b.fit()
     assert_equal_weights(a.model, b.model)
+
+
+def test_a_base_of_half_the_rate_moves_half_as_far(tmp_path):
+    before, moved = weights(SSD(narrow_config())), []
+    for multiplier in (1.0, 0.5):
+        learner = trainer(tmp_path / str(multiplier), steps=1, base_multiplier=multiplier)
+        learner.fit()
+        moved.append({n: w - before[n] for n, w in weights(learner.model).items()})
+    base = set(base_names(learner.model.config))
+    assert 0 < len(base) < len(before)
+    for name, full in moved[0].items():
+        share = 0.5 if name in base else 1
+        np.testing.assert_allclose(moved[1][name], share * full, rtol=1e-3, atol=1e-7)
 
 
 def test_another_seed_is_another_run(tmp_path):
