@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ssd_np.train.start import beginning as beginning
     from ssd_np.train.start import fitted as fitted
     from ssd_np.train.start import network as network
+    from ssd_np.train.start import settle as settle
     from ssd_np.train.stop import StopRequests as StopRequests
     from ssd_np.train.trainer import Trainer as Trainer
     from ssd_np.train.trainer import TrainResult as TrainResult
