@@ -69,7 +69,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--fine-tune",
         metavar="WEIGHTS",
         type=kinds.Input,
-        help="begin with this detector, its config and its box heads, and new class heads",
+        help="begin with this detector and its config; what it knows of classes by name is kept",
     )
     parser.add_argument(
         "--freeze-base",

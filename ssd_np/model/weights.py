@@ -35,6 +35,7 @@ from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
 from ssd_np.model.budget import check_budget
+from ssd_np.model.class_heads import with_other_classes
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
@@ -81,8 +82,8 @@ def load(
 ) -> SSD:
     """A model from a file that `save` wrote, or from the name of one that comes with the package.
 
-    `replace_heads`: names of new classes, to fine-tune for. The trunk and the box heads, which know
-    what an object's edge looks like, are kept; the class heads start anew.
+    `replace_heads`: names of other classes, to fine-tune for; of those that it knows by name
+    already everything is kept (`class_heads.py`).
     `kinds`: layers of your own that the file's config names, see `kinds/kind.py`.
     `into`: a model that you built, with layers of your own; it gets the weights and is returned.
 
@@ -112,13 +113,7 @@ def load(
     model = into or SSD(config)
     check_same_network(config, model, str(path))
     set_parameters(model, arrays, str(path))
-    if replace_heads is None:
-        return model
-    tuned = SSD(model.config.with_classes(replace_heads))
-    for name, parameter in tuned.parameters.items():
-        if not name.startswith("conf_"):
-            parameter.assign(model.parameters[name].value)
-    return tuned
+    return model if replace_heads is None else with_other_classes(model, replace_heads)
 
 
 def check_same_network(config: Config, model: SSD, where: str) -> None:
