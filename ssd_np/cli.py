@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from ssd_np import __version__
-from ssd_np.commands.options import plan
+from ssd_np.commands import options as kinds
 from ssd_np.errors import SsdError
 from ssd_np.files import check_outputs
-from ssd_np.terminal import all_said, note, say
+from ssd_np.terminal import LONGEST, all_said, last_names, note, say
 
 COMMANDS = {
     "train": "train",
@@ -26,6 +27,7 @@ COMMANDS = {
     "detect": "detect",
     "config": "config",
     "pretrain": "pretrain",
+    "info": "info",
     "import": "import_weights",  # `import` can be no module's name
     "export": "export",
     "exercise": "exercise",
@@ -35,14 +37,28 @@ COMMANDS = {
 }  # name -> module of `commands/`
 
 
-LONGEST = 2000  # characters of an error: a file may hold names of any length
-
-
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line, and where to read more."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (usage: {self.prog} --help)")
+
+    def line(self, arguments: argparse.Namespace) -> str:
+        """The command line of a training or an import, for the weights that it makes: without what
+        is written to, and of paths the last names."""
+        words = self.prog.split()
+        for action in self._actions:
+            value = getattr(arguments, action.dest, None)
+            output = isinstance(value, kinds.OutputFile | kinds.OutputFolder)
+            if value in (None, False, action.default) or output or action.dest == "force":
+                continue
+            words += action.option_strings[-1:]
+            if isinstance(value, tuple):
+                words.append("{1}x{0}".format(*value))
+            elif value is not True and value != "":
+                names = value if isinstance(value, list) else [value]
+                words.append(last_names(",".join(map(str, names))))
+        return shlex.join(words)[:LONGEST]
 
     def print_help(self, file: object = None) -> None:
         say(self.format_help().rstrip())
@@ -74,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         debug = arguments.debug
-        check_outputs(plan(arguments), getattr(arguments, "force", False))
+        check_outputs(kinds.plan(arguments), getattr(arguments, "force", False))
         code = importlib.import_module(f"ssd_np.commands.{arguments.module}").run(arguments)
         all_said()
         return code
@@ -137,6 +153,6 @@ def build_parser() -> Parser:
             epilog=f"example: {command.EXAMPLE}",
         )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        sub.set_defaults(module=module)
+        sub.set_defaults(module=module, line=sub.line)
         command.options(sub)
     return parser

@@ -22,6 +22,7 @@ from ssd_np.errors import OutputError
 UNSAFE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 LONGEST_NAME = 200
+LONGEST = 2000  # characters of anything else that files tell
 
 
 def shown(text: str) -> str:
@@ -31,6 +32,16 @@ def shown(text: str) -> str:
     '\\x1b[2Jcat'
     """
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def last_names(text: str) -> str:
+    """A path, or a text that holds some, without the folders above; safe to be shown.
+
+    >>> last_names("voc:/home/me/BCCD+../VOC2007/")
+    'voc:BCCD+VOC2007'
+    """
+    text = re.sub(r"[/\\]+(?=[:+,=]|$)", "", text)
+    return shown(re.sub(r"[^:+,=]*[/\\]", "", text)).replace("\n", r"\n")[:LONGEST]
 
 
 def fault_of_name(name: str) -> str:

@@ -85,12 +85,12 @@ def unseen_data(
 
 
 def class_folders(
-    spec: str, split: str | None, eval_split: str | None
+    spec: str, split: str, eval_split: str | None
 ) -> tuple[PretrainingData, PretrainingData | None, str]:
     """Of a folder of pictures for each class what to learn from, what to count right answers on
     (`val` unless another is named), and what that is called."""
     folder = spec.removeprefix(FOLDER)
-    learned = FolderDataset(folder, split or "train")
+    learned = FolderDataset(folder, split)
     other = eval_split or "val"
     unseen = None if other == "none" else FolderDataset(folder, other, learned.class_names)
     for problem in [*learned.problems, *(unseen.problems if unseen else ())][:PROBLEMS_SHOWN]:

@@ -43,9 +43,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reads the file without running anything of it."""
+    from ssd_np.model.provenance import with_command
     from ssd_np.model.weights import save
 
     model = read(arguments)
+    model.provenance = with_command(model.provenance, arguments.line(arguments))
     save(arguments.out, model)
     names = model.config.class_names
     count = sum(p.value.size for p in model.parameters.values() if p.trainable)

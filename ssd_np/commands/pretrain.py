@@ -7,7 +7,7 @@ import dataclasses
 
 from ssd_np.commands import options as kinds
 from ssd_np.data.sources import FOLDER, SHAPES, usual_splits
-from ssd_np.terminal import say
+from ssd_np.terminal import last_names, say
 
 HELP = "train the base of a detector to tell single objects apart"
 EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
@@ -47,14 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
         unseen_data,
     )
     from ssd_np.config import load_config
+    from ssd_np.data.digest import digest
     from ssd_np.model.pretrained import base_names, save_base
+    from ssd_np.model.provenance import Measured, Origin, Used
     from ssd_np.train.pretrain import PRETRAINING, accuracy, classifier_config, pretrain
 
     out, detector = arguments.out, load_config(arguments.config)
     seed = PRETRAINING.seed if arguments.seed is None else arguments.seed
     data = arguments.data
     if data.startswith(FOLDER):
-        dataset, unseen, described = class_folders(data, arguments.split, arguments.eval_split)
+        split = arguments.split or "train"
+        dataset, unseen, described = class_folders(data, split, arguments.eval_split)
     else:
         usual = usual_splits(data)
         split, other = arguments.split or usual[0], arguments.eval_split or usual[1]
@@ -69,10 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
     model, loss = pretrain(config, dataset, training)
     say(f"{training.steps} steps, average loss {loss:.3f}")
+    metric = Measured("average loss", loss, "what it learns from")
     if unseen is not None:
         right = accuracy(model, config, unseen, len(unseen) if data.startswith(FOLDER) else 512)
+        metric = Measured("objects named rightly", right, last_names(described))
         say(f"{right:.1%} of the objects named rightly ({described})")
     arrays = {name: model.parameters[name].value for name in base_names(detector)}
-    save_base(out, detector, arrays)
+    origin = Origin(
+        "pretrained", command=arguments.line(arguments), training=training, metric=metric,
+        data=(Used(last_names(data), split, len(dataset), digest(dataset)),),
+    )  # fmt: skip
+    save_base(out, detector, arrays, provenance=(origin,))
     say(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")
     return 0

@@ -14,12 +14,13 @@ from ssd_np.commands import options as kinds
 from ssd_np.data.sources import SHAPES, usual_splits
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import free_folder, json_text, remove_files, write_atomically
-from ssd_np.terminal import note, say
+from ssd_np.terminal import last_names, note, say
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ssd_np.commands.datasets import Dataset
+    from ssd_np.model.provenance import Origin
     from ssd_np.train.trainer import Trainer
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
@@ -30,6 +31,7 @@ SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult"
 WITH_RESUME = (
     "command",
     "module",
+    "line",
     "debug",
     "resume",
     "force",
@@ -153,7 +155,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     # `files.check_outputs` was asked before anything was read
     force = arguments.force or not arguments.resume
-    trainer = Trainer(model, dataset, config.training, out, validation, force=force)
+    origin = _told(arguments)
+    trainer = Trainer(model, dataset, config.training, out, validation, origin=origin, force=force)
     if arguments.resume:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
@@ -175,6 +178,17 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
+
+
+def _told(arguments: argparse.Namespace) -> Origin:
+    """What the weights say of where they come from: the command, and the names of the data that is
+    learned from and of the data that best.npz is chosen by."""
+    from ssd_np.model.provenance import Origin, Used
+
+    chosen_by = () if arguments.val_split in (None, "none") else (arguments.val_split,)
+    name = last_names(arguments.data)
+    data = tuple(Used(name, split) for split in (arguments.split, *chosen_by))
+    return Origin(command=arguments.line(arguments), data=data)
 
 
 def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:

@@ -32,6 +32,7 @@ def with_other_classes(model: SSD, names: Sequence[str]) -> SSD:
             )
             value[..., new] = known[..., old]
         parameter.assign(value.reshape(parameter.value.shape))
+    tuned.provenance = model.provenance
     return tuned
 
 

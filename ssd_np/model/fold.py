@@ -44,6 +44,7 @@ def fold_batchnorm(model: SSD) -> SSD:
         for target, source in pairs:  # a bias that was not there is 0, until it is folded
             target.assign(source.value)
             target.trainable = source.trainable
+    folded.provenance = model.provenance
     return folded
 
 
@@ -97,6 +98,7 @@ def unfolded(model: SSD, config: Config) -> SSD:
         for target, value in zip(targets, values, strict=False):
             target.assign(value)
         bias = values[len(targets) :]  # of a convolution that has none here
+    whole.provenance = model.provenance
     return whole
 
 

@@ -34,6 +34,7 @@ def grey_model(model: SSD) -> SSD:
     grey = SSD(config, dtype=model.dtype, ops=model.ops)
     for name, parameter in grey.parameters.items():
         parameter.assign(arrays[name])
+    grey.provenance = model.provenance
     return grey
 
 

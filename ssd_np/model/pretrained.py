@@ -24,6 +24,7 @@ from ssd_np.kinds.conv import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.grey import sum_colours
 from ssd_np.model.own_layers import kinds_of
+from ssd_np.model.provenance import Provenance, written
 from ssd_np.model.published import (
     LINZAER,
     amdegroot_names,
@@ -152,11 +153,15 @@ def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
 
 
 def save_base(
-    path: str | Path, config: Config, arrays: dict[str, np.ndarray], eight_bits: bool = False
+    path: str | Path,
+    config: Config,
+    arrays: dict[str, np.ndarray],
+    eight_bits: bool = False,
+    provenance: Provenance = (),
 ) -> None:
     """Writes the tensors of a base, and of layers behind it, to an `.npz` file; with `eight_bits`
     it is a quarter as large (`eight_bits.py`)."""
-    header = {"config": config_to_json(config), "base": True}
+    header = {"config": config_to_json(config), "base": True, "provenance": written(provenance)}
     write_archive(path, header, arrays, eight_bits=eight_bits)
 
 

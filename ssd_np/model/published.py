@@ -177,6 +177,7 @@ class Maker:
     offsets    where our dx, dy, dw, dh stand among their four offsets
     folded     whether convolutions hold their batch normalisation already
     sizes      (height, width) of inputs that its files may be for; they do not tell, if any
+    licence    of what they published, where one is known to hold for the weights
     """
 
     name: str
@@ -189,16 +190,19 @@ class Maker:
     offsets: tuple[int, ...] = (0, 1, 2, 3)
     folded: bool = False
     sizes: tuple[tuple[int, int], ...] = ()
+    licence: str = ""
 
 
 TENSORFLOW = Maker(
     "tensorflow", "SSD MobileNet v1", next(iter(tensorflow_names().values())), "mobilenet_coco",
     tensorflow_names,
     from_tensorflow_layout, to_tensorflow_layout, offsets=(1, 0, 3, 2), folded=True,
+    licence="Apache 2.0",
 )  # fmt: skip
 LINZAER = Maker(
     "linzaer", "slim face detector", "base_net.0.0.weight", "slim", linzaer_names,
     sizes=((96, 128), (120, 160), (240, 320), (360, 480), (480, 640), (960, 1280)),
+    licence="MIT",
 )  # fmt: skip
 MAKERS = (
     Maker("torchvision", "SSD300", "backbone.features.0.weight", "ssd300_coco", torchvision_names),

@@ -27,6 +27,7 @@ from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
 from ssd_np.model.own_layers import as_they_are, changed
+from ssd_np.model.provenance import Provenance
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
 from ssd_np.nn.layers import L2Normalization, Layer
@@ -68,6 +69,7 @@ class SSD:
         self._built = as_they_are(config, self.layers)
         # names of undescribed layers that you will put in again, to `load(path, into=model)`
         self.own_layers: tuple[str, ...] = ()
+        self.provenance: Provenance = ()  # where the weights come from; of random ones nothing
 
     def _head(
         self, feature_map: FeatureMap, c_in: int, rng: np.random.Generator

@@ -18,6 +18,7 @@ from ssd_np.config import Config, load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import WeightsError
 from ssd_np.model.fold import folded_config, unfolded
+from ssd_np.model.provenance import imported
 from ssd_np.model.published import TENSORFLOW, from_published
 from ssd_np.model.ssd import SSD
 from ssd_np.model.tflite_file import HINT, read_tflite
@@ -72,6 +73,7 @@ def load_tflite(
     config = config.with_classes([name for name in names if name])
     model = SSD(folded_config(config))
     set_parameters(model, tensors, where)
+    model.provenance = (imported(path, TENSORFLOW.name, TENSORFLOW.licence),)
     return unfolded(model, config)
 
 

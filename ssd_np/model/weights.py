@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import math
 import os
 import zipfile
@@ -39,6 +40,7 @@ from ssd_np.model.class_heads import with_other_classes
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.grey import grey_model
 from ssd_np.model.own_layers import check_described, kinds_of
+from ssd_np.model.provenance import imported, provenance_in, written
 from ssd_np.model.published import (
     MAKERS,
     Maker,
@@ -52,6 +54,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
 
+MOST_COMMENT = 65_535  # bytes of a zip archive's comment
 MAX_GROWTH = 2  # numbers a file's config may ask for / numbers that the file has for it
 SHIPPED = Path(__file__).parent.parent / "weights"
 BASE = SHIPPED / "base.npz"  # of the preset `small`, see docs/base.py
@@ -71,6 +74,8 @@ def contents_of(model: SSD) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     header: dict[str, Any] = {"config": config_to_json(model.config)}
     if own := model.undescribed():
         header["own_layers"] = own
+    if model.provenance:
+        header["provenance"] = written(model.provenance)
     return header, {name: parameter.value for name, parameter in model.parameters.items()}
 
 
@@ -112,7 +117,9 @@ def load(
         check_budget(config, str(path))
     model = into or SSD(config)
     check_same_network(config, model, str(path))
+    provenance = provenance_in(header, str(path))
     set_parameters(model, arrays, str(path))
+    model.provenance = provenance
     return model if replace_heads is None else with_other_classes(model, replace_heads)
 
 
@@ -230,7 +237,8 @@ def load_torch(
     colours (model/grey.py).
     """
     where = str(path)
-    own, arrays = _read_export(path) if where.endswith(".npz") else (None, read_torch(path))
+    header, arrays = read_export(path) if where.endswith(".npz") else ({}, read_torch(path))
+    own, told = config_of(header, where) if header else None, provenance_in(header, where)
     maker = maker_of(arrays)
     if maker is None:
         raise WeightsError(
@@ -271,7 +279,9 @@ def load_torch(
                 hint="width first; of a network that was trained at another size, give a --config",
             )
         config = sized(config, size)
-    return from_maker(arrays, maker, config, where)
+    model = from_maker(arrays, maker, config, where)
+    model.provenance = told or (imported(path, maker.name, maker.licence),)
+    return model
 
 
 def from_maker(arrays: dict[str, np.ndarray], maker: Maker, config: Config, where: str) -> SSD:
@@ -317,16 +327,27 @@ def export(path: str | Path, model: SSD, to: str) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.comment = config_to_json(model.config).encode("utf-8")
+        archive.comment = _comment_of(model)
     write_atomically(path, buffer.getvalue())
 
 
-def _read_export(path: str | Path) -> tuple[Config | None, dict[str, np.ndarray]]:
-    """The config in the comment, if there is one, and the arrays."""
+def _comment_of(model: SSD) -> bytes:
+    """The config and, behind a zero, as much of the provenance as a zip's comment has room for."""
+    config, origins = config_to_json(model.config).encode(), written(model.provenance)
+    while origins and len(config) + len(json.dumps(origins)) >= MOST_COMMENT:
+        origins.pop()
+    return config + b"\0" + json.dumps(origins).encode() if origins else config
+
+
+def read_export(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the comment tells, as a header; empty without one. And the arrays."""
     arrays, comment = read_arrays_and_comment(path)
-    return config_of(
-        {"config": comment.decode("utf-8", "replace")}, str(path)
-    ) if comment else None, arrays
+    config, _, origins = comment.decode("utf-8", "replace").partition("\0")
+    try:
+        header = {"config": config, "provenance": json.loads(origins or "[]")}
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"has a damaged comment ({error})", where=str(path)) from error
+    return header if comment else {}, arrays
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -16,6 +16,7 @@ from ssd_np.model.archive import write_archive
 from ssd_np.model.weights import contents_of
 from ssd_np.train.average import Averaged, averaged
 from ssd_np.train.callbacks import Callback, Step
+from ssd_np.train.origin import sign
 from ssd_np.train.safety import check_before_writing
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Best(Callback):
             if better or score == best:  # on few images many are equal: the longest trained counts
                 check_before_writing(trainer)
                 progress.best_score = float(score)
+                sign(trainer, None if self.validation is None else float(score))
                 header, arrays = contents_of(trainer.model)
                 if self.validation is not None:
                     header["config"] = config_to_json(_drawing(trainer.model.config, result))

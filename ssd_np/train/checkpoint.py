@@ -23,6 +23,7 @@ from ssd_np.data.digest import digest
 from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
+from ssd_np.model.provenance import provenance_in
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import (
     check_own_layers,
@@ -33,6 +34,7 @@ from ssd_np.model.weights import (
     set_parameters,
 )
 from ssd_np.train.callbacks import Callback, Step
+from ssd_np.train.origin import sign
 from ssd_np.train.parts import Optimiser, name_of
 
 if TYPE_CHECKING:
@@ -140,11 +142,13 @@ def load_checkpoint(
             "is not a whole checkpoint", where, "an earlier version may have made it"
         )
     check_parameters(model, arrays, where)
+    provenance = provenance_in(header, where)
     try:
         optimiser.load_state(state)
     except WeightsError as error:
         raise WeightsError(error.what, f"{where}: {error.where}", error.hint) from error
     set_parameters(model, arrays, where)
+    model.provenance = provenance
     for name, parameter in model.parameters.items():
         parameter.trainable = name not in at_rest
     return progress
@@ -221,6 +225,7 @@ class Checkpoint(Callback):
             trainer.save()
 
     def save(self, trainer: Trainer) -> None:
+        sign(trainer)
         own = trainer.config, trainer.conditions
         path = trainer.out_dir / LAST
         save_checkpoint(path, trainer.model, trainer.optimiser, trainer.progress, *own, False)

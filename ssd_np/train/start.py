@@ -13,6 +13,8 @@ from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset
 from ssd_np.errors import ConfigError
+from ssd_np.model.about import about
+from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.pretrained import read_base, set_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
@@ -77,6 +79,8 @@ def network(
     `frozen` is the last layer that does not train; "" freezes the base, None nothing.
     """
     model = SSD(config, seed)
+    if where:
+        model.provenance = about(where, kinds_of(config)).history
     new = set_base(model, tensors, where or "") if tensors else []
     if frozen is not None:
         model.freeze(frozen or config.base_end)

@@ -27,6 +27,7 @@ from ssd_np.engine import select
 from ssd_np.errors import ConfigError, NotFinite
 from ssd_np.files import remove_leftovers
 from ssd_np.model.pretrained import base_names
+from ssd_np.model.provenance import Origin
 from ssd_np.model.ssd import SSD
 from ssd_np.train.average import optimiser_of
 from ssd_np.train.bar import Bar
@@ -35,6 +36,7 @@ from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
 from ssd_np.train.match import match_batch
+from ssd_np.train.origin import origin_of
 from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_loss, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
 from ssd_np.train.ready import check_ready, claim_folder, mapping_of
@@ -62,8 +64,8 @@ class Trainer:
 
     `validation` is the data set to choose best.npz by (see best.py). `callbacks` are yours, called
     after the trainer's own (callbacks.py). So may be the loss, the schedule and the optimiser
-    (parts.py); left out, they are what the configs say. A folder that holds something is refused
-    without `force`.
+    (parts.py); left out, they are what the configs say. `origin`: what the files of weights shall
+    say of where they come from. A folder that holds something is refused without `force`.
 
     progress  what is done so far
     """
@@ -80,6 +82,7 @@ class Trainer:
         loss: Loss | None = None,
         schedule: Schedule | None = None,
         optimiser: Optimiser | None = None,
+        origin: Origin | None = None,
         force: bool = False,
     ) -> None:
         if not isinstance(train_config, TrainConfig):
@@ -95,6 +98,7 @@ class Trainer:
         self.schedule = as_told if schedule is None else schedule
         base = base_names(model.config)
         self.optimiser = optimiser_of(train_config, model.parameters, self.ops, optimiser, base)
+        self.origin = origin or Origin()
         self.log = Log()
         self.callbacks: list[Callback] = [
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
@@ -124,6 +128,7 @@ class Trainer:
         if not self.conditions:  # it neither goes on nor is called again
             claim_folder(self, self._force)
             self.conditions = conditions_of(self)
+            self.model.provenance = (origin_of(self), *self.model.provenance)
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:

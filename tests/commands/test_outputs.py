@@ -41,13 +41,14 @@ WALK = {
     "exercise list": [],
     "exercise start": ["match", "--out", "OUT.py"],
     "exercise check": ["match.py"],
+    "info": [WEIGHTS],
     "explain": [PICTURE, "--weights", WEIGHTS, "--truth", "in/pictures/photo.xml",
                 "--out", "OUT"],
     "explore": [PICTURE, "--weights", WEIGHTS, "--truth", "in/pictures/photo.xml",
                 "--out", "OUT.html"],
     "bench": ["--quick"],
 }  # fmt: skip
-FREE = ("bench", "exercise check", "exercise list")  # nothing to write, nothing to run
+FREE = ("bench", "info", "exercise check", "exercise list")  # nothing to write, nothing to run
 SOURCES = (WEIGHTS, PICTURE, "in/pictures/photo.xml", "in/voc/JPEGImages/0.png",
            "in/voc/Annotations/0.xml",
            "in/narrow.json", "in/narrow.npz", "in/for_torchvision.npz")  # fmt: skip
