@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ssd_np.contents import contents
 
 if TYPE_CHECKING:
+    from ssd_np.model.about import About as About
     from ssd_np.model.archive import read_archive as read_archive
     from ssd_np.model.archive import read_arrays as read_arrays
     from ssd_np.model.archive import read_arrays_and_comment as read_arrays_and_comment
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.budget import check_budget as check_budget
     from ssd_np.model.budget import forward_bytes as forward_bytes
+    from ssd_np.model.class_heads import with_other_classes as with_other_classes
     from ssd_np.model.eight_bits import in_eight_bits as in_eight_bits
     from ssd_np.model.eight_bits import in_full as in_full
     from ssd_np.model.fold import fold_batchnorm as fold_batchnorm
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
     from ssd_np.model.pretrained import save_base as save_base
     from ssd_np.model.pretrained import set_base as set_base
     from ssd_np.model.pretrained import trunk_names as trunk_names
+    from ssd_np.model.provenance import Measured as Measured
+    from ssd_np.model.provenance import Origin as Origin
+    from ssd_np.model.provenance import Used as Used
+    from ssd_np.model.provenance import imported as imported
+    from ssd_np.model.provenance import provenance_in as provenance_in
+    from ssd_np.model.provenance import with_command as with_command
+    from ssd_np.model.provenance import written as written
     from ssd_np.model.published import Maker as Maker
     from ssd_np.model.published import amdegroot_names as amdegroot_names
     from ssd_np.model.published import check_no_branches as check_no_branches
@@ -79,6 +88,7 @@ if TYPE_CHECKING:
     from ssd_np.model.weights import load_torch as load_torch
     from ssd_np.model.weights import locate as locate
     from ssd_np.model.weights import optimiser_arrays as optimiser_arrays
+    from ssd_np.model.weights import read_export as read_export
     from ssd_np.model.weights import save as save
     from ssd_np.model.weights import set_parameters as set_parameters
     from ssd_np.model.weights_file import opened as opened

@@ -37,9 +37,8 @@ from ssd_np.nn.parameter import Parameter
 class SSD:
     """The network of a config, with random weights drawn from `seed`.
 
-    `config` may be what `load_config` reads: "tiny" and other presets, or a file.
-
-    Several threads may call `forward` or `predict` at once; they take turns.
+    `config` may be what `load_config` reads: "tiny" and other presets, or a file. Several threads
+    may call `forward` or `predict` at once; they take turns.
     """
 
     def __init__(

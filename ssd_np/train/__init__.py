@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ssd_np.train.log import columns_for as columns_for
     from ssd_np.train.log import read_log as read_log
     from ssd_np.train.match import match_batch as match_batch
+    from ssd_np.train.origin import begin as begin
+    from ssd_np.train.origin import sign as sign
     from ssd_np.train.parts import Loss as Loss
     from ssd_np.train.parts import LossAndGradients as LossAndGradients
     from ssd_np.train.parts import LossValue as LossValue

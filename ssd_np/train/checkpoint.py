@@ -34,7 +34,7 @@ from ssd_np.model.weights import (
     set_parameters,
 )
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.train.origin import sign
+from ssd_np.train.origin import begin, sign
 from ssd_np.train.parts import Optimiser, name_of
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ class Checkpoint(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         if trainer.progress.step == 0:
+            begin(trainer)
             trainer.save()
 
     def after_step(self, trainer: Trainer, step: Step) -> None:

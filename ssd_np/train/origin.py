@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
 
 
-def origin_of(trainer: Trainer) -> Origin:
-    """What the trainer was told, with its config, and what its data come to."""
+def begin(trainer: Trainer) -> None:
+    """A new line above those of the weights that it begins with: what the trainer was told, and
+    what its data come to."""
     sets = [data for data in (trainer.dataset, trainer.validation) if data is not None]
     unnamed = (Used(type(data).__name__) for data in sets[len(trainer.origin.data) :])
     named = zip((*trainer.origin.data, *unnamed), sets, strict=True)
@@ -21,7 +22,8 @@ def origin_of(trainer: Trainer) -> Origin:
         dataclasses.replace(used, images=len(found), digest=digest(found))
         for used, found in named
     )
-    return dataclasses.replace(trainer.origin, data=data, training=trainer.config)
+    line = dataclasses.replace(trainer.origin, data=data, training=trainer.config)
+    trainer.model.provenance = (line, *trainer.model.provenance)
 
 
 def sign(trainer: Trainer, mean_ap: float | None = None) -> None:

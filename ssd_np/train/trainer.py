@@ -36,7 +36,6 @@ from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
 from ssd_np.train.match import match_batch
-from ssd_np.train.origin import origin_of
 from ssd_np.train.parts import Loss, Optimiser, Schedule, checked_loss, checked_rate, ssd_loss
 from ssd_np.train.postmortem import PostMortem
 from ssd_np.train.ready import check_ready, claim_folder, mapping_of
@@ -64,8 +63,8 @@ class Trainer:
 
     `validation` is the data set to choose best.npz by (see best.py). `callbacks` are yours, called
     after the trainer's own (callbacks.py). So may be the loss, the schedule and the optimiser
-    (parts.py); left out, they are what the configs say. `origin`: what the files of weights shall
-    say of where they come from. A folder that holds something is refused without `force`.
+    (parts.py); left out, they are what the configs say. The files of weights tell of `origin`. A
+    folder that holds something is refused without `force`.
 
     progress  what is done so far
     """
@@ -89,7 +88,7 @@ class Trainer:
             kind = type(train_config).__name__
             raise ConfigError(f"is a {kind}", "train_config", "a TrainConfig: config.training")
         self.model, self.config = model, train_config
-        self.dataset, self.validation = dataset, validation
+        self.dataset, self.validation, self.origin = dataset, validation, origin or Origin()
         self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
         self.mapping = mapping_of("training", dataset, model)
         # an object of yours may be false, such as a list of losses that has a length
@@ -98,7 +97,6 @@ class Trainer:
         self.schedule = as_told if schedule is None else schedule
         base = base_names(model.config)
         self.optimiser = optimiser_of(train_config, model.parameters, self.ops, optimiser, base)
-        self.origin = origin or Origin()
         self.log = Log()
         self.callbacks: list[Callback] = [
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
@@ -128,7 +126,6 @@ class Trainer:
         if not self.conditions:  # it neither goes on nor is called again
             claim_folder(self, self._force)
             self.conditions = conditions_of(self)
-            self.model.provenance = (origin_of(self), *self.model.provenance)
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite
         with quiet, self._attached(), self.batches() as batches:
