@@ -7,11 +7,12 @@ from pathlib import Path
 
 from ssd_np.commands import options as kinds
 from ssd_np.data.sources import SHAPES, usual_splits
+from ssd_np.errors import ConfigError
 from ssd_np.files import free_folder
 
 HELP = "measure average precision of a weights file on a data set"
 EXAMPLE = "ssd-np eval blood_cells --data voc:BCCD --split test"
-FILES = ("eval.json", "precision_recall.png", "gallery.png")
+FILES = ("eval.json", "precision_recall.png", "confusion.png", "worst.png")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +51,16 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FOLDER", type=kinds.output_folder(*FILES),
         help="for eval.json and pictures (default: eval, or eval-2, ...)",
     )  # fmt: skip
+    parser.add_argument(
+        "--flips", action="store_true",
+        help="average over each image and its mirror image; takes twice the time",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     kinds.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the table; writes eval.json, precision_recall.png and gallery.png."""
+    """Prints the table; writes it, curves, what is confused, and the worst images."""
     from ssd_np.commands.datasets import describe_evaluation, evaluation_data
     from ssd_np.commands.measure import detect, measure, read_detections, save_detections
     from ssd_np.model.fold import for_inference
@@ -64,14 +70,17 @@ def run(arguments: argparse.Namespace) -> int:
     split = arguments.split or usual_splits(SHAPES, spec)[1]
     data = describe_evaluation(spec, split)
     out = Path(arguments.out or free_folder("eval"))
+    if arguments.detections and arguments.flips:
+        raise ConfigError("the detections are there already", "--flips", "it is for WEIGHTS")
     if arguments.detections:
         dataset = evaluation_data(spec, split, None, classes=classes)
         found = read_detections(arguments.detections, dataset)
     else:
         model = for_inference(load(arguments.weights))
         dataset = evaluation_data(spec, split, model.config.class_names, classes=classes)
-        found = detect(model, dataset)
+        found = detect(model, dataset, arguments.flips)
     if arguments.save_detections:
         save_detections(arguments.save_detections, found, dataset)
-    measure(found, dataset, data, out, arguments.metric, arguments.iou)
+    rules = arguments.metric, arguments.iou, arguments.json
+    measure(found, dataset, data, out, *rules)
     return 0

@@ -14,15 +14,17 @@ from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.coco import coco_result
 from ssd_np.evaluate.coco_matching import measured
 from ssd_np.evaluate.coco_results import from_coco_results, read_results, to_coco_results
+from ssd_np.evaluate.confusion import Confusion, confusion, worst_first
 from ssd_np.evaluate.run import detect_dataset
 from ssd_np.files import json_text, remove_files, write_atomically
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Detections, Truth
 from ssd_np.terminal import say
-from ssd_np.viz.draw import draw_detections, draw_truth, gallery
+from ssd_np.viz.confusion import confusion_figure, draw_outcome
+from ssd_np.viz.draw import gallery
 from ssd_np.viz.recall import precision_recall
 
-GALLERY_IMAGES = 8
+WORST_IMAGES = 8
 VOC_METRICS: dict[str, Literal["11-point", "all-point"]] = {"voc07": "11-point", "voc": "all-point"}
 HIGH_THRESHOLD = 0.1  # detections that begin above it make average precision too low
 ENOUGH = 100  # in an image: then a file was cut off by a number, not by a score
@@ -52,11 +54,12 @@ def evaluate_and_write(model: SSD, dataset: Dataset, data: str, out: Path) -> No
 # --- detections ----------------------------------------------------------------------------------
 
 
-def detect(model: SSD, dataset: Dataset) -> Found:
+def detect(model: SSD, dataset: Dataset, flips: bool = False) -> Found:
     """Runs the model over the data set, with the low threshold that a metric needs."""
     rule = model.config.decoding
-    detections, truths = detect_dataset(model, dataset)
+    detections, truths = detect_dataset(model, dataset, flips=flips)
     origin = f"suppression at IoU {rule.iou_threshold:g}, at most {rule.top_k} an image"
+    origin += ", averaged over each image and its mirror image" * flips
     names = model.config.class_names
     return Found(names, detections, truths, rule.score_threshold, rule.show_threshold, origin)
 
@@ -88,7 +91,13 @@ def _sizes(truths: Sequence[Truth]) -> list[tuple[int, int]]:
 
 
 def measure(
-    found: Found, dataset: Dataset, data: str, out: Path, metric: str = "voc", iou: float = 0.5
+    found: Found,
+    dataset: Dataset,
+    data: str,
+    out: Path,
+    metric: str = "voc",
+    iou: float = 0.5,
+    as_json: bool = False,
 ) -> None:
     """Writes and prints the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
     pair = found.detections, found.truths
@@ -103,18 +112,25 @@ def measure(
         "detections": found.origin,
         **result.to_json(),
     }
-    report_file, curve_file, gallery_file = (out / name for name in FILES)
+    mistakes = confusion(*pair, found.show, iou)
+    report["confusion"] = mistakes.to_json()
+    report_file, curve_file, confusion_file, worst_file = (out / name for name in FILES)
     remove_files(out, FILES)
     write_atomically(report_file, json_text(report) + "\n")
-    drawn = [gallery_file]
+    drawn = [confusion_file, worst_file]
     if any(c.truths for c in curves.classes):
         precision_recall(curves, curve_file, found.show)
         drawn.insert(0, curve_file)
-    _draw_gallery(found, dataset, data, gallery_file)
+    confusion_figure(mistakes, confusion_file)
+    _draw_worst(found, mistakes, dataset, data, worst_file)
+    if as_json:
+        say(json_text(report))
+        return
     # whoever reads may leave at the first line: everything is written by now
     say(f"{data}, {len(dataset)} images")
     say(result.table())
     rule = "lowest score" if found.evaluate is None else "evaluate: scores above"
+    say(_in_words(mistakes))
     say(f"detections: {rule} {start:g}, {found.origin}; pictures: show {found.show:g}")
     full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
     if start > HIGH_THRESHOLD and not full:
@@ -122,13 +138,24 @@ def measure(
     say(f"report: {report_file}\npictures: {', '.join(map(str, drawn))}")
 
 
-def _draw_gallery(found: Found, dataset: Dataset, data: str, file: Path) -> None:
-    """The first images, truth on the left, what is detected on the right."""
+def _in_words(found: Confusion) -> str:
+    """What was found, and what went wrong."""
+    objects, right, missed, *wrong = found.totals().items()
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in wrong)
+    return (
+        f"with scores of at least {found.min_score:g}: {right[1]:,} of {objects[1]:,} objects "
+        f"found, {missed[1]:,} missed; {kinds}"
+    )
+
+
+def _draw_worst(found: Found, mistakes: Confusion, dataset: Dataset, data: str, file: Path) -> None:
+    """The images with the most mistakes, truth on the left, what is detected on the right."""
     rows = []
-    for i in range(min(GALLERY_IMAGES, len(dataset))):
-        sample = dataset[i]
-        left = draw_truth(sample.image, found.truths[i], found.class_names)
-        right = draw_detections(sample.image, found.detections[i], found.show)
-        rows.append((sample.name, left, right))
-    header = f"{data}: scores of at least {found.show:g}"
-    gallery(rows, file, header, pairs_across=2)
+    for i in worst_first(mistakes.outcomes)[:WORST_IMAGES]:
+        sample, shown = dataset[i], found.detections[i].at_least(found.show)
+        counts = mistakes.outcomes[i].mistakes().items()
+        words = ", ".join(f"{count} {kind}" for kind, count in counts if count) or "no mistake"
+        pictures = draw_outcome(sample.image, shown, found.truths[i], mistakes.outcomes[i])
+        rows.append((f"{sample.name}: {words}", *pictures))
+    header = f"{data}: the {len(rows)} images with the most mistakes, scores of at least "
+    gallery(rows, file, f"{header}{found.show:g}", pairs_across=2)

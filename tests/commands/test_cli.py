@@ -120,8 +120,8 @@ def test_train_from_start_to_pictures(capsys, tmp_path):
     assert code == 0
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "best.npz", "config.json", "eval.json", "gallery.png", "last.npz", "log.csv", "loss.png",
-        "precision_recall.png", "run.json",
+        "best.npz", "config.json", "confusion.png", "eval.json", "last.npz", "log.csv", "loss.png",
+        "precision_recall.png", "run.json", "worst.png",
     }  # fmt: skip
     assert "2 steps in" in text and "500 generated images" in text and "triangle" in text
     report = json.loads((out / "eval.json").read_text())

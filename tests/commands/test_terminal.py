@@ -113,7 +113,7 @@ def test_eval_has_written_when_its_reader_leaves(tmp_path):
     arguments = ["eval shapes --out", str(tmp_path / "out")]
     _, out, err = run(arguments, "| head -1", PYTHONUNBUFFERED="1")
     assert out.count("\n") == 1 and not err
-    names = {"eval.json", "gallery.png", "precision_recall.png"}
+    names = {"eval.json", "confusion.png", "precision_recall.png", "worst.png"}
     assert set(os.listdir(tmp_path / "out")) == names
 
 
