@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ssd_np.evaluate.coco_results import read_results as read_results
     from ssd_np.evaluate.coco_results import to_coco_instances as to_coco_instances
     from ssd_np.evaluate.coco_results import to_coco_results as to_coco_results
+    from ssd_np.evaluate.confusion import Confusion as Confusion
+    from ssd_np.evaluate.confusion import Outcome as Outcome
+    from ssd_np.evaluate.confusion import outcome_of as outcome_of
+    from ssd_np.evaluate.confusion import worst_first as worst_first
     from ssd_np.evaluate.run import detect_dataset as detect_dataset
     from ssd_np.evaluate.threshold import best_threshold as best_threshold
 else:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ssd_np.infer.explain_text import describe as describe
     from ssd_np.infer.explain_text import to_json as to_json
     from ssd_np.infer.explain_text import to_text as to_text
+    from ssd_np.infer.flips import FlipDetector as FlipDetector
+    from ssd_np.infer.flips import average as average
+    from ssd_np.infer.flips import mirrored as mirrored
     from ssd_np.infer.place import numbers as numbers
     from ssd_np.infer.place import place_of as place_of
     from ssd_np.infer.place import shapes as shapes

@@ -55,6 +55,7 @@ class Best(Callback):
             if self.validation is not None:
                 result = evaluate_voc(*detect_dataset(trainer.model, self.validation))
                 score = result.mean_ap
+                trainer.log.measured(score)
             best = progress.best_score
             better = best is None or score > best
             progress.stale = 0 if better else progress.stale + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from array import array
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import append, write_atomically
 from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.viz.loss import OTHER_COLUMNS, loss_curve
+from ssd_np.viz.loss import OTHER_COLUMNS, VALIDATION, loss_curve
 
 if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 FILE = "log.csv"
 
 
-def columns_for(parts: Iterable[str]) -> tuple[str, ...]:
-    """The columns of a log, with one for each part of the loss."""
-    first, *rest = OTHER_COLUMNS
-    return (first, "total", *parts, *rest)
+def columns_for(parts: Iterable[str], validated: bool = False) -> tuple[str, ...]:
+    """The columns of a log, with one for each part of the loss, and one for validations if any."""
+    first, *rest, validation = OTHER_COLUMNS
+    return (first, "total", *parts, *rest, *([validation] if validated else []))
 
 
 COLUMNS = columns_for(("location", "confidence"))  # with the SSD loss
@@ -49,7 +50,8 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         raise DataError(
             what, where=str(path), hint="both are written together: take a copy of both"
         )
-    if tuple(names) != columns_for(name for name in names[2:] if name not in OTHER_COLUMNS):
+    parts = (name for name in names[2:] if name not in OTHER_COLUMNS)
+    if tuple(names) != columns_for(parts, VALIDATION in names):
         hint = f"those of the SSD loss are {', '.join(COLUMNS)}"
         raise DataError(f"has the columns {', '.join(names)}", where=str(path), hint=hint)
     if not np.array_equal(numbers[:, 0], np.arange(steps)):
@@ -66,6 +68,7 @@ class Log(Callback):
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
+        self._validated = False
         self._numbers, self._written = array("d"), 0  # row by row; steps in the file
         self._bytes = 0  # of the file that are these
 
@@ -80,7 +83,7 @@ class Log(Callback):
 
     def expect(self, parts: Mapping[str, float]) -> None:
         """ConfigError unless the loss has the parts that it had at all steps before."""
-        names = columns_for(parts)
+        names = columns_for(parts, self._validated)
         if len(set(names)) < len(names) or any(set(name) & set(',"\r\n') for name in names):
             hint = f"other names than {', '.join(columns_for(()))}, without a comma"
             raise ConfigError(f"has the parts {list(parts)}", "the loss", hint)
@@ -88,6 +91,15 @@ class Log(Callback):
             before = ", ".join(self.names)
             raise ConfigError(f"has the parts {list(parts)}", "the loss", f"the log has {before}")
         self.names = names
+
+    def begin(self, trainer: Trainer) -> None:
+        fresh = trainer.validation is not None and not self.names
+        self._validated = VALIDATION in self.names or fresh
+
+    def measured(self, mean_ap: float) -> None:
+        """What the validation after the last step came to."""
+        if self._validated and self._numbers:
+            self._numbers[-1] = float(f"{mean_ap:.6g}")
 
     def resume(self, trainer: Trainer) -> None:
         path, self._written = trainer.out_dir / FILE, trainer.progress.step
@@ -97,7 +109,7 @@ class Log(Callback):
     def after_step(self, trainer: Trainer, step: Step) -> None:
         speed = len(step.batch.images) / step.seconds
         numbers = (step.loss.total, *step.parts.values(), step.positives)
-        numbers = (*numbers, step.rate, step.norm, speed)
+        numbers = (*numbers, step.rate, step.norm, speed, *([math.nan] * self._validated))
         self._numbers.extend((step.number, *(float(f"{number:.6g}") for number in numbers)))
 
     def save(self, trainer: Trainer) -> None:

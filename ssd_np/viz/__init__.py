@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ssd_np.viz.canvas import plain_numbers as plain_numbers
     from ssd_np.viz.canvas import show_image as show_image
     from ssd_np.viz.canvas import tidy as tidy
+    from ssd_np.viz.confusion import confusion_figure as confusion_figure
+    from ssd_np.viz.confusion import draw_outcome as draw_outcome
     from ssd_np.viz.costs import costs_figure as costs_figure
     from ssd_np.viz.cover import coverage as coverage
     from ssd_np.viz.draw import draw_detections as draw_detections

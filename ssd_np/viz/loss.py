@@ -1,4 +1,4 @@
-"""The loss of a training, step by step.
+"""The loss of a training, step by step, and what was measured on images that it does not see.
 
 Takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
@@ -11,19 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ssd_np.errors import DataError
 from ssd_np.viz.canvas import BLUE, GREEN, PURPLE, VERMILION, Out, canvas, plain_numbers, tidy
 
 # of a log: all others but the total are the parts of its loss
-OTHER_COLUMNS = ("step", "positives", "learning_rate", "gradient_norm", "images_per_second")
+VALIDATION = "validation"  # mAP, in the rows where it was measured
+OTHER_COLUMNS = (
+    *("step", "positives", "learning_rate", "gradient_norm", "images_per_second"),
+    VALIDATION,
+)
 # the total, then the parts
 STYLES = (("black", "-"), (BLUE, "--"), (VERMILION, "-."), (GREEN, ":"), (PURPLE, "--"))
 POINTS = 2000  # a curve, at most: a picture has not more columns
 
 
 def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: Out) -> None:
-    """The loss and its parts over the steps, raw (light) and smoothed; below, the learning rate.
+    """The loss and its parts over the steps, raw (light) and smoothed; below, the validations and
+    the learning rate.
 
     Takes the CSV file of a training run or its columns: step, total, learning_rate and those of the
     parts, each (steps,). Smoothed means the centred average of a fortieth of all steps; of very
@@ -42,8 +48,15 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
         raise DataError("no step was logged yet", where=where)
     losses = ["total", *(name for name in columns if name not in ("total", *OTHER_COLUMNS))]
 
-    with canvas(out, 7, 5) as figure:
-        loss_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    scores = np.asarray(columns.get(VALIDATION, np.full(len(step), np.nan)), np.float64)
+    measured = np.flatnonzero(np.isfinite(scores))
+    heights = (4, 2, 1) if len(measured) else (4, 1)
+
+    with canvas(out, 7, 4 + sum(heights) / 5) as figure:
+        panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+        loss_axes, rate_axes = panels[0], panels[-1]
+        if len(measured):
+            _draw_validations(panels[1], step[measured], scores[measured])
         window = max(1, len(step) // 40)
         marker = "o" if len(step) < 20 else None  # a line through one point would not be seen
         few = np.linspace(0, len(step) - 1, min(len(step), POINTS)).astype(np.int64)
@@ -70,8 +83,18 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
         rate = np.asarray(columns["learning_rate"], np.float64)
         rate_axes.plot(step[few], rate[few], color="black", marker=marker)
         rate_axes.set(xlabel="step", ylabel="learning\nrate", ylim=(0, None))
-        for axes in (loss_axes, rate_axes):
+        for axes in panels:
             tidy(axes)
+
+
+def _draw_validations(axes: Axes, step: np.ndarray, scores: np.ndarray) -> None:
+    """A point for each of the validations (V,), and a star on the first best one."""
+    best = int(scores.argmax())
+    axes.plot(step, scores, "o-", color=GREEN, markersize=4, linewidth=1)
+    axes.plot(step[best], scores[best], "*", color=VERMILION, markersize=13)
+    axes.set(ylabel="validation\nmAP", ylim=(scores.min() - 0.05, scores.max() + 0.05))
+    title = f"best: {scores[best]:.4f} after {step[best] + 1:.0f} steps"
+    axes.set_title(title, fontsize=9, loc="right")
 
 
 def _read_columns(path: Path) -> dict[str, np.ndarray]:
