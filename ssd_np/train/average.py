@@ -13,13 +13,15 @@ how many there will be.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ssd_np.config import TrainConfig
 from ssd_np.engine import Engine
 from ssd_np.errors import WeightsError
+from ssd_np.model.pretrained import base_names
+from ssd_np.model.ssd import SSD
 from ssd_np.nn.parameter import Parameter
 from ssd_np.train.parts import Optimiser
 from ssd_np.train.sgd import SGD
@@ -86,17 +88,13 @@ class Averaged:
 
 
 def optimiser_of(
-    config: TrainConfig,
-    parameters: Mapping[str, Parameter],
-    ops: Engine,
-    own: Optimiser | None = None,
-    base: Iterable[str] = (),
+    config: TrainConfig, model: SSD, ops: Engine, own: Optimiser | None = None
 ) -> Optimiser:
-    """SGD, or an optimiser of your own; with an average of the weights where the config says so.
-    `base` names the parameters that learn at the base's rate."""
+    """SGD, or an optimiser of your own; with an average of the weights where the config says so."""
+    parameters = model.parameters
     if own is None:
         rule = config.momentum, config.weight_decay, config.bias_multiplier
-        multipliers = dict.fromkeys(base, config.base_multiplier)
+        multipliers = dict.fromkeys(base_names(model.config), config.base_multiplier)
         own = SGD(parameters, *rule, ops, config.rate_in_momentum, multipliers)
     return Averaged(own, parameters, config.average) if config.average else own
 

@@ -19,8 +19,7 @@ def begin(trainer: Trainer) -> None:
     unnamed = (Used(type(data).__name__) for data in sets[len(trainer.origin.data) :])
     named = zip((*trainer.origin.data, *unnamed), sets, strict=True)
     data = tuple(
-        dataclasses.replace(used, images=len(found), digest=digest(found))
-        for used, found in named
+        dataclasses.replace(used, images=len(found), digest=digest(found)) for used, found in named
     )
     line = dataclasses.replace(trainer.origin, data=data, training=trainer.config)
     trainer.model.provenance = (line, *trainer.model.provenance)

@@ -26,7 +26,6 @@ from ssd_np.data.items import Dataset
 from ssd_np.engine import select
 from ssd_np.errors import ConfigError, NotFinite
 from ssd_np.files import remove_leftovers
-from ssd_np.model.pretrained import base_names
 from ssd_np.model.provenance import Origin
 from ssd_np.model.ssd import SSD
 from ssd_np.train.average import optimiser_of
@@ -95,8 +94,7 @@ class Trainer:
         self.loss = ssd_loss(model.config, self.ops) if loss is None else loss
         as_told = functools.partial(learning_rate, config=train_config)
         self.schedule = as_told if schedule is None else schedule
-        base = base_names(model.config)
-        self.optimiser = optimiser_of(train_config, model.parameters, self.ops, optimiser, base)
+        self.optimiser = optimiser_of(train_config, model, self.ops, optimiser)
         self.log = Log()
         self.callbacks: list[Callback] = [
             *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
