@@ -21,9 +21,9 @@ from ssd_np.model.weights import load, save
 from ssd_np.train.trainer import Trainer
 
 NAMES = ("slim", "mobilenet_coco")
-KNOWN = {  # trained numbers, boxes, sums of cx, cy, w and h
+KNOWN = {  # trained numbers (none below a batch normalisation), boxes, sums of cx, cy, w and h
     "slim": (260_188, 4_420, (2210, 2210, 338.5, 450.0)),
-    "mobilenet_coco": (4_010_469, 1_917, (958.5, 958.5, 568.5628, 568.5628)),
+    "mobilenet_coco": (4_000_965, 1_917, (958.5, 958.5, 568.5628, 568.5628)),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ssd_np.config import load_config
 from ssd_np.geometry import borders
+from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.pool import PoolLayer
 from ssd_np.model.receptive_field import receptive_fields
@@ -30,6 +31,8 @@ def test_the_published_fields_of_ssd300():
 
 def taps(layer):
     """Windows of a layer: kernel, stride, pad, dilation."""
+    if isinstance(layer, BatchNormLayer):
+        return 1, 1, 0, 1
     if isinstance(layer, PoolLayer):
         return layer.size, layer.stride, layer.pad, 1
     return layer.kernel, layer.stride, layer.pad, layer.dilation
