@@ -10,7 +10,7 @@ from ssd_np.data.sources import FOLDER, SHAPES, usual_splits
 from ssd_np.terminal import last_names, say
 
 HELP = "train the base of a detector to tell single objects apart"
-EXAMPLE = "ssd-np pretrain --data shapes --config small --out base.npz"
+EXAMPLE = "ssd-np pretrain --data folder:DIR --out base.npz"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
