@@ -94,7 +94,7 @@ def _normalise(
 ) -> tuple[np.ndarray, tuple]:
     """One factor and one term for each channel."""
     factor = scale / np.sqrt(variance + eps)
-    out, term = memory.output(x.shape, x.dtype), shift - mean * factor
+    out, term = memory.empty(x.shape, x.dtype), shift - mean * factor
     low, high = limits(activation, x.dtype)
     _each_share(_affine_kernel, (x, factor, term, out), low, high)
     return out, (x, scale, mean, variance, eps)
@@ -119,7 +119,7 @@ def _gradients(
     # dx = factor * (dout - mean of dout - u * mean of dout u), u = (x - mean) / std
     count = x.size // x.shape[-1] if of_batch else np.inf
     away, slope = dshift / x.dtype.type(count), dscale / x.dtype.type(count) / std
-    dx = memory.gradient(x.shape, x.dtype, dout)
+    dx = memory.empty(x.shape, x.dtype)
     _each_share(_input_gradient_kernel, (dout, x, mean, factor, term, away, slope, dx), low, high)
     return dx, dscale, dshift
 

@@ -33,13 +33,12 @@ def chain_forward(x: np.ndarray, blocks: list[Block], *, memory: Place = FRESH) 
         (w.shape, stride, borders(pad), dilation, fits(w, stride, dilation, 1))
         for w, _, stride, pad, dilation, _ in blocks
     )
-    for i, (first, last, shapes, shares) in enumerate(_plan(x.shape, windows, thread_count())):
-        place = memory if last == len(blocks) else memory.of_layer(memory.name and f"chain {i % 2}")
+    for first, last, shapes, shares in _plan(x.shape, windows, thread_count()):
         if not shares:
             convolve = depthwise_block_forward if blocks[first][0].ndim == 3 else conv_block_forward
-            x, _ = convolve(x, *blocks[first], memory=place)
+            x, _ = convolve(x, *blocks[first], memory=memory)
             continue
-        out = place.output((len(x), *shapes[-1]), x.dtype)
+        out = memory.empty((len(x), *shapes[-1]), x.dtype)
         _go(np.ascontiguousarray(x), blocks[first:last], shapes, shares, out)
         x = out
     return x

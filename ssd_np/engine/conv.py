@@ -61,7 +61,7 @@ def conv_block_forward(
     pad, (kh, kw, _, c_out) = borders(pad), w.shape
     ho = output_size(x.shape[1], kh, stride, pad[0], dilation)
     wo = output_size(x.shape[2], kw, stride, pad[1], dilation)
-    out = memory.output((len(x), ho, wo, c_out), x.dtype)
+    out = memory.empty((len(x), ho, wo, c_out), x.dtype)
     corner = (pad[0][0], pad[1][0])
     if size := winograd.tile_size(memory.convolution, out.shape, w.shape, stride, dilation):
         # a parameter is read-only, which is another type to Numba
@@ -98,7 +98,7 @@ def _gradients(
     elif kernel_gradient:
         dw, db = _kernel_gradient(dout, x, w.shape[:2], stride, corner, dilation)
     if input_gradient:
-        dx = memory.gradient(x.shape, x.dtype, dout)
+        dx = memory.empty(x.shape, x.dtype)
         _input_gradient(dout, w, stride, corner, dilation, size, dx)
     return dx, dw, db
 

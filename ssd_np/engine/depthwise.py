@@ -59,7 +59,7 @@ def depthwise_block_forward(
     n, h, width, c = x.shape
     ho = output_size(h, w.shape[0], stride, pad[0], dilation)
     wo = output_size(width, w.shape[1], stride, pad[1], dilation)
-    out = memory.output((n, ho, wo, c), x.dtype)
+    out = memory.empty((n, ho, wo, c), x.dtype)
     _convolve(x, w, b, stride, (pad[0][0], pad[1][0]), dilation, activation, out)
     return out, ((x, w, stride, pad, dilation, out.shape), (out, activation))
 
@@ -88,7 +88,7 @@ def _gradients(
     if kernel_gradient:
         dw, db = _kernel_gradient(dout, x, w.shape, stride, corner, dilation)
     if input_gradient:
-        dx = memory.gradient(x.shape, x.dtype, dout)
+        dx = memory.empty(x.shape, x.dtype)
         _input_gradient(dout, w, stride, corner, dilation, dx)
     return dx, dw, db
 

@@ -1,8 +1,8 @@
-"""Memory that is kept from step to step: fresh memory costs a page fault for each 4 KiB.
+"""Memory that is lent: fresh memory costs a page fault for each 4 KiB.
 
-A model has one `Workspace`. A layer has a `Place` in it, which tells the fast functions where their
-results go: an output to memory of the layer's own name, a gradient to one of two buffers of the
-whole model, which take turns on the way back. What lies there is overwritten by the next step.
+A model has one `Workspace`, from which its layers take the arrays that they return. As soon as no
+array refers to a piece any more it is lent again: in a training step each layer's output stays with
+what backward needs, in inference it is free when the layers that read it are done.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 import os
 import threading
 import weakref
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 
 class Workspace:
-    """Arrays by key. One thread at a time may work with them: the others wait for their `turn`.
+    """Pieces of memory. One thread at a time may work with them: the others wait for their `turn`.
 
     A copy of a model, in this process or by pickle in another, begins with a workspace of its own.
     So does a forked child, in which the thread whose turn it was does not exist.
@@ -28,23 +28,36 @@ class Workspace:
         _workspaces.add(self)
 
     def _begin(self) -> None:
-        self._memory: dict[str, np.ndarray] = {}
+        # each piece, and the array of it that every array in use refers to
+        self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
         self.turn = threading.Lock()
 
     def __reduce__(self) -> tuple:
         return type(self), ()
 
-    def array(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """An uninitialised array, the same memory for the same key."""
-        dtype = np.dtype(dtype)
-        size = dtype.itemsize * math.prod(shape)
-        if key not in self._memory or self._memory[key].nbytes < size:
-            self._memory[key] = np.empty(size, np.uint8)
-        return self._memory[key][:size].view(dtype).reshape(shape)
+    @property
+    def nbytes(self) -> int:
+        """Of all pieces, lent or not."""
+        return sum(piece.nbytes for piece, _ in self._pieces)
 
-    def owns(self, key: str, array: np.ndarray) -> bool:
-        """Whether `array` lies in the memory of `key`."""
-        return key in self._memory and np.may_share_memory(self._memory[key], array)
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An uninitialised array in the smallest free piece that holds it.
+
+        Where none does, the largest free one makes room for a new one: so the pieces of a step that
+        is repeated are soon those that it needs.
+        """
+        dtype = np.dtype(dtype)
+        size = max(1, dtype.itemsize * math.prod(shape))
+        free = [i for i, (_, lent) in enumerate(self._pieces) if lent() is None]
+        free.sort(key=lambda i: self._pieces[i][0].nbytes)
+        found = next((i for i in free if self._pieces[i][0].nbytes >= size), None)
+        piece = np.empty(size, np.uint8) if found is None else self._pieces[found][0]
+        for i in free[-1:] if found is None else [found]:
+            del self._pieces[i]
+        # the base of a view of `lent` is `lent`: NumPy looks for an array no further than there
+        lent = np.frombuffer(memoryview(piece), np.uint8)
+        self._pieces.append((piece, weakref.ref(lent)))
+        return lent[: dtype.itemsize * math.prod(shape)].view(dtype).reshape(shape)
 
 
 _workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
@@ -61,33 +74,17 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the results of one layer go, and the algorithm that a model's convolutions use.
+    """Where the results of a model's layers go, and the algorithm of its convolutions.
 
-    name       of the layer; without one, every result is a new array
-    gradients  keys of the buffers that take turns
+    Without a workspace every result is a new array.
     """
 
-    workspace: Workspace = field(default_factory=Workspace)
-    name: str = ""
-    gradients: tuple[str, ...] = ("gradient 0", "gradient 1")
+    workspace: Workspace | None = None
     convolution: str = "im2col"
 
-    def of_layer(self, name: str, gradients: tuple[str, ...] = ()) -> Place:
-        """The place of a layer of the same model."""
-        return replace(self, name=name, gradients=gradients or self.gradients)
-
-    def output(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Memory for what the layer returns."""
-        if not self.name:
-            return np.empty(shape, dtype)
-        return self.workspace.array(self.name, shape, dtype)
-
-    def gradient(self, shape: tuple[int, ...], dtype: np.dtype, avoid: np.ndarray) -> np.ndarray:
-        """Memory for a gradient on its way back; `avoid` is still read."""
-        if not self.name:
-            return np.empty(shape, dtype)
-        free = [key for key in self.gradients if not self.workspace.owns(key, avoid)]
-        return self.workspace.array(free[0], shape, dtype)
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Memory for a result."""
+        return self.workspace.empty(shape, dtype) if self.workspace else np.empty(shape, dtype)
 
 
 FRESH = Place()

@@ -30,7 +30,7 @@ def max_pool2d_forward(
     vertical, horizontal = borders(pad)
     ho = pool_output_size(h, size, stride, vertical, ceil_mode)
     wo = pool_output_size(w, size, stride, horizontal, ceil_mode)
-    out = memory.output((n, ho, wo, c), x.dtype)
+    out = memory.empty((n, ho, wo, c), x.dtype)
     tap = np.empty(out.shape, np.uint8 if size <= 16 else np.uint16)  # i * size + j in the window
     x, corner = np.ascontiguousarray(x), (vertical[0], horizontal[0])
     bounds = shares(n * ho, least=1 + LEAST_VALUES // (wo * c))
@@ -46,7 +46,7 @@ def max_pool2d_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
     """(N, Ho, Wo, C) -> dx (N, H, W, C)."""
     shape, size, stride, pad, tap = cache
     check_gradient(dout, tap.shape, "max_pool2d_forward")
-    dx = memory.gradient(shape, dout.dtype, dout)
+    dx = memory.empty(shape, dout.dtype)
     (above, _), (beside, _) = borders(pad)
     dout = np.ascontiguousarray(dout)
 

@@ -73,9 +73,9 @@ CONVOLUTIONS = ("im2col", "winograd2", "winograd4", "plain")
 class Engine:
     """The functions of one column of the table as attributes.
 
-    A fast engine can be bound to the memory of a model, and then to the place of a layer in it: its
-    functions then write their results there instead of to new arrays. To the plain engine, and to
-    whoever calls the functions, this makes no difference.
+    A fast engine can be bound to the memory of a model: its functions then write their results
+    there instead of to new arrays. To the plain engine, and to whoever calls the functions, this
+    makes no difference.
     """
 
     def __init__(self, name: str, place: Place | None = None) -> None:
@@ -115,10 +115,6 @@ class Engine:
 
         return Engine(self.name, Place(Workspace(), convolution=convolution))
 
-    def for_layer(self, name: str, gradients: tuple[str, ...] = ()) -> Engine:
-        """The engine of a model, writing where the results of the layer `name` go."""
-        return Engine(self.name, self._place.of_layer(name, gradients)) if self._place else self
-
     def at_work(self) -> AbstractContextManager:
         """Around everything that a model computes: one thread at a time, BLAS on one thread.
 
@@ -132,7 +128,7 @@ class Engine:
 
         stack = contextlib.ExitStack()
         stack.enter_context(quiet)
-        if self._place:
+        if self._place and self._place.workspace:
             stack.enter_context(self._place.workspace.turn)
         stack.enter_context(one_blas_thread())
         return stack

@@ -47,12 +47,13 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
     An error of a job is raised again here, once no thread is at work any more.
     """
     workers = min(thread_count(), count)
+    jobs = [job]
 
     def lane(worker: int) -> None:
         # what is not finite goes on as inf or NaN, and who reads the result says where it began
         with np.errstate(over="ignore", invalid="ignore"):
             for tile in range(worker, count, workers):
-                job(tile, worker)
+                jobs[0](tile, worker)
 
     with one_blas_thread():
         helpers: list[Future] = []
@@ -64,6 +65,7 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
             lane(0)  # the caller works too
         finally:
             wait(helpers)
+        jobs.clear()  # a helper may forget `lane` later, and memory that the job uses is lent again
         for helper in helpers:
             helper.result()
 

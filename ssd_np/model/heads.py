@@ -67,8 +67,7 @@ class Head(Module):
         super().__init__(f"head_{map_name}")
         rng = np.random.default_rng(0) if rng is None else rng
         self.boxes, self.split, self.pad = boxes, boxes * classes, kernel // 2
-        # its gradient is added to another layer's, which lies in the buffers of the trunk
-        self.ops = (ops or select()).for_layer(self.name, gradients=("map gradient",))
+        self.ops = ops or select()
         self.map_shape = (0, 0, 0, 0)  # (N, H, W, C)
         for kind, width in (("conf", boxes * classes), ("loc", boxes * 4)):
             weight = STARTS[start](rng, (kernel, kernel, c_in, width), dtype)

@@ -35,15 +35,18 @@ class SeparableHead(Module):
         self.map_shape: tuple[int, ...] = ()  # (N, H, W, C)
         for kinds in branches:
             name, channels, layers = kinds[-1].name, c_in, []
-            # two gradients of the map live at once, and a third comes from the stage behind it
-            place = ops.for_layer(name, (f"{name[:4]} gradient 0", f"{name[:4]} gradient 1"))
             for kind in kinds:
-                layers.append(kind.build(channels, rng, dtype, place))
+                layers.append(kind.build(channels, rng, dtype, ops))
                 channels = kind.output_channels(channels)
             last = layers[-1].parameters[f"{name}.weight"]
             last.assign(STARTS[start](rng, last.value.shape, dtype))
             self.branches.append(Sequential(layers))
             self.parameters |= self.branches[-1].parameters
+
+    def forget(self) -> None:
+        super().forget()
+        for branch in self.branches:
+            branch.forget()
 
     def forward(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """(N, H, W, C) -> logits (N, H*W*A, K), offsets (N, H*W*A, 4)"""

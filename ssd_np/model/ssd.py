@@ -150,6 +150,8 @@ class SSD:
         self, images: np.ndarray, training: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Of each map: what its head read (N, H, W, C), logits (N, H*W*A, K), offsets."""
+        for layer in self.layers:
+            layer.forget()
         x = images
         for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
             x = stage.forward(x, training)

@@ -2,7 +2,7 @@
 
 A layer's backward stores the gradients of its parameters in `Parameter.grad` and returns the
 gradient of its input. What it computes it asks of `ops`, an engine (ssd_np.engine.select()): the
-functions of this room or their fast versions, which then write to memory kept for this layer.
+functions of this room or their fast versions, which then write to memory of the model.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ class Ops(Protocol):
 
     def __getattr__(self, name: str) -> Callable: ...
 
-    def for_layer(self, name: str, gradients: tuple[str, ...] = ()) -> Ops:
-        """The same, for the layer of this name."""
-
 
 class Module:
     """What layers and heads share: a name, parameters by name, and no memory of a training step.
@@ -41,6 +38,10 @@ class Module:
         self.name = name
         self.parameters: dict[str, Parameter] = {}
         self.cache: Any = None  # what backward needs of forward, if that was a training's
+
+    def forget(self) -> None:
+        """Gives back the memory of the last training step."""
+        self.cache = None
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"cache": None}
@@ -93,7 +94,7 @@ class Convolution(Layer):
         if bias:
             self.parameters[f"{name}.bias"] = self.bias
         self.stride, self.pad, self.dilation = stride, pad, dilation
-        self.activation, self.ops = activation, ops.for_layer(name)
+        self.activation, self.ops = activation, ops
 
     @property
     def block(self) -> Block:
@@ -195,7 +196,7 @@ class MaxPool(Layer):
     ) -> None:
         super().__init__(name)
         self.size, self.stride, self.pad, self.ceil_mode = size, stride, pad, ceil_mode
-        self.ops = ops.for_layer(name)
+        self.ops = ops
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, C)"""
@@ -271,7 +272,7 @@ class BatchNorm(Layer):
             f"{name}.variance": self.variance,
         }
         self.eps, self.momentum, self.activation = eps, momentum, activation
-        self.ops, self.behind = ops.for_layer(name), ops.for_layer(f"{name} {activation}")
+        self.ops = ops
         self.of_batch = False  # whether the last forward used the statistics of its batch
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -288,7 +289,7 @@ class BatchNorm(Layer):
                 self.variance.assign(moved[1])
         else:
             z, norm_cache = self.ops.batchnorm_inference_forward(x, *learned, *running, self.eps)
-            out, activation_cache = self.behind.activation_forward(z, self.activation)
+            out, activation_cache = self.ops.activation_forward(z, self.activation)
             cache = norm_cache, activation_cache
         self.cache = cache if training else None
         return out
@@ -299,7 +300,7 @@ class BatchNorm(Layer):
             dx, dscale, dshift = self.ops.batchnorm_block_backward(dout, self.cache)
         else:
             cache, activation_cache = self.cache
-            dz = self.behind.activation_backward(dout, activation_cache)
+            dz = self.ops.activation_backward(dout, activation_cache)
             dx, dscale, dshift = self.ops.batchnorm_inference_backward(dz, cache)
         self.scale.grad, self.shift.grad = (dscale, dshift) if self.trainable else (None, None)
         return dx if input_gradient else None
@@ -321,6 +322,11 @@ class Sequential:
     @property
     def trainable(self) -> bool:
         return any(layer.trainable for layer in self.layers)
+
+    def forget(self) -> None:
+        """Gives back the memory of the last training step."""
+        for layer in self.layers:
+            layer.forget()
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""

@@ -87,6 +87,7 @@ class Classifier:
     def forward(self, images: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, 3) -> logits (N, classes)"""
         with self.ops.at_work():
+            self.base.forget()
             features = self.base.forward(images, training)  # (N, h, w, C)
         mean = features.mean(axis=(1, 2))  # (N, C)
         self._cache = (features.shape, mean)

@@ -117,10 +117,10 @@ def test_a_copy_of_a_model_stands_alone(way, rng):
 @pytest.mark.parametrize("way", COPIES)
 def test_relatives_of_a_model_can_be_copied(way, rng):
     workspace = Workspace()
-    kept = workspace.array("a", (3,), np.float32)
+    kept = workspace.empty((3,), np.float32)
     with workspace.turn:  # in use meanwhile
         twin = COPIES[way](workspace)
-    assert not np.shares_memory(kept, twin.array("a", (3,), np.float32))
+    assert not np.shares_memory(kept, twin.empty((3,), np.float32))
     assert twin.turn.acquire(blocking=False)
     parameter = COPIES[way](Parameter(rng.standard_normal((2, 3)), trainable=False))
     assert parameter.value.flags.c_contiguous and not parameter.trainable

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ssd_np.engine import conv, select
-from ssd_np.engine.table import CONVOLUTIONS
+from ssd_np.engine.memory import Place
+from ssd_np.engine.table import CONVOLUTIONS, Engine
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.exercises.graded.test_conv import GEOMETRIES, SOME, draw, output_like
 from ssd_np.gradcheck import numeric_gradient, relative_error
@@ -145,21 +146,22 @@ def test_a_gradient_that_is_not_wanted_is_left_out(ops, rng):
 
 @pytest.mark.parametrize("geometry", [(3, 1, 1, 1), (3, 2, 1, 1)], ids=str)
 @EACH
-def test_a_layer_writes_to_the_same_memory_each_time(geometry, convolution, rng):
+def test_a_model_lends_its_memory_again(geometry, convolution, rng):
     kernel, *rest = geometry
-    ops = engine(convolution)
-    layer, other = ops.for_layer("layer"), ops.for_layer("other")
+    fresh, model = Engine("fast", Place(convolution=convolution)), engine(convolution)
     x, w, b = draw(rng, kernel)
-    fresh, fresh_cache = ops.conv2d_forward(x, w, b, *rest)
-    out, cache = layer.conv2d_forward(x, w, b, *rest)
-    assert np.array_equal(out, fresh)
-    dx, _, _ = layer.conv2d_backward(fresh, cache)
-    assert np.array_equal(dx, ops.conv2d_backward(fresh, fresh_cache)[0])
-    assert np.shares_memory(out, layer.conv2d_forward(2 * x, w, b, *rest)[0])
-    assert not np.shares_memory(out, other.conv2d_forward(x, w, b, *rest)[0])
-    back, _, _ = other.conv2d_backward(fresh, cache)
-    assert np.shares_memory(dx, back)  # the buffers of gradients are the model's
-    assert not np.shares_memory(fresh, ops.conv2d_forward(x, w, b, *rest)[0])
+    expected, fresh_cache = fresh.conv2d_forward(x, w, b, *rest)
+    out, cache = model.conv2d_forward(x, w, b, *rest)
+    assert np.array_equal(out, expected)
+    dx, _, _ = model.conv2d_backward(expected, cache)
+    assert np.array_equal(dx, fresh.conv2d_backward(expected, fresh_cache)[0])
+    kept = out.copy()
+    assert not np.shares_memory(out, model.conv2d_forward(2 * x, w, b, *rest)[0])
+    assert np.array_equal(out, kept)
+    address = out.__array_interface__["data"][0]
+    del out, cache
+    again, _ = model.conv2d_forward(x, w, b, *rest)
+    assert again.__array_interface__["data"][0] == address
 
 
 @EACH

@@ -149,27 +149,38 @@ def test_a_frozen_layer_in_the_middle_passes_the_gradient_on(rng):
         assert np.array_equal(network.parameters[name].grad, free.parameters[name].grad)
 
 
-def test_workspace_gives_the_same_memory_for_the_same_key():
+def test_memory_is_lent_while_an_array_refers_to_it():
     workspace = Workspace()
-    a = workspace.array("a", (4, 3), np.float32)
-    assert np.shares_memory(a, workspace.array("a", (2, 2), np.float64))
-    assert not np.shares_memory(a, workspace.array("b", (4, 3), np.float32))
-    larger = workspace.array("a", (40, 3), np.float32)
-    assert larger.shape == (40, 3) and larger.dtype == np.float32
+    a = workspace.empty((4, 3), np.float32)
+    assert a.shape == (4, 3) and a.dtype == np.float32 and a.flags.writeable
+    b = workspace.empty((4, 3), np.float32)
+    assert not np.shares_memory(a, b)
+    corner = a.T[1:, :2]
+    address = a.__array_interface__["data"][0]
+    del a
+    assert not np.shares_memory(corner, workspace.empty((4, 3), np.float32))  # a view holds it
+    del corner
+    again = workspace.empty((2, 3), np.float64)
+    assert again.__array_interface__["data"][0] == address
     fresh = Place()
-    first = fresh.output((3,), np.float64)
-    assert not np.shares_memory(first, fresh.output((3,), np.float64))
+    first = fresh.empty((3,), np.float64)
+    assert not np.shares_memory(first, fresh.empty((3,), np.float64))
 
 
-def test_two_gradient_buffers_take_turns():
-    place = Place(Workspace()).of_layer("layer")
-    other = place.of_layer("other")
-    given = np.zeros((2, 3))
-    first = place.gradient((2, 3), np.float64, given)
-    second = other.gradient((2, 3), np.float64, first)
-    third = place.gradient((2, 3), np.float64, second)
-    assert not np.shares_memory(first, given) and not np.shares_memory(first, second)
-    assert np.shares_memory(first, third)
+def test_free_memory_is_used_again_and_what_is_too_small_makes_room():
+    workspace = Workspace()
+    for size in (10, 20, 40):  # one at a time
+        workspace.empty((size,), np.uint8)
+        assert workspace.nbytes == size
+    kept = workspace.empty((5,), np.uint8)
+    assert workspace.nbytes == 40 and len(kept) == 5
+    other = workspace.empty((30,), np.uint8)
+    assert workspace.nbytes == 70
+    del kept, other
+    small = workspace.empty((25,), np.uint8)  # the smaller of the two that hold it
+    large = workspace.empty((35,), np.uint8)
+    assert workspace.nbytes == 70 and not np.shares_memory(small, large)
+    assert workspace.empty((0, 3), np.float32).shape == (0, 3)
 
 
 def test_starting_values():

@@ -1,6 +1,7 @@
 """The whole network: shapes, gradients against numeric ones and PyTorch, freezing, predict."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ssd_np.loss.cross_entropy import cross_entropy_forward
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.loss.smooth_l1 import smooth_l1_forward
 from ssd_np.model.ssd import SSD
+from ssd_np.model.trace import trace
 from ssd_np.nn.layers import Conv
 from ssd_np.nn.softmax import softmax
 
@@ -283,3 +285,18 @@ def test_backward_before_forward_is_refused():
     model = SSD(load_config("tiny"))
     with pytest.raises(ShapeError, match="training=True"):
         model.backward(np.zeros((1, 1344, 6)), np.zeros((1, 1344, 4)))
+
+
+def test_inference_keeps_no_output_that_no_layer_needs(rng):
+    """What a layer reads and what it writes are there at once, and a head's output beside them."""
+    model, batch = SSD(load_config("tiny")), 4
+    images = rng.standard_normal((batch, 128, 128, 3)).astype(np.float32)
+    expected = model.forward(images, training=True)  # keeps all of them
+    sizes = [4 * batch * np.prod(row.output) for row in trace(model.config)]
+    workspace = model.ops._place.workspace
+    assert workspace.nbytes > 0.8 * sum(sizes)
+    twin = SSD(load_config("tiny"))
+    for a, b in zip(twin.forward(images), expected, strict=True):
+        assert np.array_equal(a, b)
+    most = max(a + b for a, b in itertools.pairwise(sizes))
+    assert twin.ops._place.workspace.nbytes < 1.1 * most
