@@ -63,9 +63,23 @@ def make_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(G, 4), (G,), (T, 8) -> labels (T,) int64 and offsets (T, 4)."""
     gt_corner, gt_labels = check_truth(gt_corner, gt_labels)
-    default_corner = center_to_corner(check_default_boxes(default_boxes)[:, :4])
+    default_corner = _corners(check_default_boxes(default_boxes))
     matched = match(gt_corner, default_corner, threshold, neutral_threshold)
     return targets_of_matches(matched, gt_corner, gt_labels, default_boxes)
+
+
+_last: tuple[np.ndarray, np.ndarray] = np.empty((0, 8)), np.empty((0, 4))
+
+
+def _corners(default_boxes: np.ndarray) -> np.ndarray:
+    """(T, 8) -> (T, 4): those of the last call where the boxes are the same, as they nearly always
+    are; to compare them takes a fraction of the time."""
+    global _last
+    known, corners = _last
+    if known.dtype != default_boxes.dtype or not np.array_equal(known, default_boxes):
+        corners = center_to_corner(default_boxes[:, :4])
+        _last = default_boxes.copy(), corners
+    return corners
 
 
 def nms(
@@ -93,8 +107,10 @@ def nms_each_class(
     kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)
 
     def suppress(i: int, _worker: int) -> None:
-        rows = best_first(by_class[i], top_k)  # first, for it need not look at all of them
-        rows = rows[by_class[i][rows] > score_threshold]
+        rows = np.flatnonzero(
+            by_class[i] > score_threshold
+        )  # in their order: so ties stay the same
+        rows = rows[best_first(by_class[i][rows], top_k)]
         kept[i] = rows[_kept(boxes[rows], iou_threshold)]
 
     for_each(suppress, len(by_class))

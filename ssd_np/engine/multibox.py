@@ -10,6 +10,8 @@ from ssd_np.loss.multibox import CLASSIFICATION, MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.nn.sigmoid import softplus
 
+BLOCK_BYTES = 256 << 10  # of logits
+
 
 def multibox_loss(
     logits: np.ndarray,
@@ -73,10 +75,16 @@ def multibox_loss(
 
 
 def background_loss(logits: np.ndarray, scores: str = "softmax") -> np.ndarray:
-    """(..., K) -> (...), by the softmax for short rows."""
-    if scores == "sigmoid":
-        return softplus(logits[..., 1:]).sum(axis=-1)
-    return -log_softmax_forward(logits)[0][..., 0]
+    """(..., K) -> (...), as many rows at a time as a core's cache holds."""
+    rows = logits.reshape(-1, logits.shape[-1])
+    out, step = np.empty(len(rows), logits.dtype), max(1, BLOCK_BYTES // rows[:1].nbytes)
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        if scores == "sigmoid":
+            out[first : first + step] = softplus(some[:, 1:]).sum(axis=-1)
+        else:
+            out[first : first + step] = -log_softmax_forward(some)[0][:, 0]
+    return out.reshape(logits.shape[:-1])
 
 
 def mine_hard_negatives(
