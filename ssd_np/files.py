@@ -21,10 +21,10 @@ import math
 import os
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ssd_np.errors import OutputError
 
@@ -148,9 +148,14 @@ def make_folder(folder: Path) -> None:
         raise OutputError(what, str(folder), "check the folder above it") from error
 
 
-def write_atomically(path: str | Path, content: bytes | str, make_folder: bool = True) -> None:
+def write_atomically(
+    path: str | Path,
+    content: bytes | str | Callable[[BinaryIO], object],
+    make_folder: bool = True,
+) -> None:
     """Replaces the file at `path` by `content`, or raises OutputError and leaves it as it was.
 
+    What is too large to be put together first, a function writes to the file that it is given.
     Without `make_folder` a folder that is gone stays gone: with one file alone it would look whole.
     """
     path = Path(path)
@@ -160,7 +165,10 @@ def write_atomically(path: str | Path, content: bytes | str, make_folder: bool =
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(content)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

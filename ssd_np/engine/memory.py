@@ -55,7 +55,7 @@ class Workspace:
         for i in free[-1:] if found is None else [found]:
             del self._pieces[i]
         # the base of a view of `lent` is `lent`: NumPy looks for an array no further than there
-        lent = np.frombuffer(memoryview(piece), np.uint8)
+        lent = np.frombuffer(piece.data, np.uint8)
         self._pieces.append((piece, weakref.ref(lent)))
         return lent[: dtype.itemsize * math.prod(shape)].view(dtype).reshape(shape)
 

@@ -7,15 +7,16 @@ is refused with what is wrong. Pickles are never read: a weights file can not ru
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import re
 import struct
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
@@ -51,11 +52,27 @@ def write_archive(
     arrays = in_eight_bits(arrays) if eight_bits else arrays
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
-    buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)
-    members: dict[str, Any] = {HEADER: text, **arrays}
-    np.savez(buffer, **members)
-    write_atomically(path, buffer.getvalue(), make_folder)
+    write_npz(path, {HEADER: text, **arrays}, make_folder=make_folder)
+
+
+def write_npz(
+    path: str | Path,
+    arrays: dict[str, np.ndarray],
+    comment: bytes = b"",
+    make_folder: bool = True,
+) -> None:
+    """What `numpy.savez` writes of C-contiguous arrays, straight from their memory to the file."""
+
+    def fill(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.comment = comment
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array_header_1_0(member, npy.header_data_from_array_1_0(array))
+                    member.write(array.reshape(-1).view(np.uint8).data)
+
+    write_atomically(path, fill, make_folder)
 
 
 def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -121,7 +138,7 @@ def _check_not_published(start: bytes) -> None:
         raise WeightsError(f"is a file of {program}", hint=hint)
 
 
-def _array(raw: bytes, where: str) -> np.ndarray:
+def _array(raw: bytearray, where: str) -> np.ndarray:
     """The array in the bytes of a `.npy` file, whose header must tell their number exactly."""
     found = NPY.match(raw[:MAX_ARRAY_HEADER])
     if found is None:
@@ -141,7 +158,7 @@ def _array(raw: bytes, where: str) -> np.ndarray:
     too_large = len(shape) > MAX_DIMS or least * dtype.itemsize >= 1 << 62
     if too_large or count * dtype.itemsize != len(raw) - start:
         raise WeightsError(f"is an array {shape} {dtype} in {len(raw)} bytes", where)
-    flat = np.frombuffer(raw, dtype, offset=start).copy()  # (count,), to be written to
+    flat = np.frombuffer(raw, dtype, offset=start)  # (count,)
     return flat.reshape(shape, order="F" if found["fortran"] == b"True" else "C")
 
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
         return _read(file, size)
 
 
-def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+def _read(file: BufferedIOBase, size: int) -> dict[str, np.ndarray]:
     start = file.read(512)
     file.seek(0)
     if start.startswith(b"PK\3\4"):
@@ -61,10 +61,10 @@ def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 
 # --- the two containers: each returns the object, a reader of storages and their byte order ------
 
-ReadStorage = Callable[[Storage], bytes]
+ReadStorage = Callable[[Storage], bytes | bytearray]
 
 
-def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
+def _read_zip(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str]:
     archive = StoredZip(file, size)
     members = archive.members
     if archive.comment:
@@ -88,10 +88,10 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
     if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in members):
         raise WeightsError("is a TorchScript archive, which holds a program", hint=RESAVE)
 
-    def read(name: str) -> bytes:
+    def read(name: str) -> bytes | bytearray:
         return archive.read(members[name])
 
-    def read_storage(storage: Storage) -> bytes:
+    def read_storage(storage: Storage) -> bytes | bytearray:
         name = f"{root}data/{storage.key}"
         found = members[name].size if name in members else None
         if found != storage.nbytes:
@@ -110,7 +110,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
     return content, read_storage, "<" if order == b"little" else ">"
 
 
-def _read_legacy(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
+def _read_legacy(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str]:
     stream = io.BytesIO(file.read(MAX_PICKLE))
     try:
         magic = Machine().run(stream)
@@ -139,7 +139,7 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[object, ReadStorage, str]:
 
 
 def _find_storages(
-    file: BinaryIO, size: int, position: int, keys: object, storages: dict[str, Storage]
+    file: BufferedIOBase, size: int, position: int, keys: object, storages: dict[str, Storage]
 ) -> dict[str, int]:
     """Where the elements of each storage begin; they follow each other in the order of `keys`."""
     if not isinstance(keys, list):
@@ -228,7 +228,7 @@ def _load(
     return {name: arrays[name] for name in tensors}
 
 
-def _elements(raw: bytes, kind: str, order: str) -> np.ndarray:
+def _elements(raw: bytes | bytearray, kind: str, order: str) -> np.ndarray:
     """(numel,) array of a storage's bytes; `order` is "<" for little-endian, ">" for big-endian."""
     values = np.frombuffer(raw, order + STORAGES[kind])
     values = values.astype(values.dtype.newbyteorder("="), copy=False)

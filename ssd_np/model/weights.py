@@ -10,11 +10,9 @@ made them, and gives the config that implementation's choices (`ssd_np/dialects.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +30,8 @@ from ssd_np.config import (
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
-from ssd_np.files import write_atomically
 from ssd_np.kinds.kind import LayerKind
-from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive
+from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive, write_npz
 from ssd_np.model.budget import check_budget
 from ssd_np.model.class_heads import with_other_classes
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
@@ -324,11 +321,8 @@ def export(path: str | Path, model: SSD, to: str) -> None:
             hint=f"{to}'s {maker.network} sees {columns} x {rows} and would scale them without a "
             "word",
         )
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.comment = _comment_of(model)
-    write_atomically(path, buffer.getvalue())
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_npz(path, arrays, _comment_of(model))
 
 
 def _comment_of(model: SSD) -> bytes:

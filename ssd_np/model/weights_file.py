@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from ssd_np.errors import WeightsError
 
 
 @contextlib.contextmanager
-def opened(path: str | Path, hint: str = "") -> Iterator[tuple[BinaryIO, int]]:
+def opened(path: str | Path, hint: str = "") -> Iterator[tuple[BufferedIOBase, int]]:
     """The file and its size in bytes, to check against before anything is allocated.
 
     What a reader refuses inside gets the path before its `where`, and `hint` unless it has one;

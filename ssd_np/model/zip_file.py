@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from ssd_np.errors import WeightsError
 from ssd_np.model.weights_file import plain
@@ -52,7 +52,7 @@ class StoredZip:
     Raises WeightsError unless the archive is uncompressed and has exactly one reading.
     """
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BufferedIOBase, size: int) -> None:
         self._file = file
         try:
             with zipfile.ZipFile(file) as archive:
@@ -65,11 +65,11 @@ class StoredZip:
                 f"is a damaged or incomplete zip archive: {plain(str(error))}", hint=AGAIN
             ) from error
 
-    def read(self, member: Member) -> bytes:
+    def read(self, member: Member) -> bytearray:
         """The member's bytes; WeightsError if their checksum is wrong."""
         self._file.seek(member.offset)
-        data = self._file.read(member.size)
-        if len(data) != member.size or zlib.crc32(data) != member.crc:
+        data = bytearray(member.size)
+        if self._file.readinto(data) != member.size or zlib.crc32(data) != member.crc:
             raise WeightsError("its checksum is wrong", plain(member.name), AGAIN)
         return data
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import WeightsError
-from ssd_np.model.archive import HEADER, read_archive, write_archive
+from ssd_np.model.archive import HEADER, read_archive, write_archive, write_npz
 
 
 @pytest.fixture
@@ -123,3 +123,33 @@ def test_an_array_header_as_long_as_the_file_is_refused_unparsed(tmp_path):
         read_archive(path)
     assert tracemalloc.get_traced_memory()[1] < 3 * length
     tracemalloc.stop()
+
+
+def test_an_archive_is_what_numpy_writes_byte_by_byte(tmp_path, rng):
+    arrays = {
+        "a": rng.standard_normal((3, 4, 5)).astype(np.float32),
+        "nothing": np.zeros((0, 2), np.float32),
+        "one": np.array(3, np.int64),
+        "flags": np.array([True, False]),
+    }
+    write_npz(tmp_path / "ours.npz", arrays)
+    np.savez(tmp_path / "numpys.npz", **arrays)
+    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "numpys.npz").read_bytes()
+
+
+def test_writing_and_reading_need_no_second_copy(tmp_path):
+    arrays = {"a": np.ones(1 << 20), "b": np.ones(1 << 20)}
+    size = sum(array.nbytes for array in arrays.values())
+    peaks = []
+    tracemalloc.start()
+    for work in (
+        lambda: write_archive(tmp_path / "a.npz", {}, arrays),
+        lambda: read_archive(tmp_path / "a.npz"),
+    ):
+        tracemalloc.reset_peak()
+        work()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert peaks[0] < 0.1 * size and peaks[1] < 1.1 * size
+    _, found = read_archive(tmp_path / "a.npz")
+    found["a"][0] = 2  # to be written to
