@@ -11,16 +11,20 @@ exercise start output_size``.
 Derivation: docs/derivations.md#the-network.
 """
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
+from ssd_np.data.batches import Batches
 from ssd_np.data.image import preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.kinds.kind import Window
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.receptive_field import ReceptiveField, receptive_fields
+from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load
 from ssd_np.train.sgd import SGD
 from ssd_np.viz.network import feature_map_figure, receptive_field_figure
@@ -127,28 +131,63 @@ show()
 # %%
 # Pretrained and frozen
 # ---------------------
-# Seeing is useful for any task, so a base is rarely trained from nothing. Here, a detector of two
-# other classes starts from the base of the shapes detector. Its first layers are frozen: they
-# keep what they know, and backward stops above them, which saves time. The library: ``load(...,
-# replace_heads=...)``, ``freeze``.
+# Seeing is useful for any task, so a base is rarely trained from nothing: SSD begins with one that
+# was trained on other pictures. *Frozen*, it keeps what it knows; backward stops above it, which
+# saves time. Here the heads of two new classes, round and angular, learn on the frozen base of the
+# shapes detector, and on a frozen base of random numbers. The library: ``load(...,
+# replace_heads=...)``, ``freeze``; on the command line ``--base-weights FILE --freeze-base``.
 
-tuned = load("shapes", replace_heads=["round", "angular"])
-convolutions = [layer.name for layer in config.layers if layer.kind == "conv"]
-tuned.freeze(up_to=convolutions[2])
-frozen = {name for name, p in tuned.parameters.items() if not p.trainable}
-print("frozen:", *sorted(frozen), sep="\n  ")
+data = ShapesDataset(seed=6, count=200)
 
+
+def learn(detector: SSD, steps: int = 40) -> list[float]:
+    """The losses of a short training whose base is frozen."""
+    detector.freeze(up_to=config.base_end)
+    optimiser, losses = SGD(detector.parameters, weight_decay=5e-4), []
+    with Batches(data, detector.config, batch_size=8, seed=0) as batches:
+        for batch in itertools.islice(batches, steps):
+            truths = [(boxes, np.where(labels == 1, 1, 2)) for boxes, labels in batch.truths]
+            targets = [make_targets(*truth, detector.default_boxes) for truth in truths]
+            labels, offsets = map(np.stack, zip(*targets, strict=True))
+            logits, predicted = detector.forward(batch.images, training=True)
+            loss = multibox_loss(logits, predicted, labels, offsets)
+            detector.backward(loss.dlogits, loss.doffsets)
+            optimiser.step(rate=0.01, clip_norm=5)
+            losses.append(loss.total)
+    return losses
+
+
+names = ["round", "angular"]
+tuned, blind = load("shapes", replace_heads=names), SSD(config.with_classes(names), seed=1)
 before = {name: p.value.copy() for name, p in tuned.parameters.items()}
-labels, offsets = make_targets(
-    sample.truth.boxes_corner, np.minimum(sample.truth.labels, 2), tuned.default_boxes
-)
-image = preprocess(sample.image, tuned.config)[None]
-logits, predicted = tuned.forward(image, training=True)
-loss = multibox_loss(logits, predicted, labels[None], offsets[None])
-tuned.backward(loss.dlogits, loss.doffsets)
-SGD(tuned.parameters, weight_decay=5e-4).step(rate=0.01)
+curves = {"pretrained": learn(tuned), "random": learn(blind)}
 moved = {n for n, p in tuned.parameters.items() if not np.array_equal(p.value, before[n])}
-assert moved.isdisjoint(frozen) and f"{convolutions[3]}.weight" in moved
+frozen = {name for name, p in tuned.parameters.items() if not p.trainable}
+print(f"frozen: {len(frozen)} of {len(before)} tensors")
+assert moved.isdisjoint(frozen) and "conf_conv4_2.weight" in moved
+panel = plt.figure(layout="constrained").gca()
+for name, losses in curves.items():
+    print(f"frozen base, {name}: loss {losses[0]:.1f}, after 40 steps {np.mean(losses[-8:]):.1f}")
+    panel.plot(losses, label=f"frozen base: {name}")
+panel.set(xlabel="step", ylabel="loss")
+panel.legend()
+show()
+
+# %%
+# On photographs, with figures that were computed beforehand
+# ----------------------------------------------------------
+# What a base brings shows where photographs are few. 120 photographs of raccoons teach, 40 others
+# measure (mAP at IoU 0.5; 192 x 192 pixels, 300 steps of 8, seed 0; docs/fitting.md has more of
+# them). The COCO trunk is a published detector's, which had seen 80 other classes. Frozen, its
+# features must do as they are; learning on, they become those of raccoons.
+
+MEASURED = {  # on 40 photographs of raccoons
+    "random weights, all learn": 0.0,
+    "COCO trunk, frozen": 0.0,
+    "COCO trunk, all learn, the base at half the rate": 0.941,
+}
+for start, figure in MEASURED.items():
+    print(f"{figure:.3f}  {start}")
 
 # %%
 # What goes wrong: the base is there, its eyes are not
@@ -174,3 +213,4 @@ print(f"map of raw pixels: {times:.0f} times larger, cosine {cosine:.2f}")
 assert all(inside.values())  # no pixel outside the theoretical field has a gradient
 assert all(measured[name] < own[name].size for name in measured)
 assert times > 3 and cosine < 0.95
+assert np.mean(curves["pretrained"][-8:]) < 0.7 * np.mean(curves["random"][-8:])

@@ -9,12 +9,14 @@ import pytest
 from ssd_np.commands.datasets import evaluation_data
 from ssd_np.config import load_config
 from ssd_np.data.batches import Batches
+from ssd_np.data.shapes import ShapesDataset
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.run import detect_dataset
+from ssd_np.model.archive import write_archive
 from ssd_np.model.pretrained import read_base, set_base, trunk_names
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
-from ssd_np.model.weights import BASE, SHIPPED, load
+from ssd_np.model.weights import BASE, SHIPPED, contents_of, load, locate
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -41,6 +43,18 @@ def test_blood_cells(bccd_root):
     measured = measure("blood_cells", f"voc:{bccd_root}")
     assert measured == pytest.approx(figure_in_readme("blood_cells"), abs=0.002)
     assert measured >= 0.88
+
+
+def test_eight_bits_cost_at_most_0_005_of_map(tmp_path):
+    """Of a detector that learned in full, and is then written so."""
+    model, dataset = load("shapes"), ShapesDataset(seed=1_000_003, count=60)
+    write_archive(tmp_path / "w.npz", *contents_of(model), eight_bits=True)
+    assert (tmp_path / "w.npz").stat().st_size < 0.3 * locate("shapes").stat().st_size
+    scores = [
+        evaluate_voc(*detect_dataset(one, dataset)).mean_ap
+        for one in (model, load(tmp_path / "w.npz"))
+    ]
+    assert scores[0] > 0.9 and abs(scores[1] - scores[0]) <= 0.005
 
 
 def test_the_network_of_blood_cells_is_the_small_of_version_0_1():
