@@ -5,11 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ssd_np.config import load_config
+from ssd_np.config import TrainConfig, load_config
+from ssd_np.data.batches import Batches
+from ssd_np.data.shapes import ShapesDataset
 from ssd_np.model.fold import fold_batchnorm, unfolded
+from ssd_np.model.pretrained import read_base
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
+from ssd_np.model.weights import BASE
 from ssd_np.nn.layers import BatchNorm
+from ssd_np.train.start import network, settle
 
 
 def folded_and_unfolded(preset="small", side=96):
@@ -91,3 +96,22 @@ def test_both_engines_measure_the_same(engine):
     flat = x.astype(np.float64) @ whole.parameters["block0_conv.weight"].value[1, 1]
     assert other.parameters["block0.mean"].value.shape == flat.shape[-1:]
     np.testing.assert_allclose(outputs(other, x, training=True), outputs(model, x), atol=1e-6)
+
+
+def test_a_base_is_shown_the_first_batches_before_a_training():
+    """What it computes for them in training is what it computed before it saw them."""
+    config = load_config("small")
+    maps = tuple(dataclasses.replace(m, size=None, step=None) for m in config.feature_maps)
+    size = dataclasses.replace(config.input, size=96)
+    config = dataclasses.replace(config, input=size, feature_maps=maps)
+    shapes = ShapesDataset(seed=5, count=16)
+    model, _ = network(config, 0, read_base(BASE, config)[1], str(BASE), frozen=None)
+    settings = TrainConfig(batch_size=16, seed=0)
+    with Batches(shapes, config, 16, 0) as batches:
+        images = next(iter(batches)).images
+    before = outputs(model, images)
+    unsettled = np.corrcoef(before, outputs(model, images, training=True))[0, 1]
+    model, _ = network(config, 0, read_base(BASE, config)[1], str(BASE), frozen=None)
+    settle(model, shapes, settings)
+    settled = np.corrcoef(before, outputs(model, images, training=True))[0, 1]
+    assert settled > 0.99 > unsettled
