@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,14 +25,12 @@ from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.feature_map import MAPS, FeatureMap
 from ssd_np.kinds.feature_map import FeatureMapConfig as FeatureMapConfig
 from ssd_np.kinds.kind import LayerKind
+from ssd_np.kinds.merge import MergeLayer
 from ssd_np.kinds.pool import PoolLayer
+from ssd_np.kinds.walk import Place, walk
 
-KINDS = (
-    ConvLayer,
-    PoolLayer,
-    DepthwiseLayer,
-    BatchNormLayer,
-)  # of layers that come with the package
+# of layers that come with the package
+KINDS = (ConvLayer, PoolLayer, DepthwiseLayer, BatchNormLayer, MergeLayer)
 PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
@@ -416,18 +414,22 @@ class Config(Section):
     def _layer_sizes(self) -> dict[str, Size]:
         """Cells of each layer's output."""
         sizes: dict[str, Size] = {}
-        size = self.input.shape
-        for i, layer in enumerate(self.layers):
-            require_name(layer.name, f"layers[{i}].name", file=True)  # of an array in an archive
-            require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
-            with_border = (n + sum(b) for n, b in zip(size, borders(layer.window.pad), strict=True))
-            most = f"a border that leaves at most {2 * MAX_SIDE} cells a side"
-            require(max(with_border) <= 2 * MAX_SIDE, f"layers[{i}].pad", most, layer.window.pad)
-            try:
-                size = sizes[layer.name] = layer.output_shape(size)
-            except ShapeError as error:
-                raise ConfigError(error.what, f"layers[{i}]", error.hint) from error
+        try:
+            for i, (layer, size, _, out, _) in enumerate(self.walk()):
+                require_name(layer.name, f"layers[{i}].name", file=True)  # of an array in a file
+                require(layer.name not in sizes, f"layers[{i}].name", "each name once", layer.name)
+                pad = layer.window.pad
+                with_border = (n + sum(b) for n, b in zip(size, borders(pad), strict=True))
+                most = f"a border that leaves at most {2 * MAX_SIDE} cells a side"
+                require(max(with_border) <= 2 * MAX_SIDE, f"layers[{i}].pad", most, pad)
+                sizes[layer.name] = out
+        except ShapeError as error:
+            raise ConfigError(error.what, error.where, error.hint) from error
         return sizes
+
+    def walk(self) -> Iterator[Place]:
+        """From the image up: each layer with what comes into it, and what comes out."""
+        return walk(self.layers, self.input.shape, self.input.channels)
 
     def with_classes(self, names: Sequence[str]) -> Config:
         """The config for other classes. A class that stays keeps its weight in the loss."""
@@ -536,16 +538,18 @@ def sized(config: Config, shape: tuple[int, int]) -> Config:
     height, width = config.input.shape
     scale = min(shape) / min(height, width)
     given = dataclasses.replace(config.input, size=shape)
-    cells, maps, current = {}, [], shape
-    for i, layer in enumerate(config.layers):
-        try:
-            current = cells[layer.name] = layer.output_shape(current)
-        except ShapeError as error:
-            raise ConfigError(
-                f"{shape[1]}x{shape[0]} leaves nothing for layer {layer.name}: {error.what}",
-                where=f"layers[{i}]",
-                hint="a larger --size",
-            ) from error
+    cells: dict[str, Size] = {}
+    maps = []
+    try:
+        for place in walk(config.layers, shape, given.channels):
+            cells[place.layer.name] = place.size
+    except ShapeError as error:
+        name = config.layers[len(cells)].name
+        raise ConfigError(
+            f"{shape[1]}x{shape[0]} leaves nothing for layer {name}: {error.what}",
+            where=error.where,
+            hint="a larger --size",
+        ) from error
     for old in config.feature_maps:
         new = cells[old.name]
         follows = [math.isclose(s * n, side) for s, n, side in

@@ -25,7 +25,7 @@ from ssd_np.model.fold import for_inference
 from ssd_np.model.heads import Head
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.ssd import SSD
-from ssd_np.nn.layers import Layer
+from ssd_np.nn.layers import Layer, Merge
 from ssd_np.progress import Progress
 from ssd_np.train.sgd import SGD
 
@@ -161,7 +161,7 @@ def time_layers(
 
 
 def _clock(
-    layer: Layer | Head | SeparableHead, seconds: list[float], flops: dict[str, float]
+    layer: Layer | Merge | Head | SeparableHead, seconds: list[float], flops: dict[str, float]
 ) -> None:
     """Makes `layer.forward` note how long it took and what it computed, apart from neighbours."""
     forward: Callable = layer.forward

@@ -153,7 +153,22 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
         pads = _onnx_borders(layer.window)
         return node("MaxPool", [x], layer.name, pads=pads, ceil_mode=int(layer.ceil), **rule)
 
-    kinds = {"conv": conv, "depthwise": conv, "pool": pool, "batchnorm": batchnorm}
+    def merge(x: str, layer) -> str:
+        up = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
+        constants[f"{layer.name}_size"] = np.array([batch, widths[x], *cells[layer.lateral]])
+        inputs = [x, "", "", f"{layer.name}_size"]
+        enlarged = node("Resize", inputs, f"{layer.name}_up", nearest_mode="floor", **up)
+        return node("Concat", [enlarged, layer.lateral], layer.name, axis=1)
+
+    cells = {place.layer.name: place.size for place in config.walk()}
+    widths = {place.layer.name: place.channels for place in config.walk()}
+    kinds = {
+        "conv": conv,
+        "depthwise": conv,
+        "pool": pool,
+        "batchnorm": batchnorm,
+        "merge": merge,
+    }
     x = "images"
     for layer in config.layers:
         x = of_kind(kinds, layer)(x, layer)

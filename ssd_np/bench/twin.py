@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import Pad
+from ssd_np.kinds.merge import MergeLayer
 from ssd_np.model.ssd import SSD
 
 
@@ -100,8 +102,15 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
 
     def forward(x, training: bool = False):
         rows = []
+        passed: dict[str, Any] = {}
         for layer in config.layers:
-            x = of_kind(TORCH, layer)(functional, x, layer, weights, training)
+            if isinstance(layer, MergeLayer):
+                lateral = passed[layer.lateral]
+                x = functional.interpolate(x, lateral.shape[2:], mode="nearest")
+                x = torch.cat((x, lateral), 1)
+            else:
+                x = of_kind(TORCH, layer)(functional, x, layer, weights, training)
+            passed[layer.name] = x
             if layer.name in maps:
                 rows.append(heads(x, layer.name))
         logits, offsets = zip(*rows, strict=True)

@@ -24,19 +24,18 @@ def stored_maps(model: SSD, seen: np.ndarray) -> dict:
 
 def layer_outputs(model: SSD, seen: np.ndarray) -> dict[str, np.ndarray]:
     """What every layer puts out for one image: {name: (H, W, C)}, with norms and heads."""
-    x, outputs = seen[None].astype(model.dtype), {}
-    parts = zip(model.stages, model.norms, model.heads, model.config.feature_maps, strict=True)
-    for stage, norm, head, feature_map in parts:
-        for layer in stage:
-            x = layer.forward(x)
-            outputs[layer.name] = x[0].copy()
-        source = x
+    outputs, branches = {}, zip(model.norms, model.heads, strict=True)
+    maps = {m.name: branch for m, branch in zip(model.config.feature_maps, branches, strict=True)}
+    for name, x in model.outputs(seen[None].astype(model.dtype)):
+        outputs[name] = x[0].copy()
+        if name not in maps:
+            continue
+        norm, head = maps[name]
         if norm is not None:
-            source = norm.forward(x)
-            outputs[f"{feature_map.name}_norm"] = source[0].copy()
-        for kind, rows in zip(("conf", "loc"), head.forward(source), strict=True):
-            height, width = x.shape[1:3]
-            outputs[f"{kind}_{feature_map.name}"] = rows[0].reshape(height, width, -1).copy()
+            x = norm.forward(x)
+            outputs[f"{name}_norm"] = x[0].copy()
+        for kind, rows in zip(("conf", "loc"), head.forward(x), strict=True):
+            outputs[f"{kind}_{name}"] = rows[0].reshape(*x.shape[1:3], -1).copy()
     return outputs
 
 

@@ -8,6 +8,7 @@ only the others need are left out.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from ssd_np.fit.fingerprint import Fingerprint, class_weights
 from ssd_np.geometry import Size
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.feature_map import ListedMapConfig
+from ssd_np.kinds.walk import walk
 
 NETWORK = "small"  # the preset whose base comes with the package
 STEPS = 1500  # what six minutes usually allow
@@ -107,17 +109,14 @@ def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config
 def available_maps(config: Config, shape: Size) -> list[Map]:
     """The maps of a network that this input reaches, and a finer one where the first is coarse."""
     own = {m.name for m in config.feature_maps}
-    maps, finer, current = [], [], shape
-    for layer in config.layers:
-        try:
-            current = layer.output_shape(current)
-        except ShapeError:  # nothing is left for the deeper layers
-            break
-        step = (shape[0] / current[0], shape[1] / current[1])
-        if layer.name in own:
-            maps.append(Map(layer.name, current, step))
-        elif not maps and min(decide.FINEST) <= min(step):
-            finer.append(Map(layer.name, current, step))
+    maps, finer = [], []
+    with contextlib.suppress(ShapeError):  # where nothing is left for the deeper layers
+        for layer, _, _, cells, _ in walk(config.layers, shape, config.input.channels):
+            step = (shape[0] / cells[0], shape[1] / cells[1])
+            if layer.name in own:
+                maps.append(Map(layer.name, cells, step))
+            elif not maps and min(decide.FINEST) <= min(step):
+                finer.append(Map(layer.name, cells, step))
     finer = [m for m in finer if m.cells != maps[0].cells]
     return [*finer[-1:], *maps]
 

@@ -66,17 +66,6 @@ class ConvLayer(LayerKind):
     def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
         from ssd_np.nn.layers import Conv
 
-        return Conv(
-            self.name,
-            channels,
-            self.channels,
-            self.kernel,
-            self.stride,
-            self.pad,
-            self.dilation,
-            self.activation,
-            self.bias,
-            rng,
-            dtype,
-            ops=ops,
-        )
+        geometry = self.kernel, self.stride, self.pad, self.dilation
+        rest = self.activation, self.bias, rng, dtype
+        return Conv(self.name, channels, self.channels, *geometry, *rest, ops=ops)

@@ -51,16 +51,6 @@ class DepthwiseLayer(LayerKind):
     def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
         from ssd_np.nn.layers import Depthwise
 
-        return Depthwise(
-            self.name,
-            channels,
-            self.kernel,
-            self.stride,
-            self.pad,
-            self.dilation,
-            self.activation,
-            self.bias,
-            rng,
-            dtype,
-            ops=ops,
-        )
+        geometry = self.kernel, self.stride, self.pad, self.dilation
+        rest = self.activation, self.bias, rng, dtype
+        return Depthwise(self.name, channels, *geometry, *rest, ops=ops)

@@ -16,7 +16,7 @@ from ssd_np.config_json import Section, require
 from ssd_np.geometry import Pad, Size, borders, output_size
 
 if TYPE_CHECKING:  # a config is read without loading what computes
-    from ssd_np.nn.layers import Layer, Ops
+    from ssd_np.nn.layers import Layer, Merge, Ops
 
 Activation = Literal["none", "relu", "relu6"]  # behind a layer, as part of it
 
@@ -74,7 +74,9 @@ class LayerKind(Section):
         """Products for one cell of the output; layers without a kernel count as nothing."""
         return 0
 
-    def build(self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops) -> Layer:
+    def build(
+        self, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Ops
+    ) -> Layer | Merge:
         """The layer itself, its weights drawn from `rng`; `channels` come in, `ops` computes."""
         raise NotImplementedError
 

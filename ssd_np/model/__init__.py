@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ssd_np.model.archive import read_arrays as read_arrays
     from ssd_np.model.archive import read_arrays_and_comment as read_arrays_and_comment
     from ssd_np.model.archive import write_archive as write_archive
+    from ssd_np.model.archive import write_npz as write_npz
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.budget import check_budget as check_budget
     from ssd_np.model.budget import forward_bytes as forward_bytes

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike
 from ssd_np.config import Config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError
-from ssd_np.kinds.kind import LayerKind
-from ssd_np.nn.layers import Layer, Sequential
+from ssd_np.kinds.walk import Place
+from ssd_np.nn.layers import Layer, Merge
+from ssd_np.nn.sequential import Sequential
 
 
 def build_stages(
@@ -26,25 +27,22 @@ def build_stages(
     ends = {feature_map.name for feature_map in config.feature_maps}
     stages: list[Sequential] = []
     widths: list[int] = []
-    layers: list[Layer] = []
-    channels, ops = config.input.channels, ops or select()
-    for description in config.layers:
-        layers.append(_built(description, channels, rng, np.dtype(dtype), ops))
-        channels = description.output_channels(channels)
-        if description.name in ends:
+    layers: list[Layer | Merge] = []
+    for place in config.walk():
+        layers.append(_built(place, rng, np.dtype(dtype), ops or select()))
+        if place.layer.name in ends:
             stages.append(Sequential(layers))
-            widths.append(channels)
+            widths.append(place.channels)
             layers = []
     return stages, widths
 
 
-def _built(
-    description: LayerKind, channels: int, rng: np.random.Generator, dtype: np.dtype, ops: Engine
-) -> Layer:
+def _built(place: Place, rng: np.random.Generator, dtype: np.dtype, ops: Engine) -> Layer | Merge:
     """The layer, whose parameters must be those that its description tells."""
-    layer = description.build(channels, rng, dtype, ops)
+    description = place.layer
+    layer = description.build(place.channels_in, rng, dtype, ops)
     has = {name: parameter.value.shape for name, parameter in layer.parameters.items()}
-    told = {f"{layer.name}.{part}": s for part, s in description.tensors(channels).items()}
+    told = place.tensors()
     if has != told or layer.name != description.name:
         raise ConfigError(
             f"{type(description).__name__} tells of {told}, the layer that it builds, "

@@ -45,13 +45,11 @@ def check_budget(config: Config, where: str) -> None:
 def forward_bytes(config: Config) -> int:
     """Of a forward of one image and its decoding, without the parameters."""
     (height, width), channels = config.input.shape, config.input.channels
-    size, total = config.input.shape, height * width * channels * (2 * FLOAT + 1)
-    for layer in config.layers:
-        down, across = (
-            cells + sum(b) for cells, b in zip(size, borders(layer.window.pad), strict=True)
-        )
-        total += down * across * channels * FLOAT if layer.window.pad else 0  # with its border
-        size, channels = layer.output_shape(size), layer.output_channels(channels)
+    total = height * width * channels * (2 * FLOAT + 1)
+    for layer, size_in, channels_in, size, channels in config.walk():
+        pad = layer.window.pad
+        down, across = (cells + sum(b) for cells, b in zip(size_in, borders(pad), strict=True))
+        total += down * across * channels_in * FLOAT if pad else 0  # with its border
         total += math.prod(size) * channels * FLOAT
     boxes, classes = config.num_boxes, config.num_classes + 1
     numbers = boxes * (classes + 4)

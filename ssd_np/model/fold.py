@@ -21,6 +21,7 @@ from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind
+from ssd_np.kinds.merge import MergeLayer
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import BatchNorm, Module
@@ -49,11 +50,16 @@ def fold_batchnorm(model: SSD) -> SSD:
 
 
 def folded_config(config: Config) -> Config:
-    """The config without its batch normalisation; maps and base end at the convolutions then."""
+    """The config without its batch normalisation; maps, laterals and the base are those of the
+    convolutions then."""
     layers: list[LayerKind] = []
     renamed: dict[str, str] = {}
-    maps = {feature_map.name for feature_map in config.feature_maps}
+    read = {feature_map.name for feature_map in config.feature_maps}
+    read |= {layer.lateral for layer in config.layers if isinstance(layer, MergeLayer)}
     for i, layer in enumerate(config.layers):
+        if isinstance(layer, MergeLayer):
+            lateral = renamed.get(layer.lateral, layer.lateral)
+            layer = dataclasses.replace(layer, lateral=lateral)
         if not isinstance(layer, BatchNormLayer):
             layers.append(layer)
             continue
@@ -62,12 +68,13 @@ def folded_config(config: Config) -> Config:
             not isinstance(below, ConvLayer | DepthwiseLayer)
             or config.layers[i - 1] is not below
             or below.activation != "none"
-            or below.name in maps
+            or below.name in read
         ):
             raise ConfigError(
                 "can not be folded: it does not follow a convolution of its own",
                 where=f"layer {layer.name!r}",
-                hint='the layer below is a convolution with "activation": "none" and no map',
+                hint='the layer below is a convolution with "activation": "none", no map, '
+                "and no lateral of a merge",
             )
         layers[-1] = dataclasses.replace(below, activation=layer.activation, bias=True)
         renamed[layer.name] = below.name

@@ -172,11 +172,10 @@ def base_names(config: Config) -> list[str]:
 
 def trunk_names(config: Config, whole: bool = True) -> list[str]:
     """Names of the tensors of all layers but the heads, or of those of the base."""
-    names, channels = [], config.input.channels
-    for layer in config.layers:
-        names += [f"{layer.name}.{part}" for part in layer.tensors(channels)]
-        channels = layer.output_channels(channels)
-        if layer.name == config.base_end and not whole:
+    names: list[str] = []
+    for place in config.walk():
+        names += place.tensors()
+        if place.layer.name == config.base_end and not whole:
             break
     return names
 

@@ -6,6 +6,9 @@ apart adds (reach - 1) * stride pixels, and multiplies the distance of its own c
     size' = size + d (k - 1) * stride        stride' = stride * s
     start' = start + (d (k - 1) / 2 - pad) * stride
 
+A merge sees what either of its maps sees. A deep cell stands for several cells of the fine map, and
+lies differently around each: the widest field counts for all.
+
 The field of SSD's fc7 is 420 pixels wide, 192 of which come from the dilation of fc6 alone. What a
 cell really uses is a bell-shaped part of it (Luo et al. 2016); the gradient of one output with
 respect to the image, `SSD.backward(..., input_gradient=True)`, shows which.
@@ -13,11 +16,16 @@ respect to the image, `SSD.backward(..., input_gradient=True)`, shows which.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from ssd_np.config import Config
-from ssd_np.geometry import borders
+from ssd_np.geometry import Size, borders
 from ssd_np.kinds.kind import Window
+from ssd_np.kinds.merge import MergeLayer
+from ssd_np.nn.merge import nearest
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,19 @@ class ReceptiveField:
         )
         return ReceptiveField(self.size + reach * self.stride, self.stride * window.stride, (y, x))
 
+    def merged(self, deep: ReceptiveField, size: Size, deep_size: Size) -> ReceptiveField:
+        """The field of a merge, of this lateral of `size` cells and a deep map of `deep_size`."""
+        widest, center = 0.0, []
+        for own, other, fine, coarse in zip(self.center, deep.center, size, deep_size, strict=True):
+            apart = (
+                other - own + nearest(coarse, fine) * deep.stride - np.arange(fine) * self.stride
+            )
+            low = min(-self.size / 2, apart.min() - deep.size / 2)
+            high = max(self.size / 2, apart.max() + deep.size / 2)
+            widest = max(widest, high - low)
+            center.append(own + (low + high) / 2)
+        return ReceptiveField(math.ceil(widest), self.stride, (center[0], center[1]))
+
 
 def receptive_fields(config: Config) -> dict[str, ReceptiveField]:
     """Of every layer by name; the heads of map `m` are there as "head_m".
@@ -52,9 +73,13 @@ def receptive_fields(config: Config) -> dict[str, ReceptiveField]:
     """
     maps = {feature_map.name for feature_map in config.feature_maps}
     head = Window(config.head_kernel, pad=config.head_kernel // 2)
-    field, fields = ReceptiveField(1, 1, (0.5, 0.5)), {}
-    for layer in config.layers:
+    field, below = ReceptiveField(1, 1, (0.5, 0.5)), config.input.shape
+    fields: dict[str, ReceptiveField] = {}
+    for layer, _, _, size, _ in config.walk():
+        if isinstance(layer, MergeLayer):
+            field = fields[layer.lateral].merged(field, size, below)
         fields[layer.name] = field = field.through(layer.window)
+        below = size
         if layer.name in maps:
             fields[f"head_{layer.name}"] = field.through(head)
     return fields

@@ -10,7 +10,8 @@ import numpy as np
 from ssd_np.engine import Engine
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.heads import STARTS
-from ssd_np.nn.layers import Module, Sequential
+from ssd_np.nn.layers import Module
+from ssd_np.nn.sequential import Sequential
 
 
 class SeparableHead(Module):

@@ -30,8 +30,9 @@ from ssd_np.model.own_layers import as_they_are, changed
 from ssd_np.model.provenance import Provenance
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
-from ssd_np.nn.layers import L2Normalization, Layer
+from ssd_np.nn.layers import L2Normalization, Layer, Merge
 from ssd_np.nn.parameter import Parameter
+from ssd_np.nn.sequential import Laterals, Sequential, no_laterals
 
 
 class SSD:
@@ -93,11 +94,14 @@ class SSD:
         return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
-    def layers(self) -> list[Layer | Head | SeparableHead]:
+    def layers(self) -> list[Layer | Merge | Head | SeparableHead]:
         """All layers: the trunk from the image on, then norms and heads, map by map."""
-        trunk = [layer for stage in self.stages for layer in stage]
         branches = zip(self.norms, self.heads, strict=True)
-        return [*trunk, *(layer for pair in branches for layer in pair if layer)]
+        return [*self._trunk, *(layer for pair in branches for layer in pair if layer)]
+
+    @property
+    def _trunk(self) -> list[Layer | Merge]:
+        return [layer for stage in self.stages for layer in stage]
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -117,7 +121,7 @@ class SSD:
 
     def freeze(self, up_to: str) -> None:
         """The layers from the image to `up_to` no longer learn; backward ends above them."""
-        names = [layer.name for stage in self.stages for layer in stage]
+        names = [layer.name for layer in self._trunk]
         if up_to not in names:
             raise ConfigError(f"no layer {up_to!r} to freeze up to", hint=f"layers: {names}")
         for layer in self.layers[: names.index(up_to) + 1]:
@@ -152,11 +156,15 @@ class SSD:
         """Of each map: what its head read (N, H, W, C), logits (N, H*W*A, K), offsets."""
         for layer in self.layers:
             layer.forget()
-        x = images
+        x, laterals = images, no_laterals(self._trunk)
         for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
-            x = stage.forward(x, training)
+            x = stage.forward(x, training, laterals)
             source = norm.forward(x, training) if norm else x
             yield source, *head.forward(source, training)
+
+    def outputs(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and output (N, H, W, C) of every layer of the trunk, from the image on."""
+        return Sequential(self._trunk).outputs(images)
 
     def backward(
         self, dlogits: np.ndarray, doffsets: np.ndarray, input_gradient: bool = False
@@ -176,6 +184,7 @@ class SSD:
             )
         with self.ops.at_work():
             last = dlogits.shape[1]
+            laterals: Laterals = {}  # gradients of maps from the merges that read them
             dx: np.ndarray | None = None  # gradient of a map from the stage behind it
             for i in reversed(range(len(self.stages))):
                 stage, norm, head = self.stages[i], self.norms[i], self.heads[i]
@@ -193,7 +202,7 @@ class SSD:
                 if dx is not None:
                     dmap += dx
                 deeper = input_gradient or any(stage.trainable for stage in self.stages[:i])
-                dx = stage.backward(dmap, deeper)
+                dx = stage.backward(dmap, deeper, laterals)
             return dx.copy() if input_gradient and dx is not None else None
 
     def predict(self, images: np.ndarray) -> np.ndarray:

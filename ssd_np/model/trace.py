@@ -7,11 +7,11 @@ kernels are counted: the rest is below a hundredth.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ssd_np.config import Config
-from ssd_np.geometry import Size
-from ssd_np.kinds.kind import LayerKind
+from ssd_np.kinds.walk import Place, walk
 from ssd_np.model.receptive_field import receptive_fields
 
 
@@ -34,61 +34,49 @@ def trace(config: Config) -> list[Row]:
     >>> sum(row.parameters for row in trace(load_config("ssd300_voc")))
     26285486
     """
-    maps = {feature_map.name: feature_map for feature_map in config.feature_maps}
     fields = receptive_fields(config)
-    rows, size, channels = [], config.input.shape, config.input.channels
-    for layer in config.layers:
-        field = fields[layer.name].size
-        size = layer.output_shape(size)
-        rows.append(_row(layer, size, channels, field))
-        channels = layer.output_channels(channels)
-        if layer.name not in maps:
+    maps = {feature_map.name: feature_map for feature_map in config.feature_maps}
+    rows = []
+    for place in config.walk():
+        name, field = place.layer.name, fields[place.layer.name].size
+        rows.append(_row(place, field))
+        if name not in maps:
             continue
-        feature_map = maps[layer.name]
-        if feature_map.l2norm_scale is not None:
-            shape = (*size, channels)
-            rows.append(Row(f"{layer.name}_norm", "L2Norm", shape, channels, 0, field))
-        field = fields[f"head_{layer.name}"].size
-        for kind, numbers in (("conf", config.num_classes + 1), ("loc", 4)):
-            width = channels
-            for part in feature_map.head_layers(kind, numbers, config.head_kernel):
-                rows.append(_row(part, size, width, field))
-                width = part.output_channels(width)
+        if maps[name].l2norm_scale is not None:
+            shape = (*place.size, place.channels)
+            rows.append(Row(f"{name}_norm", "L2Norm", shape, place.channels, 0, field))
+        rows += [_row(part, fields[f"head_{name}"].size) for part in heads(config, place)]
     return rows
 
 
-def _row(layer: LayerKind, size: Size, channels: int, field: int) -> Row:
-    """Of a layer whose output has `size` cells; `channels` come in."""
-    (height, width), out = size, layer.output_channels(channels)
-    parameters = sum(math.prod(shape) for shape in layer.tensors(channels).values())
-    products = height * width * layer.multiply_adds(channels)
-    return Row(layer.name, layer.label, (height, width, out), parameters, products, field)
+def _row(place: Place, field: int) -> Row:
+    layer, channels, shape = place.layer, place.channels_in, (*place.size, place.channels)
+    parameters = sum(math.prod(tensor) for tensor in place.tensors().values())
+    products = math.prod(place.size) * layer.multiply_adds(channels)
+    return Row(layer.name, layer.label, shape, parameters, products, field)
+
+
+def heads(config: Config, map_place: Place) -> Iterator[Place]:
+    """The layers of both heads on the feature map that comes out of a layer of the config."""
+    (feature_map,) = (m for m in config.feature_maps if m.name == map_place.layer.name)
+    for kind, numbers in (("conf", config.num_classes + 1), ("loc", 4)):
+        layers = feature_map.head_layers(kind, numbers, config.head_kernel)
+        yield from walk(layers, map_place.size, map_place.channels)
 
 
 def tensors(config: Config) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a network by its name, known before it is built."""
     maps = {feature_map.name: feature_map for feature_map in config.feature_maps}
     shapes: dict[str, tuple[int, ...]] = {}
-    channels = config.input.channels
-    for layer in config.layers:
-        shapes |= _tensors([layer], channels)
-        channels = layer.output_channels(channels)
-        if layer.name not in maps:
+    for place in config.walk():
+        name = place.layer.name
+        shapes |= place.tensors()
+        if name not in maps:
             continue
-        if maps[layer.name].l2norm_scale is not None:
-            shapes[f"{layer.name}_norm.scale"] = (channels,)
-        for head in (("conf", config.num_classes + 1), ("loc", 4)):
-            parts = maps[layer.name].head_layers(*head, config.head_kernel)
-            shapes |= _tensors(parts, channels)
-    return shapes
-
-
-def _tensors(layers: list[LayerKind], channels: int) -> dict[str, tuple[int, ...]]:
-    """Of layers one after the other; `channels` come in."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in layers:
-        shapes |= {f"{layer.name}.{part}": s for part, s in layer.tensors(channels).items()}
-        channels = layer.output_channels(channels)
+        if maps[name].l2norm_scale is not None:
+            shapes[f"{name}_norm.scale"] = (place.channels,)
+        for part in heads(config, place):
+            shapes |= part.tensors()
     return shapes
 
 

@@ -42,9 +42,12 @@ if TYPE_CHECKING:
     from ssd_np.nn.layers import L2Normalization as L2Normalization
     from ssd_np.nn.layers import Layer as Layer
     from ssd_np.nn.layers import MaxPool as MaxPool
+    from ssd_np.nn.layers import Merge as Merge
     from ssd_np.nn.layers import Module as Module
     from ssd_np.nn.layers import Ops as Ops
-    from ssd_np.nn.layers import Sequential as Sequential
+    from ssd_np.nn.merge import merge_backward as merge_backward
+    from ssd_np.nn.merge import merge_forward as merge_forward
+    from ssd_np.nn.merge import nearest as nearest
     from ssd_np.nn.parameter import Parameter as Parameter
     from ssd_np.nn.pool import max_pool2d_backward as max_pool2d_backward
     from ssd_np.nn.pool import max_pool2d_forward as max_pool2d_forward
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from ssd_np.nn.relu import relu6_forward as relu6_forward
     from ssd_np.nn.relu import relu_backward as relu_backward
     from ssd_np.nn.relu import relu_forward as relu_forward
+    from ssd_np.nn.sequential import Sequential as Sequential
+    from ssd_np.nn.sequential import no_laterals as no_laterals
     from ssd_np.nn.sgd import sgd_update as sgd_update
     from ssd_np.nn.sgd import square_sum as square_sum
     from ssd_np.nn.sigmoid import softplus as softplus

@@ -7,8 +7,7 @@ functions of this room or their fast versions, which then write to memory of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ from ssd_np.nn import init
 from ssd_np.nn.batchnorm import running_statistics
 from ssd_np.nn.blocks import Block
 from ssd_np.nn.l2norm import l2norm_backward, l2norm_forward
+from ssd_np.nn.merge import merge_backward, merge_forward
 from ssd_np.nn.parameter import Parameter
 from ssd_np.nn.relu import check_activation
 
@@ -33,6 +33,8 @@ class Module:
 
     Nor has a copy of one that was copied, or pickled, between forward and backward.
     """
+
+    chained = False  # see `Layer`
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,7 +60,6 @@ class Layer(Module):
              convolutions, but not those of a subclass, which may compute something else
     """
 
-    chained = False
     ops: Ops
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -306,46 +307,19 @@ class BatchNorm(Layer):
         return dx if input_gradient else None
 
 
-class Sequential:
-    """Layers one after the other."""
+class Merge(Module):
+    """A deep map enlarged and laid beside the output of the layer called `lateral`."""
 
-    def __init__(self, layers: list[Layer]) -> None:
-        self.layers = layers
+    def __init__(self, name: str, lateral: str) -> None:
+        super().__init__(name)
+        self.lateral = lateral
 
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self.layers)
+    def forward(self, deep: np.ndarray, lateral: np.ndarray, training: bool = False) -> np.ndarray:
+        """(N, h, w, C1), (N, H, W, C2) -> (N, H, W, C1 + C2)"""
+        out, cache = merge_forward(deep, lateral)
+        self.cache = cache if training else None
+        return out
 
-    @property
-    def parameters(self) -> dict[str, Parameter]:
-        return {name: p for layer in self.layers for name, p in layer.parameters.items()}
-
-    @property
-    def trainable(self) -> bool:
-        return any(layer.trainable for layer in self.layers)
-
-    def forget(self) -> None:
-        """Gives back the memory of the last training step."""
-        for layer in self.layers:
-            layer.forget()
-
-    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        """Runs all layers; training=True keeps what backward needs."""
-        for chained, row in groupby(self.layers, lambda layer: layer.chained and not training):
-            layers = list(row)
-            if chained and len(layers) > 1:
-                blocks = [layer.block for layer in layers if isinstance(layer, Convolution)]
-                x = layers[-1].ops.chain_forward(x, blocks)
-                continue
-            for layer in layers:
-                x = layer.forward(x, training)
-        return x
-
-    def backward(self, dout: np.ndarray, input_gradient: bool = True) -> np.ndarray | None:
-        """Walks back and ends at the layer below which nothing is left to train."""
-        dx: np.ndarray | None = dout
-        for i in reversed(range(len(self.layers))):
-            below = input_gradient or any(layer.trainable for layer in self.layers[:i])
-            if dx is None or not (below or self.layers[i].trainable):
-                return None
-            dx = self.layers[i].backward(dx, below)
-        return dx
+    def backward(self, dout: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, H, W, C1 + C2) -> (N, h, w, C1), (N, H, W, C2)"""
+        return merge_backward(dout, self.cache)

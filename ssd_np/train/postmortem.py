@@ -50,11 +50,8 @@ def _in_order(
     for name, parameter in model.parameters.items():
         yield f"parameter {name}", parameter.value
     yield "images", images
-    x = images
-    for stage in model.stages:  # the layers' outputs, computed once more
-        for layer in stage:
-            x = layer.forward(x)
-            yield f"output of layer {layer.name}", x
+    for layer, x in model.outputs(images):  # computed once more
+        yield f"output of layer {layer}", x
     for name, array in outputs.items():
         yield name, array
     for name, parameter in reversed(model.parameters.items()):

@@ -59,17 +59,11 @@ def network_figure(config: Config, out: Out) -> None:
 
 def _slabs(config: Config) -> list[tuple[str, float, float, Size, int]]:
     """(name, x, width, rows and columns, channels) of the image and every layer."""
-    size, channels, x = config.input.shape, 3, 0.0
-    slabs = [("image", x, 0.4, size, channels)]
-    for layer in config.layers:
-        x += slabs[-1][2] + GAP
-        size = layer.output_shape(size)
-        width = 0.25
-        if layer.multiply_adds(channels):
-            width = 0.14 * np.log2(layer.output_channels(channels))
-        channels = layer.output_channels(channels)
-        if slabs[-1][0] in {m.name for m in config.feature_maps}:
-            x += ROOM
+    x, maps = 0.0, {m.name for m in config.feature_maps}
+    slabs = [("image", x, 0.4, config.input.shape, config.input.channels)]
+    for layer, _, channels_in, size, channels in config.walk():
+        x += slabs[-1][2] + GAP + ROOM * (slabs[-1][0] in maps)
+        width = 0.14 * np.log2(channels) if layer.multiply_adds(channels_in) else 0.25
         slabs.append((layer.name, x, float(width), size, channels))
     return slabs
 

@@ -25,7 +25,9 @@ from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
 from ssd_np.kinds.kind import LayerKind, Window
+from ssd_np.kinds.merge import MergeLayer
 from ssd_np.kinds.pool import PoolLayer
+from ssd_np.kinds.walk import walk
 from ssd_np.model.base import build_stages
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
@@ -40,9 +42,8 @@ SAME = ((0, 1), (0, 1))  # TensorFlow's, at stride 2 of an even side
 
 def with_layers(*layers: LayerKind, size: int | tuple[int, int] = 32) -> Config:
     """A small detector of two classes; its one map is the output of the last layer."""
-    cells = shape = (size, size) if isinstance(size, int) else size
-    for layer in layers:
-        cells = layer.output_shape(cells)
+    shape = (size, size) if isinstance(size, int) else size
+    *_, (*_, cells, _) = walk(layers, shape, 3)
     steps = shortest(*(side / n for side, n in zip(shape, cells, strict=True)))
     last = FeatureMapConfig(layers[-1].name, shortest(*cells), steps, 8, 16)
     config = load_config("tiny")
@@ -66,13 +67,23 @@ SEPARABLE = (
     DepthwiseLayer("wide", dilation=2, pad=2),
 )
 
-EXAMPLES = {layer.kind: layer for layer in SEPARABLE}
+MERGED = (
+    *SEPARABLE,
+    MergeLayer("join", "dw_bn"),
+    ConvLayer("mix", 5, kernel=1, pad=0, activation="none"),
+    BatchNormLayer("mix_bn"),
+    MergeLayer("again", "stem_bn"),
+    ConvLayer("smooth", 6),
+)
+
+EXAMPLES = {layer.kind: layer for layer in MERGED}
 
 
 def test_every_kind_has_an_example():
     assert EXAMPLES.keys() == {kind.kind for kind in KINDS}
 
 
+# what a merge says of itself is in test_merge.py: it has two inputs
 @pytest.mark.parametrize("layer", SEPARABLE, ids=lambda layer: layer.name)
 def test_what_is_said_is_what_is_built(layer):
     built = layer.build(5, np.random.default_rng(0), np.dtype(np.float64), select("plain"))
@@ -91,7 +102,7 @@ def test_what_is_said_is_what_is_built(layer):
 def test_a_network_of_all_kinds_equals_pytorch(engine):
     """Outputs, the gradient of every tensor and of the image, and the running statistics."""
     torch = pytest.importorskip("torch")
-    model = SSD(with_layers(*SEPARABLE, size=(32, 46)), dtype=np.float64, ops=select(engine))
+    model = SSD(with_layers(*MERGED, size=(32, 46)), dtype=np.float64, ops=select(engine))
     rng = np.random.default_rng(0)
     for parameter in model.parameters.values():
         noise = rng.uniform(0.5, 1.5, parameter.value.shape)
@@ -113,7 +124,7 @@ def test_a_network_of_all_kinds_equals_pytorch(engine):
             assert relative_error(parameter.value, weights[name].numpy()) <= 1e-12, name
             continue
         gradient = weights[name].grad.numpy()
-        if name in ("stem.bias", "dw.bias"):  # the mean takes it away again
+        if name in ("stem.bias", "dw.bias", "mix.bias"):  # the mean takes it away again
             assert max(np.abs(parameter.grad).max(), np.abs(gradient).max()) <= 1e-10
             continue
         assert relative_error(parameter.grad, our_layout(gradient)) <= 1e-8, name

@@ -6,8 +6,9 @@ import pytest
 from ssd_np.engine import select
 from ssd_np.engine.memory import Place, Workspace
 from ssd_np.gradcheck import numeric_gradient, relative_error
-from ssd_np.nn.layers import BatchNorm, Conv, Depthwise, L2Normalization, MaxPool, Sequential
+from ssd_np.nn.layers import BatchNorm, Conv, Depthwise, L2Normalization, MaxPool
 from ssd_np.nn.parameter import Parameter
+from ssd_np.nn.sequential import Sequential
 from ssd_np.train.sgd import SGD
 
 pytestmark = pytest.mark.lesson08
