@@ -35,10 +35,7 @@ LINES: dict[str, tuple[str, str] | str] = {
     'pip install ".[test]" && pytest': ("test", AS_IT_IS),
     'pip install ".[docs]" && sphinx-build -W docs docs/_build': ("docs", AS_IT_IS),
     'pip install -e ".[test,tflite]" ruff mypy': ("developer", AS_IT_IS),
-    "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test": (
-        "user",
-        f"ssd-np train --config small --data voc:BCCD --split trainval {SMALL} run-bccd",
-    ),
+    "ssd-np train --data voc:BCCD": ("user", f"ssd-np train --data voc:BCCD {SMALL} run-bccd"),
     "ssd-np eval blood_cells --data voc:BCCD --split test": ("user", AS_IT_IS),
     "ssd-np detect BCCD/JPEGImages/BloodImage_00007.jpg --weights blood_cells": ("user", AS_IT_IS),
     "ssd-np detect photo.jpg --weights blood_cells": ("user", AS_IT_IS),
@@ -98,6 +95,10 @@ LINES: dict[str, tuple[str, str] | str] = {
     ),
     "ssd-np config small > full.json": ("user", AS_IT_IS),
     # docs/fitting.md
+    "ssd-np train --data voc:FOLDER --minutes 0.5": (
+        "user",
+        "ssd-np train --data voc:FOLDER --minutes 0.5 --out run-fitted",
+    ),
     "ssd-np config --fit voc:FOLDER --out mine.json --draw boxes.png": ("user", AS_IT_IS),
     "ssd-np train --config mine.json --data voc:FOLDER": (
         "user",

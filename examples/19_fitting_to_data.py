@@ -4,8 +4,9 @@
 
 Default boxes decide what a detector can learn: an object that none of them meets has a single
 example, from a box that is far away. The preset ``small`` has boxes for blood cells. Other objects
-need others, and often another input. ``ssd-np config --fit DATA`` therefore looks at the data,
-decides, and says why. This lesson does what it does, step by step.
+need others, and often another input. ``ssd-np train --data DATA`` therefore looks at the data,
+decides, and says why (``ssd-np config --fit DATA`` writes its config). This lesson does what it
+does, step by step.
 
 Exercise (of lesson 03): ``match``; begin with ``ssd-np exercise start match``.
 Documentation: docs/fitting.md.

@@ -275,11 +275,15 @@ class AugmentationConfig(Section):
             _require_probability(getattr(self, key), key)
 
 
+TIMED_STEPS = 21  # of a training by minutes: one that compiles, and twenty that are timed
+
+
 @dataclass(frozen=True)
 class TrainConfig(Section):
     """The training schedule. Milestones are shares of all steps: 80k, 100k of 120k as 2/3, 5/6."""
 
     steps: int = 500
+    minutes: float | None = None  # until the first steps were timed: `steps` is the most of use
     batch_size: int = 8
     learning_rate: float = 1e-3
     momentum: float = 0.9
@@ -309,8 +313,13 @@ class TrainConfig(Section):
             require(0 <= getattr(self, key) < 1, key, "a number in [0, 1)", getattr(self, key))
         for i, share in enumerate(self.milestones):
             require(0 < share <= 1, f"milestones[{i}]", "a share of the steps in (0, 1]", share)
-        if self.clip_norm is not None:
-            require(self.clip_norm > 0, "clip_norm", "a number above 0 or null", self.clip_norm)
+        for key in ("clip_norm", "minutes"):
+            value = getattr(self, key)
+            require(value is None or value > 0, key, "a number above 0 or null", value)
+        if self.minutes is not None:  # the timed steps must not depend on how many there will be
+            known = self.schedule == "warmup_cosine" and self.warmup_steps >= TIMED_STEPS
+            expected = f"null, or schedule 'warmup_cosine' and {TIMED_STEPS} warmup_steps or more"
+            require(known, "minutes", expected, self.minutes)
 
 
 @dataclass(frozen=True, repr=False)

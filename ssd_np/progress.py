@@ -57,6 +57,12 @@ class Progress:
             self._told = time.monotonic()
             self.say(self._line(note))
 
+    def lengthen(self, total: int) -> None:
+        """So many there are, as is known now."""
+        self.total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def say(self, line: str) -> None:
         """A line of its own, above the bar if there is one."""
         if self._bar is not None:

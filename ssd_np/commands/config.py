@@ -84,14 +84,14 @@ def _fit(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.datasets import training_data
     from ssd_np.config import config_to_json, load_config
     from ssd_np.data.sources import usual_splits
-    from ssd_np.fit.config import fit
+    from ssd_np.fit.config import NETWORK, fit
     from ssd_np.fit.fingerprint import fingerprint
-    from ssd_np.model.pretrained import preset_of
+    from ssd_np.model.pretrained import network_of
 
     split = arguments.split or usual_splits(arguments.fit)[0]
     found = fingerprint(training_data(arguments.fit, split, seed=0))
     base = arguments.base_weights
-    fitted = fit(found, preset_of(base)) if base else fit(found)
+    fitted = fit(found, network_of(base) if base else NETWORK)
     if arguments.draw:
         from ssd_np.viz.fitting import boxes_figure
 

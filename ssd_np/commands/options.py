@@ -198,6 +198,11 @@ def share(text: str) -> float:
     return _number(text, lambda value: 0 <= value <= 1, "from 0 to 1")
 
 
+def minutes(text: str) -> float:
+    """A number above 0, up to a year."""
+    return _number(text, lambda value: 0 < value <= 525_600, "of minutes, above 0")
+
+
 def iou(text: str) -> float:
     """A number above 0, at most 1."""
     return _number(text, lambda value: 0 < value <= 1, "above 0 and at most 1")

@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
-from ssd_np.data.sources import SHAPES, usual_splits
+from ssd_np.data.sources import SHAPES, describe, usual_splits
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import free_folder, json_text, remove_files, write_atomically
 from ssd_np.terminal import last_names, note, say
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ssd_np.commands.datasets import Dataset
+    from ssd_np.config import Config
     from ssd_np.model.provenance import Origin
     from ssd_np.train.trainer import Trainer
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
-EXAMPLE = "ssd-np train --config small --data voc:BCCD --split trainval --eval-split test"
+EXAMPLE = "ssd-np train --data voc:BCCD"
 # options that the config does not hold; a resumed run takes them from its run.json
 DECIDED = ("data", "split", "eval_split")  # those that are never left open
 SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult", "freeze_base")
+HELD_BACK = "held_back"  # in run.json: the names of the images that choose instead of teaching
 WITH_RESUME = (
     "command",
     "module",
@@ -43,11 +46,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument(
         "--config", type=kinds.Input,
-        help="preset or .json file (default: tiny for shapes, small for other data)",
+        help="preset or .json file (default: tiny for shapes; for other data one that fits it)",
     )  # fmt: skip
     parser.add_argument(
         "--size", metavar="WIDTHxHEIGHT", type=kinds.size,
-        help="of the pictures the network sees, its boxes in proportion (default: the config's)",
+        help="of the pictures the network sees (default: the config's, its boxes in proportion)",
     )  # fmt: skip
     parser.add_argument(
         "--out", metavar="FOLDER", type=kinds.output_folder(),
@@ -68,6 +71,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ...",
     )
     start.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="begin with random weights, and not with the base that comes with the package",
+    )
+    start.add_argument(
         "--fine-tune",
         metavar="WEIGHTS",
         type=kinds.Input,
@@ -81,7 +89,16 @@ def options(parser: argparse.ArgumentParser) -> None:
         type=kinds.layer,
         help="do not train the base, or not up to this layer",
     )
+    parser.add_argument(
+        "--patience", metavar="N", type=kinds.whole,
+        help="end after so many validations without a better one (default: the config's, 0: never)",
+    )  # fmt: skip
     length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", metavar="M", type=kinds.minutes,
+        help="to read, train and evaluate in; as many steps as that allows (default: 6 where the "
+        "config is fitted)",
+    )  # fmt: skip
     length.add_argument("--steps", type=kinds.positive, help="batches (default: the config's)")
     length.add_argument(
         "--epochs", type=kinds.positive, help="passes over the data instead of steps"
@@ -92,8 +109,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     kinds.add_data(parser, default=None)
     parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
     parser.add_argument(
-        "--val-split", type=kinds.split, help="of --data, to choose best.npz by (default: none)"
-    )
+        "--val-split", type=kinds.split,
+        help="of --data, to choose best.npz by (default: none; a tenth is held back where the "
+        "config is fitted)",
+    )  # fmt: skip
     parser.add_argument(
         "--eval-data", type=kinds.data, metavar="DATA",
         help="to evaluate on at the end (default: --data)",
@@ -117,46 +136,60 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
     from ssd_np.commands.datasets import describe_evaluation, tell_idle, training_data
     from ssd_np.config import config_to_json, load_config, sized
+    from ssd_np.data.splits import hold_back
     from ssd_np.data.stored import StoredDataset
+    from ssd_np.model.weights import BASE
     from ssd_np.train import start
     from ssd_np.train.ready import FILES
     from ssd_np.train.trainer import Trainer
 
-    if arguments.resume:
-        _recall(arguments)
+    began = time.perf_counter()
+    held_back = _recall(arguments) if arguments.resume else []
     data = arguments.data = arguments.data or SHAPES
     if not (arguments.split and arguments.eval_split):
         usual = usual_splits(data, arguments.eval_data)
         arguments.split = arguments.split or usual[0]
         arguments.eval_split = arguments.eval_split or usual[1]
-    config = load_config(arguments.config or ("tiny" if data == SHAPES else "small"))
+    fits = data != SHAPES and not (arguments.config or arguments.fine_tune)
+    preset = "tiny" if data == SHAPES else "small"
+    config = load_config(arguments.config or preset)
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
     dataset = training_data(
         data, arguments.split, seed, arguments.strict, not easy, arguments.classes
     )
+    kind, file = _origin(arguments, fits)
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
-        config, tensors = start.beginning(config, dataset.class_names, _origin(arguments))
-        config = sized(config, arguments.size) if arguments.size else config
+        if fits:
+            config = _fitted(arguments, dataset, seed, file)
+            if not arguments.val_split and isinstance(dataset, StoredDataset):
+                held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
+        config, tensors = start.beginning(config, dataset.class_names, (kind, file), fits)
+        config = sized(config, arguments.size) if arguments.size and not fits else config
+    # data that is missing should be missed before the training, not after it
+    names = config.class_names if arguments.resume else dataset.class_names
+    dataset, validation, unseen = _parts(arguments, dataset, held_back, names, seed)
+    if not arguments.resume:
         inherited = arguments.fine_tune if not arguments.config else None
         config = start.fitted(
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,
-            validated=arguments.val_split not in (None, "none"),
+            0 if validation is None else len(validation), arguments.minutes, arguments.patience,
         )  # fmt: skip
-    # data that is missing should be missed before the training, not after it
-    validation, unseen = _other_data(arguments, dataset, config.class_names, seed)
-    file = _origin(arguments)[1]
     model, new = start.network(config, seed, tensors, file, arguments.freeze_base)
-    if arguments.base_weights and not arguments.resume:
+    if kind == "base" and not arguments.resume:
         start.settle(model, dataset, config.training)
-    if file:
+    if file == str(BASE):
+        say("begins with the base of this package")
+    elif file:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     # `files.check_outputs` was asked before anything was read
     force = arguments.force or not arguments.resume
-    origin = _told(arguments)
+    origin = _told(arguments, held_back)
     trainer = Trainer(model, dataset, config.training, out, validation, origin=origin, force=force)
+    trainer.budget.began = began
+    trainer.budget.evaluated = 0 if unseen is None else len(unseen)
     if arguments.resume:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
@@ -164,41 +197,51 @@ def run(arguments: argparse.Namespace) -> int:
         # of a run that --force gives up
         remove_files(out, (*FILES, "config.json", "run.json", "split.json"))
         write_atomically(out / "config.json", config_to_json(config))
-        settings = {name: getattr(arguments, name) for name in SETTINGS}
+        settings = {name: getattr(arguments, name) for name in SETTINGS} | {HELD_BACK: held_back}
         write_atomically(out / "run.json", json_text(settings) + "\n")
         if isinstance(dataset, StoredDataset) and dataset.drawn:
             write_atomically(out / "split.json", json_text(dataset.drawn) + "\n")
         tell_idle(dataset, config.loss)
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
+        if fits:
+            say(_chosen_by(arguments, held_back, seed))
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
     if validation is not None:
-        chosen_by = describe_evaluation(data, arguments.val_split)
+        chosen_by = describe_evaluation(
+            data, arguments.val_split or f"{arguments.split}, held back"
+        )
         best = trainer.progress.best_score
         say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
 
 
-def _told(arguments: argparse.Namespace) -> Origin:
+def _told(arguments: argparse.Namespace, held_back: Sequence[str]) -> Origin:
     """What the weights say of where they come from: the command, and the names of the data that is
     learned from and of the data that best.npz is chosen by."""
     from ssd_np.model.provenance import Origin, Used
 
     chosen_by = () if arguments.val_split in (None, "none") else (arguments.val_split,)
+    chosen_by = (f"{arguments.split}, held back",) if held_back else chosen_by
     name = last_names(arguments.data)
     data = tuple(Used(name, split) for split in (arguments.split, *chosen_by))
     return Origin(command=arguments.line(arguments), data=data)
 
 
-def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:
-    """How the training begins, and with which file."""
+def _origin(arguments: argparse.Namespace, fits: bool) -> tuple[str, str | None]:
+    """How the training begins, and with which file: a config that is fitted with the base that
+    comes with the package, unless told otherwise."""
+    from ssd_np.model.weights import BASE
+
     if arguments.fine_tune:
         if arguments.config:
             raise ConfigError("--fine-tune brings its own config", hint="leave --config out")
         return "detector", arguments.fine_tune
     if arguments.base_weights:
         return "base", arguments.base_weights
+    if fits and not arguments.from_scratch:
+        return "base", str(BASE)
     if arguments.freeze_base is not None and not arguments.resume:
         raise ConfigError(
             "--freeze-base would freeze random weights",
@@ -207,21 +250,62 @@ def _origin(arguments: argparse.Namespace) -> tuple[str, str | None]:
     return "random", None
 
 
-def _other_data(
-    arguments: argparse.Namespace, dataset: Dataset, names: Sequence[str], seed: int
-) -> tuple:
-    """The data sets to validate and to evaluate on, each None where none is wished for."""
+def _fitted(arguments: argparse.Namespace, dataset: Dataset, seed: int, file: str | None) -> Config:
+    """The config that fits the data and the weights that it begins with; says why."""
+    from ssd_np.fit.config import MINUTES, NETWORK, fit
+    from ssd_np.fit.fingerprint import fingerprint
+    from ssd_np.model.pretrained import network_of
+
+    network = network_of(file) if file else NETWORK
+    minutes = arguments.minutes or MINUTES
+    config, reasons = fit(
+        fingerprint(dataset, seed), network, arguments.size, minutes=minutes, seed=seed
+    )
+    *others, length = reasons
+    given = arguments.steps or arguments.epochs
+    reasons = others if given else [*others, length]
+    say("\n".join([f"fitted to {describe(arguments.data, arguments.split)}:", *reasons]))
+    return config
+
+
+def _chosen_by(arguments: argparse.Namespace, held_back: Sequence[str], seed: int) -> str:
+    """For people: what best.npz is chosen by, and what the end is evaluated on."""
+    from ssd_np.data.splits import FEWEST
+
+    by = describe(arguments.data, arguments.val_split or "")
+    if held_back:
+        by = f"{len(held_back)} more images of {arguments.split}, held back by seed {seed}"
+    elif arguments.val_split in (None, "none"):
+        by = "nothing, it is the average of the last weights"
+        by += "" if arguments.val_split else f": of fewer than {FEWEST} images none is held back"
+    return f"best.npz is chosen by {by}; {arguments.eval_split} is looked at once, at the end"
+
+
+def _parts(
+    arguments: argparse.Namespace,
+    dataset: Dataset,
+    held_back: Sequence[str],
+    names: Sequence[str],
+    seed: int,
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """The data sets to learn from, to choose by and to evaluate on, the latter None where none is
+    wished for."""
     from ssd_np.commands.datasets import tell_shared, unseen_data
+    from ssd_np.data.stored import StoredDataset
 
     data, rest = arguments.data, (arguments.strict, arguments.classes)
     unseen = unseen_data(
         arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, *rest
     )
     validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, *rest)
+    if held_back and isinstance(dataset, StoredDataset):
+        chosen, places = set(held_back), range(len(dataset))
+        validation = dataset.part([i for i in places if dataset.names[i] in chosen])
+        dataset = dataset.part([i for i in places if dataset.names[i] not in chosen])
     tell_shared(dataset, unseen, "evaluated on", "learns from")
     tell_shared(dataset, validation, "chosen by", "learns from")
     tell_shared(validation, unseen, "evaluated on", "is chosen by")
-    return validation, unseen
+    return dataset, validation, unseen
 
 
 def _fit(trainer: Trainer) -> None:
@@ -255,8 +339,9 @@ def _evaluate(arguments: argparse.Namespace, unseen: Dataset | None, out: Path) 
     say(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
 
 
-def _recall(arguments: argparse.Namespace) -> None:
-    """Fills in what the run was started with, from the files it left; nothing else may be given."""
+def _recall(arguments: argparse.Namespace) -> list[str]:
+    """Fills in what the run was started with, from the files it left; nothing else may be given.
+    Returns the names of the images that it held back."""
     for name, value in vars(arguments).items():
         if name not in WITH_RESUME and value is not None and value is not False:
             raise ConfigError(
@@ -269,8 +354,10 @@ def _recall(arguments: argparse.Namespace) -> None:
     try:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
         recalled = {name: settings[name] for name in SETTINGS}
-        for name, value in recalled.items():
-            kind = {"leave_out_difficult": bool, "classes": list}.get(name, str)
+        held_back = settings.get(HELD_BACK, [])
+        for name, value in {**recalled, HELD_BACK: held_back}.items():
+            lists = {"classes": list, HELD_BACK: list}
+            kind = {"leave_out_difficult": bool, **lists}.get(name, str)
             good = isinstance(value, kind) or (value is None and name not in DECIDED)
             if not good or (kind is list and not all(isinstance(v, str) for v in value or ())):
                 raise TypeError(f"{name} is {str(value)[:99]}")
@@ -281,3 +368,4 @@ def _recall(arguments: argparse.Namespace) -> None:
             hint="give the folder that `ssd-np train` wrote its results to",
         ) from error
     vars(arguments).update(recalled, config=run / "config.json", seed=None)
+    return held_back

@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from ssd_np.data.splits import DrawnSource as DrawnSource
     from ssd_np.data.splits import JoinedSource as JoinedSource
     from ssd_np.data.splits import draw as draw
+    from ssd_np.data.splits import hold_back as hold_back
     from ssd_np.data.splits import open_split as open_split
     from ssd_np.data.splits import resolve as resolve
     from ssd_np.data.splits import resolve_all as resolve_all

@@ -8,7 +8,7 @@ the same; an image that is added later moves few others. A training writes the n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ VALIDATION = ("val", "valid", "validation")
 DRAWN = ("train", "val")
 SEED = 0  # of the draw: the same for every training, so that their results can be compared
 SHARE = 5  # every fifth image validates
+FEWEST, TENTH, LEAST = 40, 10, 8  # images of which a tenth is held back, but at least 8
 
 
 def resolve(split: str, known: Sequence[str]) -> list[str]:
@@ -136,10 +137,30 @@ class DrawnSource:
 def draw(names: Sequence[str]) -> dict[str, list[str]]:
     """The names of two splits: `val` has the fifth, at least one of two, whose digests
     come first."""
-    digests = {name: hashlib.sha256(f"{SEED}/{name}".encode()).digest() for name in names}
-    order = sorted(digests, key=digests.__getitem__)
+    order = sorted(set(names), key=_by_seed(SEED))
     count = min(max(1, round(len(order) / SHARE)), len(order) - 1) if order else 0
     return dict(zip(DRAWN, (sorted(order[count:]), sorted(order[:count])), strict=True))
+
+
+def hold_back(names: Sequence[str], seed: int) -> list[int]:
+    """Which images of a training choose its weights instead of teaching: a tenth, at least 8; of
+    fewer than 40 images none. The seed and their names choose. Copies of one picture, which
+    Roboflow calls PICTURE.rf.NUMBER, stay together."""
+    if len(names) < FEWEST:
+        return []
+    copies: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        copies.setdefault(name.partition(".rf.")[0], []).append(i)
+    wanted, chosen = max(LEAST, round(len(names) / TENTH)), list[int]()
+    for picture in sorted(copies, key=_by_seed(seed)):
+        if len(chosen) < wanted:
+            chosen += copies[picture]
+    return sorted(chosen)
+
+
+def _by_seed(seed: int) -> Callable[[str], bytes]:
+    """The key of an order that depends on the seed and on each name alone."""
+    return lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def open_split(whole: Source, split: str) -> Source:

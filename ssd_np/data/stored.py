@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 
@@ -93,9 +94,17 @@ class StoredDataset:
             self._note(Problem("image", "left out", str(self._files[i]), what))
         if faults and len(faults) == len(self):
             raise DataError(f"none of the {len(self)} images can be decoded; {self.problems[-1]}")
-        columns: tuple[list, ...] = self.names, self.image_ids, self._files, self._truths
-        for column in columns:
-            column[:] = [value for i, value in enumerate(column) if i not in faults]
+        self._keep([i for i in range(len(self)) if i not in faults])
+
+    def part(self, indices: Sequence[int]) -> StoredDataset:
+        """A data set of some of the images."""
+        chosen = copy.copy(self)
+        chosen._keep(indices)
+        return chosen
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        for column in ("names", "image_ids", "_files", "_truths"):
+            setattr(self, column, [getattr(self, column)[i] for i in indices])
 
     def _note(self, problem: Problem) -> None:
         if problem.effect == "stops":

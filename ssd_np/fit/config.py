@@ -2,8 +2,9 @@
 
     fingerprint(data) -> fit(fingerprint) -> config and reasons
 
-The network is one of the presets. Of its maps those stay that some object belongs to; layers that
-only the others need are left out.
+The network is a preset's, or that of the weights that the training begins with; how boxes are
+matched, lost and decoded is as in `small`. Of its maps those stay that some object belongs to;
+layers that only the others need are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ssd_np.kinds.feature_map import ListedMapConfig
 from ssd_np.kinds.walk import walk
 
 NETWORK = "small"  # the preset whose base comes with the package
-STEPS = 1500  # what six minutes usually allow
+MINUTES = 6.0
 OBJECTS = 4000  # that boxes are fitted to: each as often as it takes, or a part of them
 SIZES, SIDES = 0.3, 0.1  # a stranger's objects: logs of the factors by which they differ
 
@@ -49,27 +50,45 @@ class Map(NamedTuple):
 
 def fit(
     f: Fingerprint,
-    preset: str = NETWORK,
+    network: Config | str = NETWORK,
     shape: Size | None = None,
-    affordable: int = STEPS,
+    affordable: int | None = None,
+    minutes: float = MINUTES,
     seed: int = 0,
 ) -> Fitted:
-    """The config for data that looks like this; network and input may be given."""
-    network = load_config(preset)
+    """The config for data that looks like this; a network (a preset, or a config with its
+    layers) and the input (height, width) may be given.
+
+    The training takes `affordable` steps or, if it is not known yet how many these are, `minutes`.
+    """
+    usual = load_config(NETWORK)
+    network = load_config(network) if isinstance(network, str) else network
     chosen, why_shape = decide.input_shape(f)
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
     augmentation, why_augmentation = decide.augmentation(f, chosen)
     normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
     rate, why_rate = decide.learning_rate(normalised)
-    steps, why_steps = decide.steps(len(f.shapes), affordable)
+    steps, why_steps = decide.steps(len(f.shapes), affordable, minutes)
     training = dataclasses.replace(
-        network.training, learning_rate=rate, steps=steps, batch_size=decide.BATCH, seed=seed
+        usual.training,
+        learning_rate=rate,
+        steps=steps,
+        minutes=minutes if affordable is None else None,
+        batch_size=decide.BATCH,
+        schedule="warmup_cosine",
+        warmup_steps=decide.WARM_UP,
+        average=decide.AVERAGE,
+        seed=seed,
     )
     config = dataclasses.replace(
         network,
         name="fitted",
         class_names=f.class_names,
+        boxes=usual.boxes,
+        matching=usual.matching,
+        loss=usual.loss,
+        decoding=usual.decoding,
         augmentation=augmentation,
         training=training,
     )

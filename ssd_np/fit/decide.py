@@ -25,6 +25,8 @@ MANY_IMAGES = 5000  # of which each is seen a few times only
 BATCH = 8
 RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
 MOST_PASSES, FEWEST_STEPS = 300, 1000
+WARM_UP = 100  # steps, however many follow: the first are the same in trainings of any length
+AVERAGE = 0.1  # of the steps, see train/average.py
 
 
 def proportions(shapes: np.ndarray) -> tuple[float, str]:
@@ -119,9 +121,15 @@ def learning_rate(normalised: bool, batch: int = BATCH) -> tuple[float, str]:
     return rate, f"learning rate {rate:g}: batches of {batch}, {kind} batch normalisation"
 
 
-def steps(images: int, affordable: int, batch: int = BATCH) -> tuple[int, str]:
-    """As many as the time allows, but no image more often than is of use."""
+def steps(
+    images: int, affordable: int | None, minutes: float = 0.0, batch: int = BATCH
+) -> tuple[int, str]:
+    """As many as the time allows, but no image more often than is of use; all that are of use while
+    nobody knows how many `minutes` allow."""
     useful = max(FEWEST_STEPS, MOST_PASSES * images // batch)
+    if affordable is None:
+        what = f"as many steps as {minutes:g} minutes allow, at most {useful:,}"
+        return useful, f"{what}: {MOST_PASSES} passes over {images:,} images are enough"
     count = min(affordable, useful)
     passes = count * batch / images
     limit = "the time" if count == affordable else f"{MOST_PASSES} passes are enough"

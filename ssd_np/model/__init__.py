@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ssd_np.model.own_layers import kinds_of as kinds_of
     from ssd_np.model.pretrained import base_names as base_names
     from ssd_np.model.pretrained import decimate as decimate
-    from ssd_np.model.pretrained import preset_of as preset_of
+    from ssd_np.model.pretrained import network_of as network_of
     from ssd_np.model.pretrained import read_base as read_base
     from ssd_np.model.pretrained import save_base as save_base
     from ssd_np.model.pretrained import set_base as set_base

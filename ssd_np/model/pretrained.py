@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.config import Config, config_to_json, preset_names
+from ssd_np.config import Config, config_to_json, load_config
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import WeightsError
 from ssd_np.kinds.conv import ConvLayer
@@ -43,16 +43,18 @@ from ssd_np.model.trace import tensors
 from ssd_np.model.weights import config_of, load_torch, set_parameters
 
 
-def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.ndarray]]:
+def read_base(
+    path: str | Path, config: Config, whole: bool = False
+) -> tuple[Config, dict[str, np.ndarray]]:
     """The tensors of a base by our names, and `config` with the mean and scale they expect.
 
     Understands what `save_base` and `model.weights.save` wrote (of a whole detector, its base is
-    taken), `vgg16_reducedfc.pth`, torchvision's `vgg16`, and the SSD300 files of torchvision and
-    amdegroot; of Linzaer's and Google's detectors the extra layers come along. torchvision also
-    offers a `vgg16` whose features alone mean something; fc6 and fc7 are then left out. For a
-    `config` of one channel the colours' kernels are summed.
+    taken; with `whole` the layers behind it, too), `vgg16_reducedfc.pth`, torchvision's `vgg16`,
+    and the SSD300 files of torchvision and amdegroot; of Linzaer's and Google's detectors the extra
+    layers come along. torchvision also offers a `vgg16` whose features alone mean something; fc6
+    and fc7 are then left out. For a `config` of one channel the colours' kernels are summed.
     """
-    arrays, mean, std = _read(path, config)
+    arrays, mean, std = _read(path, config, whole)
     given = dataclasses.replace(config.input, mean=mean, std=std)
     config = dataclasses.replace(config, input=given)
     if len(mean) > given.channels:
@@ -61,18 +63,18 @@ def read_base(path: str | Path, config: Config) -> tuple[Config, dict[str, np.nd
     return config, arrays
 
 
-def preset_of(path: str | Path) -> str:
-    """The name of the preset whose layers a base has."""
-    if str(path).endswith(".npz"):
-        name = config_of(read_archive(path)[0], str(path)).name
-        return name if name in preset_names() else "small"
+def network_of(path: str | Path) -> Config:
+    """A config with the layers that a base has: its own, or a preset's."""
+    where = str(path)
+    if where.endswith(".npz"):
+        return config_of(read_archive(path)[0], where)
     if is_tflite(path):
-        return "small"
-    return LINZAER.preset if maker_of(read_torch(path)) is LINZAER else "ssd300_voc"
+        return load_config("small")  # grew out of it
+    return load_config(LINZAER.preset if maker_of(read_torch(path)) is LINZAER else "ssd300_voc")
 
 
 def _read(
-    path: str | Path, config: Config
+    path: str | Path, config: Config, whole: bool
 ) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
     """The tensors of a base by our names, and the mean and scale they expect."""
     where = str(path)
@@ -80,7 +82,7 @@ def _read(
         header, arrays = read_archive(path)
         theirs = config_of(header, where, kinds_of(config)).input
         # a file of a base alone may go on beyond it, as the published detectors do
-        wanted = trunk_names(config, whole=bool(header.get("base")))
+        wanted = trunk_names(config, whole or bool(header.get("base")))
         arrays = {name: arrays[name] for name in wanted if name in arrays}
         return arrays, theirs.mean, theirs.std
     if is_tflite(path):

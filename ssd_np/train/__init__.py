@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ssd_np.train.average import optimiser_of as optimiser_of
     from ssd_np.train.bar import Bar as Bar
     from ssd_np.train.best import Best as Best
+    from ssd_np.train.budget import Budget as Budget
+    from ssd_np.train.budget import set_length as set_length
     from ssd_np.train.callbacks import Callback as Callback
     from ssd_np.train.callbacks import Step as Step
     from ssd_np.train.checkpoint import Checkpoint as Checkpoint
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from ssd_np.train.start import fitted as fitted
     from ssd_np.train.start import network as network
     from ssd_np.train.start import settle as settle
+    from ssd_np.train.start import validate_every as validate_every
+    from ssd_np.train.start import validations as validations
     from ssd_np.train.stop import StopRequests as StopRequests
     from ssd_np.train.trainer import Trainer as Trainer
     from ssd_np.train.trainer import TrainResult as TrainResult

@@ -21,5 +21,13 @@ class Bar(Callback):
         speed = len(step.batch.images) / step.seconds
         self._bar.update(f"loss {step.loss.total:.3f}, {speed:.0f} img/s")
 
+    def lengthen(self, steps: int) -> None:
+        """So many steps there are, as is known now."""
+        self._bar.lengthen(steps)
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        self._bar.say(line)
+
     def end(self, trainer: Trainer) -> None:
         self._bar.close()

@@ -167,7 +167,12 @@ def _config_of(header: dict[str, Any], where: str, model: SSD) -> Config:
 def _changes(
     before: Config, now: Config, conditions: Any, own: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Key, old and new value of whatever makes another training."""
+    """Key, old and new value of whatever makes another training. Of one whose length was still to
+    be timed nothing depended on it."""
+    if before.training.minutes is not None:
+        length = {key: getattr(now.training, key) for key in ("minutes", "steps", "validate_every")}
+        training = dataclasses.replace(before.training, **length)
+        before = dataclasses.replace(before, training=training)
     for key, old, new in differences(before, now):
         harmless = HARMLESS.fullmatch(key) or (key == "class_names" and _renamed(old, new))
         if not harmless:

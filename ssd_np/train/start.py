@@ -22,15 +22,17 @@ from ssd_np.model.weights import load
 
 MOST_INHERITED = 200  # epochs of a schedule that was made for other data
 SETTLING = 8  # batches that a base is shown before the first step
-VALIDATIONS = 10  # in a training whose config does not say how many
+# in a training whose config does not say how many: ten, or of many images fewer, but two
+VALIDATIONS, FEWEST_VALIDATIONS, LOOKED_AT = 10, 2, 1000
 
 
 def beginning(
-    config: Config, names: Sequence[str], origin: tuple[str, str | None]
+    config: Config, names: Sequence[str], origin: tuple[str, str | None], fits: bool = False
 ) -> tuple[Config, dict[str, np.ndarray]]:
     """The config and the tensors that the origin (kind and file) brings along.
 
     "random" brings nothing, "base" the mean and scale its base expects, "detector" its config.
+    Where the config `fits` the file, all layers but the heads come along.
     """
     kind, file = origin
     if file is None:
@@ -38,7 +40,7 @@ def beginning(
     if kind == "detector":
         model = load(file, replace_heads=names)
         return model.config, {name: p.value for name, p in model.parameters.items()}
-    return read_base(file, config)
+    return read_base(file, config, whole=fits)
 
 
 def fitted(
@@ -48,9 +50,12 @@ def fitted(
     steps: int | None = None,
     epochs: int | None = None,
     inherited_from: str | None = None,
-    validated: bool = False,
+    validated: int = 0,
+    minutes: float | None = None,
+    patience: int | None = None,
 ) -> Config:
-    """The config with the data's classes, the seed, and the length that is wished for.
+    """The config with the data's classes, the seed, and the length that is wished for; `validated`
+    images choose the best weights.
 
     Raises ConfigError where neither is given and a schedule inherited with weights would show each
     image more than 200 times: it was made for more images than these.
@@ -58,17 +63,41 @@ def fitted(
     training = config.training
     wished = steps or (epochs and math.ceil(epochs * len(dataset) / training.batch_size))
     passes = training.steps * training.batch_size / len(dataset)
-    if inherited_from and not wished and passes > MOST_INHERITED:
+    if inherited_from and not (wished or minutes) and passes > MOST_INHERITED:
         raise ConfigError(
             f"its schedule of {training.steps:,} steps of {training.batch_size} is "
             f"{passes:,.0f} epochs of these {len(dataset):,} images, more than {MOST_INHERITED}",
             where=inherited_from,
             hint="say how long: --steps or --epochs",
         )
-    length = wished or training.steps
-    every = training.validate_every or (math.ceil(length / VALIDATIONS) if validated else 0)
-    training = dataclasses.replace(training, steps=length, seed=seed, validate_every=every)
+    if minutes and training.schedule != "warmup_cosine":
+        raise ConfigError(
+            f"the first steps of the schedule {training.schedule!r} depend on how many there are",
+            where="--minutes",
+            hint="give --steps, or leave --config out: a config that is fitted can be timed",
+        )
+    training = dataclasses.replace(
+        training,
+        steps=wished or training.steps,
+        minutes=None if wished else minutes or training.minutes,
+        seed=seed,
+        patience=training.patience if patience is None else patience,
+    )
+    if validated and not training.validate_every and training.minutes is None:
+        every = validate_every(training, validated)
+        training = dataclasses.replace(training, validate_every=every)
     return dataclasses.replace(config.with_classes(dataset.class_names), training=training)
+
+
+def validations(images: int) -> int:
+    """How often a training looks at so many images to choose the best weights by."""
+    return min(VALIDATIONS, max(FEWEST_VALIDATIONS, LOOKED_AT // images))
+
+
+def validate_every(training: TrainConfig, images: int) -> int:
+    """After how many steps; not before the end of a warm-up that others are as long as."""
+    least = training.warmup_steps if training.schedule == "warmup_cosine" else 1
+    return max(least, math.ceil(training.steps / validations(images)))
 
 
 def network(

@@ -31,6 +31,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.train.average import optimiser_of
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import Best
+from ssd_np.train.budget import Budget
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.checkpoint import LAST, Checkpoint, Progress, conditions_of, load_checkpoint
 from ssd_np.train.log import Log, LossCurve
@@ -95,10 +96,10 @@ class Trainer:
         as_told = functools.partial(learning_rate, config=train_config)
         self.schedule = as_told if schedule is None else schedule
         self.optimiser = optimiser_of(train_config, model, self.ops, optimiser)
-        self.log = Log()
+        self.log, self.bar, self.budget = Log(), Bar(), Budget()
         self.callbacks: list[Callback] = [
-            *(self.log, Bar(), Best(validation), Checkpoint(), LossCurve(self.log)),
-            *(PostMortem(self.log), *callbacks, StopRequests()),
+            *(self.log, self.bar, self.budget, Best(validation), Checkpoint()),
+            *(LossCurve(self.log), PostMortem(self.log), *callbacks, StopRequests()),
         ]
         self.conditions: dict[str, Any] = {}
         self.saved: int | None = None  # the step that last.npz is of

@@ -107,6 +107,7 @@ def test_resume_takes_no_other_option(capsys, tmp_path, action):
     option, values = action.option_strings[0], []
     if action.nargs != 0:
         known = {"steps": "5", "epochs": "5", "seed": "0", "data": "shapes", "size": "64x64"}
+        known |= {"minutes": "1", "patience": "2"}
         values = [known.get(action.dest.removeprefix("eval_"), "trainval")]
     code, _, err = run(capsys, "train", "--resume", tmp_path, option, *values)
     assert code == 1 and f"{option}: a resumed training goes on as it was started" in err

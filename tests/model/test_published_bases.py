@@ -8,7 +8,7 @@ import pytest
 
 from ssd_np.config import load_config
 from ssd_np.errors import WeightsError
-from ssd_np.model.pretrained import preset_of, read_base, save_base, set_base, trunk_names
+from ssd_np.model.pretrained import network_of, read_base, save_base, set_base, trunk_names
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
 from ssd_np.model.weights import BASE
@@ -96,14 +96,14 @@ def test_what_is_frozen_rests(preset, file, tensors, published):
         assert rests or name.rpartition(".")[0] not in frozen
 
 
-def test_the_preset_that_a_base_fits(published, tmp_path):
+def test_the_network_that_a_base_fits(published, tmp_path):
     pytest.importorskip("tflite")
-    assert preset_of(published / "version-slim-320.pth") == "slim"
-    assert preset_of(published / "detect.tflite") == "small"
-    assert preset_of(BASE) == "small"
-    tiny = load_config("tiny")
-    save_base(tmp_path / "b.npz", dataclasses.replace(tiny, name="mine"), {})
-    assert preset_of(tmp_path / "b.npz") == "small"
+    assert network_of(published / "version-slim-320.pth").name == "slim"
+    assert network_of(published / "detect.tflite").name == "small"
+    assert network_of(BASE).name == "small"
+    mine = dataclasses.replace(load_config("tiny"), name="mine")
+    save_base(tmp_path / "b.npz", mine, {})
+    assert network_of(tmp_path / "b.npz") == mine
 
 
 def test_small_begins_with_the_coco_detector_and_computes_what_it_does(published):
