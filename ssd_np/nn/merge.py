@@ -38,10 +38,13 @@ def merge_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarr
     """
     (n, h, w, c), (*_, height, width, c_lateral) = cache
     check_gradient(dout, (n, height, width, c + c_lateral), "merge_forward")
-    rows, columns = (np.searchsorted(nearest(*axis), np.arange(axis[0])) for axis in
-                     ((h, height), (w, width)))  # fmt: skip
-    lines = np.add.reduceat(dout[..., :c], rows, axis=1)  # (N, h, W, C1)
-    return np.add.reduceat(lines, columns, axis=2), dout[..., c:].copy()
+    lines = np.zeros((n, h, width, c), dout.dtype)
+    for i, row in enumerate(nearest(h, height)):
+        lines[:, row] += dout[:, i, :, :c]
+    ddeep = np.zeros((n, h, w, c), dout.dtype)
+    for j, column in enumerate(nearest(w, width)):
+        ddeep[:, :, column] += lines[:, :, j]
+    return ddeep, dout[..., c:].copy()
 
 
 def nearest(coarse: int, fine: int) -> np.ndarray:
