@@ -17,6 +17,7 @@ from ssd_np.bench.twin import of_kind, torch_images, torch_network
 from ssd_np.engine.threads import thread_count
 from ssd_np.geometry import borders
 from ssd_np.kinds.kind import Window
+from ssd_np.model.published import to_torch_layout
 from ssd_np.model.ssd import SSD
 
 Targets = tuple[np.ndarray, np.ndarray]  # labels (N, T), offsets (N, T, 4)
@@ -113,12 +114,8 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
     logits: list[str] = []
     offsets: list[str] = []
     for name, parameter in model.parameters.items():
-        value = parameter.value
-        if value.ndim == 4:
-            value = value.transpose(3, 2, 0, 1)
-        elif value.ndim == 3:  # depthwise
-            value = value.transpose(2, 0, 1)[:, None]
-        elif name.endswith("_norm.scale"):  # of L2Norm, which is made of single operations
+        value = to_torch_layout(parameter.value)
+        if name.endswith("_norm.scale"):  # of L2Norm, which is made of single operations
             value = value.reshape(1, -1, 1, 1)
         constants[name] = np.ascontiguousarray(value)
     constants |= {"eps": np.array(config.l2norm.eps, np.float32), "channels": np.array([1])}

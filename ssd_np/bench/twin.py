@@ -15,6 +15,7 @@ import numpy as np
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import Pad
 from ssd_np.kinds.merge import MergeLayer
+from ssd_np.model.published import to_torch_layout
 from ssd_np.model.ssd import SSD
 
 
@@ -79,11 +80,9 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
     layout = torch.channels_last if channels_last else torch.contiguous_format
     weights = {}
     for name, parameter in model.parameters.items():
-        value = torch.from_numpy(parameter.value.copy())
-        if value.ndim == 4:
-            value = value.permute(3, 2, 0, 1).contiguous(memory_format=layout)  # (Co, C, kh, kw)
-        elif value.ndim == 3:
-            value = value.permute(2, 0, 1)[:, None].contiguous()  # depthwise: (C, 1, kh, kw)
+        value = torch.from_numpy(to_torch_layout(parameter.value).copy())
+        if parameter.value.ndim == 4:
+            value = value.contiguous(memory_format=layout)
         weights[name] = value.requires_grad_(parameter.trainable)
     norms = {m.name for m in config.feature_maps if m.l2norm_scale is not None}
     maps = {m.name: m for m in config.feature_maps}
@@ -123,11 +122,3 @@ def torch_images(torch: ModuleType, images: np.ndarray, channels_last: bool):
     """(N, H, W, 3) -> the same in PyTorch's order of axes, in the layout of memory asked for."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-
-
-def our_layout(gradient: np.ndarray) -> np.ndarray:
-    """A kernel, or its gradient, in our order of axes; all else as it is."""
-    if gradient.ndim != 4:
-        return gradient
-    depthwise = gradient.shape[1] == 1
-    return gradient[:, 0].transpose(1, 2, 0) if depthwise else gradient.transpose(2, 3, 1, 0)

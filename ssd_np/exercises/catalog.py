@@ -1,24 +1,9 @@
 """The catalogue of exercises, lesson by lesson: a file of lessons/ each."""
 
+from importlib import import_module
+
 from ssd_np.errors import ConfigError
 from ssd_np.exercises.exercise import Exercise
-from ssd_np.exercises.lessons import (
-    lesson_02,
-    lesson_03,
-    lesson_04,
-    lesson_05,
-    lesson_06,
-    lesson_07,
-    lesson_08,
-    lesson_09,
-    lesson_10,
-    lesson_11,
-    lesson_12,
-    lesson_13,
-    lesson_14,
-    lesson_17,
-    lesson_18,
-)
 
 LESSONS = {
     2: "default boxes",
@@ -38,24 +23,11 @@ LESSONS = {
     18: "separable convolutions",
 }
 
-_FILES = (
-    lesson_02,
-    lesson_03,
-    lesson_04,
-    lesson_05,
-    lesson_06,
-    lesson_07,
-    lesson_08,
-    lesson_09,
-    lesson_10,
-    lesson_11,
-    lesson_12,
-    lesson_13,
-    lesson_14,
-    lesson_17,
-    lesson_18,
+EXERCISES: tuple[Exercise, ...] = tuple(
+    exercise
+    for number in LESSONS
+    for exercise in import_module(f"ssd_np.exercises.lessons.lesson_{number:02}").EXERCISES
 )
-EXERCISES = tuple(exercise for file in _FILES for exercise in file.EXERCISES)
 
 
 def find(name: str) -> Exercise:

@@ -29,22 +29,10 @@ from ssd_np.model.ssd import SSD
 
 # places of VGG-16's convolutions in torchvision's `features` and in amdegroot's `vgg`
 VGG = {
-    "conv1_1": 0,
-    "conv1_2": 2,
-    "conv2_1": 5,
-    "conv2_2": 7,
-    "conv3_1": 10,
-    "conv3_2": 12,
-    "conv3_3": 14,
-    "conv4_1": 17,
-    "conv4_2": 19,
-    "conv4_3": 21,
-    "conv5_1": 24,
-    "conv5_2": 26,
-    "conv5_3": 28,
-    "fc6": 31,
-    "fc7": 33,
-}
+    "conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10, "conv3_2": 12,
+    "conv3_3": 14, "conv4_1": 17, "conv4_2": 19, "conv4_3": 21, "conv5_1": 24, "conv5_2": 26,
+    "conv5_3": 28, "fc6": 31, "fc7": 33,
+}  # fmt: skip
 MAPS = ("conv4_3", "fc7", "conv8_2", "conv9_2", "conv10_2", "conv11_2")
 EXTRA_BLOCKS = (8, 9, 10, 11)  # conv8_1, conv8_2, conv9_1, ...
 

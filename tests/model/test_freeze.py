@@ -6,11 +6,12 @@ from test_batchnorm_network import LAYERS, values
 from test_kinds import with_layers
 from test_trainer import assert_equal_weights, narrow_config
 
-from ssd_np.bench.twin import our_layout, torch_network
+from ssd_np.bench.twin import torch_network
 from ssd_np.config import TrainConfig
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ShapeError, WeightsError
 from ssd_np.model.archive import read_archive
+from ssd_np.model.published import from_torch_layout
 from ssd_np.model.ssd import SSD
 from ssd_np.train.callbacks import Callback
 from ssd_np.train.sgd import SGD
@@ -69,7 +70,7 @@ def test_frozen_and_freed_in_the_midst_is_pytorchs(first):
         optimiser.step(RATE)
         torch_step(torch, weights, forward, reference, model, images, upstream)
         for name, parameter in model.parameters.items():
-            theirs = our_layout(weights[name].detach().numpy())
+            theirs = from_torch_layout(weights[name].detach().numpy())
             np.testing.assert_allclose(parameter.value, theirs, rtol=1e-8, atol=1e-10, err_msg=name)
             if not (parameter.trainable or parameter.statistic):
                 np.testing.assert_array_equal(parameter.value, before[name])

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from ssd_np.bench.twin import our_layout, torch_network
+from ssd_np.bench.twin import torch_network
 from ssd_np.config import (
     KINDS,
     Config,
@@ -29,6 +29,7 @@ from ssd_np.kinds.merge import MergeLayer
 from ssd_np.kinds.pool import PoolLayer
 from ssd_np.kinds.walk import walk
 from ssd_np.model.base import build_stages
+from ssd_np.model.published import from_torch_layout
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace, trace_table
@@ -127,7 +128,7 @@ def test_a_network_of_all_kinds_equals_pytorch(engine):
         if name in ("stem.bias", "dw.bias", "mix.bias"):  # the mean takes it away again
             assert max(np.abs(parameter.grad).max(), np.abs(gradient).max()) <= 1e-10
             continue
-        assert relative_error(parameter.grad, our_layout(gradient)) <= 1e-8, name
+        assert relative_error(parameter.grad, from_torch_layout(gradient)) <= 1e-8, name
 
 
 def test_the_table_and_the_fields_of_all_kinds():

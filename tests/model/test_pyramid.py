@@ -9,7 +9,7 @@ import pytest
 from test_kinds import MERGED, with_layers
 
 from ssd_np.bench.rivals import onnx_forward
-from ssd_np.bench.twin import our_layout, torch_network
+from ssd_np.bench.twin import torch_network
 from ssd_np.config import (
     Config,
     FeatureMapConfig,
@@ -31,6 +31,7 @@ from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.merge import MergeLayer
 from ssd_np.model.fold import fold_batchnorm, folded_config, unfolded
 from ssd_np.model.pretrained import base_names, read_base, save_base, set_base
+from ssd_np.model.published import from_torch_layout
 from ssd_np.model.receptive_field import receptive_fields
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import tensors, trace, trace_table
@@ -93,7 +94,9 @@ def test_every_gradient_is_pytorchs(engine, frozen):
         if not parameter.trainable:
             assert parameter.grad is None, name
             continue
-        assert relative_error(parameter.grad, our_layout(weights[name].grad.numpy())) <= 1e-8, name
+        assert (
+            relative_error(parameter.grad, from_torch_layout(weights[name].grad.numpy())) <= 1e-8
+        ), name
 
 
 @pytest.mark.parametrize("engine", ["plain", "fast"])

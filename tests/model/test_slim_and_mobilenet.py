@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from ssd_np.bench.twin import our_layout, torch_network
+from ssd_np.bench.twin import torch_network
 from ssd_np.boxes.default_boxes import default_boxes, derive_scales
 from ssd_np.config import config_from_json, config_to_json, load_config, sized
 from ssd_np.data.shapes import ShapesDataset
@@ -16,6 +16,7 @@ from ssd_np.gradcheck import relative_error
 from ssd_np.infer.place import place_of
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.model.fold import fold_batchnorm
+from ssd_np.model.published import from_torch_layout
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import load, save
 from ssd_np.train.trainer import Trainer
@@ -147,7 +148,7 @@ def test_outputs_and_gradients_equal_pytorch(name, engine):
         if not parameter.trainable:
             assert relative_error(parameter.value, weights[key].numpy()) <= 1e-10, key
             continue
-        gradient = our_layout(weights[key].grad.numpy())
+        gradient = from_torch_layout(weights[key].grad.numpy())
         if key.endswith(".bias") and f"{key[:-5]}_bn.scale" in model.parameters:
             assert np.abs(parameter.grad).max() <= 1e-6, key  # the mean takes it away again
         elif not key.endswith(".bias"):

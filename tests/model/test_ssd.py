@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ssd_np.bench.twin import our_layout, torch_network
+from ssd_np.bench.twin import torch_network
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
 from ssd_np.errors import ConfigError, ShapeError
@@ -14,6 +14,7 @@ from ssd_np.gradcheck import relative_error
 from ssd_np.loss.cross_entropy import cross_entropy_forward
 from ssd_np.loss.multibox import multibox_loss
 from ssd_np.loss.smooth_l1 import smooth_l1_forward
+from ssd_np.model.published import from_torch_layout
 from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace
 from ssd_np.nn.layers import Conv
@@ -146,7 +147,7 @@ def test_network_and_gradients_equal_pytorch(case):
         [logits, offsets], [torch.tensor(loss.dlogits), torch.tensor(loss.doffsets)]
     )
     for name, tensor in tensors.items():
-        gradient = our_layout(tensor.grad.numpy())
+        gradient = from_torch_layout(tensor.grad.numpy())
         assert relative_error(model.parameters[name].grad, gradient) <= 1e-8, name
     assert relative_error(dimages, image.grad.permute(0, 2, 3, 1).numpy()) <= 1e-8
 
