@@ -18,7 +18,8 @@ MULTIPLE = 32  # of which an input's sides are: whole cells on most maps
 ONE_WAY = 0.8  # of the images lie, or stand, before the input does
 OBLONG, MOST_OBLONG = 1.15, 2.0  # width / height from which on, and up to which
 UPRIGHT, MIRRORED, COLOURFUL = 2.0, 0.3, 0.3  # see Fingerprint
-ZOOM, MOST_ZOOM = 1.2, 3.0  # factors between sizes of one class that are worth, and may be, a zoom
+ZOOM = 1.2  # factor between sizes of one class from which on a zoom is worth while
+LEAST_ZOOM, MOST_ZOOM = 2.0, 3.0  # and of the zoom, then
 STILL_MATCHED = 0.95  # of the objects, after zooming out
 LIGHT, CONTRAST = 5.0, 1.1  # variations that are worth a change of light
 MANY_IMAGES = 5000  # of which each is seen a few times only
@@ -84,13 +85,14 @@ def flips(f: Fingerprint) -> tuple[float, float, str]:
 
 
 def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
-    """Zooming in and out by the factor by which the objects of a class differ anyway."""
-    factor = min(f.spread, MOST_ZOOM)
+    """Zooming in and out where the objects of a class differ in size anyway, and further than half
+    of them do: few pictures show all sizes (docs/fitting.md has what that gains)."""
+    factor = float(np.clip(f.spread, LEAST_ZOOM, MOST_ZOOM))
     none = Crop(probability=0.0), Expand(probability=0.0)
     if len(f.shapes) > MANY_IMAGES:
         return *none, f"no zoom: with {len(f.shapes):,} images each is seen a few times only"
-    if factor < ZOOM:
-        return *none, f"no zoom: objects of one class have one size (a factor of {factor:.2f})"
+    if f.spread < ZOOM:
+        return *none, f"no zoom: objects of one class have one size (a factor of {f.spread:.2f})"
     crop = Crop(0.5, scale=(1 / factor, 1.0))
     small = float(chance_to_match(f.objects * shape / factor, FINEST) @ f.weights)
     if small < STILL_MATCHED:
