@@ -90,7 +90,7 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
     from ssd_np.data.image import read_header
     from ssd_np.data.labels import labels_of
     from ssd_np.data.sources import is_stored, open_source
-    from ssd_np.data.stored import truth_of
+    from ssd_np.data.stored import Truths
     from ssd_np.data.voc import annotation_of
 
     annotated_size = False
@@ -104,7 +104,7 @@ def read_truth(spec: str, image: Path, class_names: Sequence[str]) -> Truth:
         (h, w), (height, width) = item.size, header.size
         what = f"is the annotation of an image of {w} x {h} pixels"
         raise DataError(what, item.where, f"{image} has {width} x {height}")
-    return truth_of(item, header, labels_of(class_names), annotated_size)[0]
+    return Truths([(item, header)], labels_of(class_names), annotated_size)[0]
 
 
 def draw(

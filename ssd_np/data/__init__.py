@@ -101,10 +101,11 @@ if TYPE_CHECKING:
     from ssd_np.data.splits import resolve as resolve
     from ssd_np.data.splits import resolve_all as resolve_all
     from ssd_np.data.stored import StoredDataset as StoredDataset
+    from ssd_np.data.stored import Truths as Truths
     from ssd_np.data.stored import box_faults as box_faults
+    from ssd_np.data.stored import check_classes_of as check_classes_of
     from ssd_np.data.stored import header_of as header_of
     from ssd_np.data.stored import place as place
-    from ssd_np.data.stored import truth_of as truth_of
     from ssd_np.data.subset import SubsetSource as SubsetSource
     from ssd_np.data.subset import check_classes as check_classes
     from ssd_np.data.transform import Step as Step

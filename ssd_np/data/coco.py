@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +152,7 @@ class CocoSource:
         file = str(self._path)
         for i, record in enumerate(self._content["annotations"]):
             try:
-                number, where = _id(record, f"{file}: annotation", i)
-                image, category = (
-                    field(record, f"{key}_id", int, where) for key in ("image", "category")
-                )
-                box = pixel_box(record, where)
-                area = record.get("area")
-                if area is not None and not (_is_number(area) and area >= 0):
-                    raise DataError(f"area is {area!r}, expected a number", where=where)
+                number, image, category, box, area = _numbers(record, file, i)
             except DataError as error:
                 yield Problem("annotation", "stops", error.where, error.what)
                 continue
@@ -185,7 +178,7 @@ def read_instances(path: Path) -> dict[str, list]:
     """The JSON file's content; DataError if it is missing, no JSON, or no list of instances."""
     text = read_text(path, "annotation file", LISTING)
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_hook=_without_outlines)
     except (ValueError, RecursionError) as error:
         raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
     for key in ("images", "categories", "annotations"):
@@ -194,6 +187,12 @@ def read_instances(path: Path) -> dict[str, list]:
                 f"has no list {key!r}", where=str(path), hint="expected COCO's instances format"
             )
     return content
+
+
+def _without_outlines(record: dict) -> dict:
+    """Most of a file are outlines, which a detector has no use for."""
+    record.pop("segmentation", None)
+    return record
 
 
 def _id(record: Any, where: str, position: int) -> tuple[int, str]:
@@ -226,6 +225,29 @@ def pixel_box(item: dict, where: str) -> tuple[float, float, float, float]:
     if len(box) != 4 or not all(map(_is_number, box)):
         raise DataError(f"bbox is {box!r}, expected four numbers", where=where)
     return tuple(box)
+
+
+def _numbers(
+    record: Any, file: str, position: int
+) -> tuple[int, int, int, Sequence[float], float | None]:
+    """id, image, category, box and area of an annotation; of one of very many, so what is in order
+    is looked at in one go."""
+    if type(record) is dict:
+        values: Iterator[Any] = map(record.get, ("id", "image_id", "category_id", "bbox", "area"))
+        number, image, category, box, area = values
+        whole = type(number) is type(image) is type(category) is int
+        if whole and type(box) is list and len(box) == 4 and type(area) is float:
+            numbers = (number, image, category, *box, area)
+            kinds = set(map(type, box)) <= {float, int} and area >= 0
+            if kinds and min(numbers) >= -MAX_NUMBER and max(numbers) <= MAX_NUMBER:
+                return number, image, category, box, area
+    number, where = _id(record, f"{file}: annotation", position)
+    image, category = (field(record, f"{key}_id", int, where) for key in ("image", "category"))
+    area = record.get("area")
+    box = pixel_box(record, where)
+    if area is not None and not (_is_number(area) and area >= 0):
+        raise DataError(f"area is {area!r}, expected a number", where=where)
+    return number, image, category, box, area
 
 
 def _is_number(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,27 +61,26 @@ class StoredDataset:
         found = {item.objects[i].name for item, _ in usable for i in range(len(item.objects))}
         names = source.class_names if class_names is None else class_names
         self.class_names = tuple(sorted(found) if names is None else names)
-        self._labels = labels_of(self.class_names)
         self.problems += similar_names(self.class_names, str(source))
         self.names = [item.name for item, _ in usable]
         self.image_ids = [item.id for item, _ in usable]
         self.category_ids = source.category_ids or list(range(1, len(self.class_names) + 1))
         self._files = [item.image for item, _ in usable]
-        self._truths = [
-            self._truth(item, header, source.annotated_size, keep_difficult)
-            for item, header in usable
-        ]
+        labels = labels_of(self.class_names)
+        self._truths = Truths(usable, labels, source.annotated_size, keep_difficult)
+        self.problems += self._truths.problems
+        self._places = list(range(len(usable)))  # of each image in `_truths`
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
         image, name = read_image(self._files[index], LARGE), self.names[index]
-        return Sample(image, self._truths[index], name, self.class_names)
+        return Sample(image, self.truth(index), name, self.class_names)
 
     def truth(self, index: int) -> Truth:
         """The objects of image `index`, without decoding the image."""
-        return self._truths[index]
+        return self._truths[self._places[index]]
 
     def identities(self) -> list[str]:
         """What tells each image from all others: its file, whatever it is called here."""
@@ -103,7 +103,7 @@ class StoredDataset:
         return chosen
 
     def _keep(self, indices: Sequence[int]) -> None:
-        for column in ("names", "image_ids", "_files", "_truths"):
+        for column in ("names", "image_ids", "_files", "_places"):
             setattr(self, column, [getattr(self, column)[i] for i in indices])
 
     def _note(self, problem: Problem) -> None:
@@ -111,10 +111,76 @@ class StoredDataset:
             raise DataError(problem.what, problem.place)
         self.problems.append(problem)
 
-    def _truth(self, item: Item, header: Header, annotated_size: bool, difficult: bool) -> Truth:
-        truth, problems = truth_of(item, header, self._labels, annotated_size, difficult)
-        self.problems += problems
-        return truth
+
+class Truths:
+    """The truths of many images in a few columns: each is made when it is asked for.
+
+    `problems` has what was left out or corrected. DataError for an unknown class.
+    """
+
+    def __init__(
+        self,
+        usable: Sequence[tuple[Item, Header]],
+        labels: Mapping[str, int],
+        annotated_size: bool,
+        keep_difficult: bool = True,
+    ) -> None:
+        for item, _ in usable:
+            check_classes_of(item, labels)
+        placed = [place(item, header, annotated_size) for item, header in usable]
+        counts = np.array([len(item.objects) for item, _ in usable], int)
+        boxes = np.concatenate([np.zeros((0, 4)), *(boxes for boxes, _ in placed)])  # (M, 4)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        kept = np.ones(len(boxes), bool)
+        faulty = {i for i, (_, problem) in enumerate(placed) if problem}
+        bad = np.flatnonzero(~_good(boxes))
+        faulty |= set((np.searchsorted(starts, bad, "right") - 1).tolist())
+        self.problems: list[Problem] = []
+        for i in sorted(faulty):
+            (item, header), (mine, problem) = usable[i], placed[i]
+            self.problems += [problem] if problem else []
+            for row, fault in enumerate(box_faults(item, mine, header.size), start=starts[i]):
+                if fault and fault.left_out:
+                    self.problems.append(fault)
+                    kept[row] = False
+        objects = [labelled for item, _ in usable for labelled in item.objects]
+        difficult = np.array([o.difficult for o in objects], bool)
+        if not keep_difficult:
+            kept &= ~difficult
+        boxes = clip(boxes)
+        self._sizes = [header.size for _, header in usable]
+        height, width = np.repeat(np.reshape(self._sizes, (-1, 2)), counts, axis=0).T
+        sides = boxes[:, 2:] - boxes[:, :2]
+        area = np.array([np.nan if o.area is None else o.area for o in objects], float)
+        area = np.where(np.isnan(area), sides[:, 0] * sides[:, 1] * height * width, area)
+        columns: dict[str, Any] = {
+            "boxes_corner": boxes,
+            "labels": np.array([labels[o.name] for o in objects], np.int64),
+            "difficult": difficult,
+            "crowd": np.array([o.crowd for o in objects], bool),
+            "area": area,
+        }
+        self._columns: dict[str, Any] = {name: column[kept] for name, column in columns.items()}
+        Truth(**self._columns)  # all of them once: what no truth can be is said now
+        self._starts = np.concatenate([[0], np.cumsum(kept)])[starts].tolist()
+
+    def __getitem__(self, index: int) -> Truth:
+        rows = slice(self._starts[index], self._starts[index + 1])
+        columns: dict[str, Any] = {
+            name: column[rows].copy() for name, column in self._columns.items()
+        }
+        return Truth(**columns, size=self._sizes[index])
+
+
+def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
+    """DataError for an object of another class."""
+    for labelled in item.objects:
+        if labelled.name not in labels:
+            raise DataError(
+                f"unknown class {labelled.name!r}",
+                where=f"{item.where}: object {labelled.object_index}",
+                hint=f"known: {', '.join(labels)}",
+            )
 
 
 def header_of(item: Item) -> Header | Problem:
@@ -123,44 +189,6 @@ def header_of(item: Item) -> Header | Problem:
         return read_header(item.image)
     except DataError as error:
         return Problem("image", "left out", str(item.image), error.what)
-
-
-def truth_of(
-    item: Item,
-    header: Header,
-    labels: Mapping[str, int],
-    annotated_size: bool,
-    keep_difficult: bool = True,
-) -> tuple[Truth, list[Problem]]:
-    """An item's truth, and what was left out or corrected; DataError for an unknown class."""
-    for labelled in item.objects:
-        if labelled.name not in labels:
-            raise DataError(
-                f"unknown class {labelled.name!r}",
-                where=f"{item.where}: object {labelled.object_index}",
-                hint=f"known: {', '.join(labels)}",
-            )
-    boxes, problem = place(item, header, annotated_size)
-    problems = [] if problem is None else [problem]
-    faults = box_faults(item, boxes, header.size)
-    problems += [fault for fault in faults if fault is not None and fault.left_out]
-    kept = [
-        i
-        for i, (labelled, fault) in enumerate(zip(item.objects, faults, strict=True))
-        if not (fault and fault.left_out) and (keep_difficult or not labelled.difficult)
-    ]
-    boxes, objects = clip(boxes[kept]), [item.objects[i] for i in kept]
-    sides = boxes[:, 2:] - boxes[:, :2]
-    own = sides[:, 0] * sides[:, 1] * header.size[0] * header.size[1]
-    return Truth(
-        boxes,
-        [labels[o.name] for o in objects],
-        [o.difficult for o in objects],
-        [o.crowd for o in objects],
-        [o.area if o.area is not None else value for o, value in zip(objects, own, strict=True)],
-        header.size,
-        item.where,
-    ), problems
 
 
 def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray, Problem | None]:
@@ -201,9 +229,8 @@ def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Pro
     anything. Those that reach beyond the image are kept, those without area in it left out."""
     inside = clip(boxes)
     sides, shown = boxes[:, 2:] - boxes[:, :2], inside[:, 2:] - inside[:, :2]
-    good = (sides > 0).all(axis=1) & (boxes == inside).all(axis=1)
     faults: list[Problem | None] = [None] * len(boxes)
-    for i in np.flatnonzero(~good).tolist():
+    for i in np.flatnonzero(~_good(boxes)).tolist():
         labelled = item.objects[i]
         box = "box (" + ", ".join(f"{number:g}" for number in labelled.numbers) + ")"
         picture = f"the image of {size[1]} x {size[0]} pixels"
@@ -220,3 +247,8 @@ def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Pro
         what = f"{box} {what}"
         faults[i] = Problem(kind, effect, item.where, what, labelled.object_index, labelled.name)
     return faults
+
+
+def _good(boxes: np.ndarray) -> np.ndarray:
+    """(M, 4) -> (M,): with an area, and inside the image."""
+    return (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (boxes == clip(boxes)).all(axis=1)

@@ -17,11 +17,7 @@ from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
 from ssd_np.nn.layers import Module
 from ssd_np.nn.parameter import Parameter
 
-STARTS = {
-    "caffe_xavier": caffe_xavier,
-    "glorot_uniform": glorot_uniform,
-    "small_normal": small_normal,
-}
+STARTS = {start.__name__: start for start in (caffe_xavier, glorot_uniform, small_normal)}
 
 
 def grid_to_rows(grid: np.ndarray, boxes: int) -> tuple[np.ndarray, np.ndarray]:

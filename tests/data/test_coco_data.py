@@ -1,12 +1,13 @@
 """The reader of COCO's instances files, on a small file; pycocotools as a second opinion."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_np.data.coco import COCO_CATEGORIES, CocoDataset
+from ssd_np.data.coco import COCO_CATEGORIES, CocoDataset, _numbers
 from ssd_np.errors import DataError
 
 
@@ -59,7 +60,7 @@ def test_boxes_labels_crowd_area(make):
     assert len(dataset.truth(2)) == 0 and dataset.truth(2).boxes_corner.shape == (0, 4)
     sample = dataset[2]
     assert (
-        sample.name == "b.png" and sample.image[0, 0, 0] == 1 and sample.truth is dataset.truth(2)
+        sample.name == "b.png" and sample.image[0, 0, 0] == 1 and sample.truth == dataset.truth(2)
     )
 
 
@@ -80,7 +81,7 @@ def test_an_image_without_its_file_is_left_out_with_its_objects(make):
     for index, index_before in ((0, 0), (1, 2)):
         kept, before = dataset.truth(index), whole.truth(index_before)
         assert np.array_equal(kept.boxes_corner, before.boxes_corner)
-        assert dataset[index].truth is kept
+        assert dataset[index].truth == kept
     for image in content["images"]:
         image["file_name"] = "x.png"
     with pytest.raises(DataError, match="none of the 3 images can be used"):
@@ -160,3 +161,31 @@ def test_errors_name_file_and_annotation(make, content, message):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"none\.json: no such annotation file"):
         CocoDataset(tmp_path, tmp_path / "none.json")
+
+
+def test_truths_are_made_when_asked_for(make):
+    dataset = CocoDataset(*make(instances()))
+    first, again = dataset.truth(1), dataset.truth(1)
+    assert first == again and not np.shares_memory(first.boxes_corner, again.boxes_corner)
+    first.boxes_corner[:] = 0
+    assert dataset.truth(1) == again != first
+
+
+@pytest.mark.parametrize("area", [321.5, 321, 0, 2.0**53])
+@pytest.mark.parametrize("box", [[10, 5, 40, 20], [10.0, 5, 40.0, 20]])
+def test_what_is_in_order_is_read_as_what_is_looked_at_part_by_part(area, box):
+    record = {"id": 7, "image_id": 3, "category_id": 2, "bbox": box, "area": area}
+    looked_at = _numbers({**record, "area": int(area)}, "f", 0)
+    assert _numbers(record, "f", 0)[:3] == looked_at[:3] == (7, 3, 2)
+    assert tuple(_numbers(record, "f", 0)[3]) == looked_at[3] == tuple(box)
+    for key, value in (
+        ("id", True),
+        ("image_id", 1.0),
+        ("bbox", [1, 2, 3]),
+        ("area", -1.0),
+        ("bbox", [1, 2, 3, math.inf]),
+        ("area", math.nan),
+        ("id", 2**60),
+    ):
+        with pytest.raises(DataError):
+            _numbers({**record, key: value}, "f", 0)

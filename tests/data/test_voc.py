@@ -72,7 +72,7 @@ def test_pixels_count_from_one(make):
     assert truth.size == (50, 100)
     sample = dataset[0]
     assert sample.image.shape == (50, 100, 3) and sample.name == "a"
-    assert sample.truth is truth and len(dataset) == 1
+    assert sample.truth == truth and len(dataset) == 1
 
 
 def test_given_class_names_set_the_labels(make):
