@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a report and changes nothing; exit code 1 if training would leave something out."""
     import numpy as np
 
+    from ssd_np.commands.datasets import some_images
     from ssd_np.config import load_config
     from ssd_np.data.coverage import coverage
     from ssd_np.data.lint import check
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     spec, split, names = arguments.data, arguments.split, arguments.classes
     config = load_config(arguments.config)
-    source = open_source(spec, split)
+    source = some_images(open_source(spec, split), spec, split)
     report = check(source, names)
     covered = coverage(np.reshape(report.boxes, (-1, 4)), config)
     drawn = arguments.out if report.boxes else None

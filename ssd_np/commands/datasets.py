@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ssd_np.config import LossConfig
 from ssd_np.data.class_folders import FolderDataset
-from ssd_np.data.items import Problem
+from ssd_np.data.items import Problem, Source
 from ssd_np.data.labels import label_map
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.shared import shared_images
@@ -46,6 +46,10 @@ def training_data(
         return ShapesDataset(seed, TRAIN_SHAPES, classes)
     dataset = _stored(spec, split, None, strict, keep_difficult, classes=classes)
     seen = {label for i in range(len(dataset)) for label in dataset.truth(i).labels}
+    if not seen:
+        gone = [problem for problem in dataset.problems if problem.left_out]
+        hint = f"the first that was left out: {gone[0]}" if gone else "it would learn nothing"
+        raise DataError("there is no object to learn from", describe(spec, split), hint)
     for label, name in enumerate(classes or (), 1):
         if label not in seen:
             raise DataError(f"there is no object of class {name!r}", describe(spec, split))
@@ -93,7 +97,8 @@ def class_folders(
     learned = FolderDataset(folder, split)
     other = eval_split or "val"
     unseen = None if other == "none" else FolderDataset(folder, other, learned.class_names)
-    for problem in [*learned.problems, *(unseen.problems if unseen else ())][:PROBLEMS_SHOWN]:
+    told = dict.fromkeys([*learned.problems, *(unseen.problems if unseen else ())])
+    for problem in list(told)[:PROBLEMS_SHOWN]:
         note(f"{spec}: {problem}")
     return learned, unseen, describe(spec, other)
 
@@ -123,6 +128,13 @@ def describe_evaluation(spec: str, split: str) -> str:
     return f"{EVAL_SHAPES} generated images" if spec == SHAPES else describe(spec, split)
 
 
+def some_images(source: Source, spec: str, split: str) -> Source:
+    """The source; DataError for one without an image."""
+    if not len(source):
+        raise DataError("there are no images", describe(spec, split))
+    return source
+
+
 def category_ids(dataset: Dataset) -> list[int]:
     """The id in COCO's files of each of `dataset.class_names`."""
     if isinstance(dataset, StoredDataset):
@@ -147,7 +159,7 @@ def _stored(
     classes: Sequence[str] | None = None,
 ) -> StoredDataset:
     try:
-        source = open_source(spec, split, classes)
+        source = some_images(open_source(spec, split, classes), spec, split)
     except NoSuchSplit as error:
         none = " (none: do without)" if option in CAN_BE_NONE else ""
         hint = f"{option} names it{none}; {error.hint}"

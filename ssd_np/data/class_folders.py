@@ -112,7 +112,8 @@ class FolderDataset:
 def splits(folder: Path) -> dict[str, list[Path]]:
     """The folders and zip files of each split; none where the folder holds the classes."""
     if not os.path.isdir(folder):
-        raise DataError("no such folder", where=str(folder))
+        what = "is a file: name the folder it is in" if os.path.exists(folder) else "no such folder"
+        raise DataError(what, where=str(folder))
     found: dict[str, list[Path]] = {}
     for place in sorted(folder.iterdir()):
         name = re.sub(r"[-_]?\d+$", "", place.name.removesuffix(".zip"))

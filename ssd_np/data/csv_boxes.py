@@ -6,8 +6,8 @@
 
 The header says which column is which, in any order and by several names (`COLUMNS`); others are
 passed over. Columns are separated by a comma, a semicolon or a tab. Corners are pixels counted from
-0, or fractions of the image where no number of the file is above 1. Images are found from the
-table's folder, or from another that is named.
+0, or fractions of the image where no number of the file is above 2; those above 1 are clipped.
+Images are found from the table's folder, or from another that is named.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ COLUMNS = {  # spelled without blanks, "_" and "-"
     "ymax": ("ymax", "y2", "bottom"),
     "class": ("class", "classname", "label", "name", "category"),
 }
+MOST_FRACTION = 2
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 HEADER = "filename,xmin,ymin,xmax,ymax,class"
 
@@ -52,7 +53,7 @@ class CsvSource:
         for number, row in read_table(self._path):
             self._take(number, row)
         numbers = [v for row in self._rows.values() for item in row for v in item.numbers]
-        self._fractions = max(numbers, default=2) <= 1
+        self._fractions = max(numbers, default=math.inf) <= MOST_FRACTION
 
     def __str__(self) -> str:
         return str(self._path)

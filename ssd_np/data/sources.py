@@ -162,7 +162,9 @@ def _parts(kind: str, place: str) -> dict[str, Callable[[], Source]]:
         if os.path.isfile(inside):
             return {WHOLE: _opener(kind, str(inside), table)}
         pattern, images = f"{table}/{{split}}/{TABLES[kind]}", f"{table}/{{split}}"
-        return _whole_if_single(_matches(kind, pattern, images))
+        if not (found := _matches(kind, pattern, images)):
+            raise DataError(f"holds no {TABLES[kind]}, and no folder with one", where=table)
+        return _whole_if_single(found)
     if "{split}" not in place:
         return {WHOLE: _opener(kind, table, images)}
     return _matches(kind, table, images)
