@@ -151,6 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.split = arguments.split or usual[0]
         arguments.eval_split = arguments.eval_split or usual[1]
     fits = data != SHAPES and not (arguments.config or arguments.fine_tune)
+    tunes = data != SHAPES and bool(arguments.fine_tune)
     preset = "tiny" if data == SHAPES else "small"
     config = load_config(arguments.config or preset)
     seed = config.training.seed if arguments.seed is None else arguments.seed
@@ -163,15 +164,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.resume:
         if fits:
             config = _fitted(arguments, dataset, seed, file)
-            if not arguments.val_split and isinstance(dataset, StoredDataset):
-                held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
+        if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
+            held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
         config, tensors = start.beginning(config, dataset.class_names, (kind, file), fits)
+        if tunes:
+            config = _fitted(arguments, dataset, seed, file, config)
         config = sized(config, arguments.size) if arguments.size and not fits else config
     # data that is missing should be missed before the training, not after it
     names = config.class_names if arguments.resume else dataset.class_names
     dataset, validation, unseen = _parts(arguments, dataset, held_back, names, seed)
     if not arguments.resume:
-        inherited = arguments.fine_tune if not arguments.config else None
+        inherited = None if tunes else arguments.fine_tune
         config = start.fitted(
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,
             0 if validation is None else len(validation), arguments.minutes, arguments.patience,
@@ -203,7 +206,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_atomically(out / "split.json", json_text(dataset.drawn) + "\n")
         tell_idle(dataset, config.loss)
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
-        if fits:
+        if fits or tunes:
             say(_chosen_by(arguments, held_back, seed))
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
@@ -250,17 +253,25 @@ def _origin(arguments: argparse.Namespace, fits: bool) -> tuple[str, str | None]
     return "random", None
 
 
-def _fitted(arguments: argparse.Namespace, dataset: Dataset, seed: int, file: str | None) -> Config:
-    """The config that fits the data and the weights that it begins with; says why."""
-    from ssd_np.fit.config import MINUTES, NETWORK, fit
+def _fitted(
+    arguments: argparse.Namespace,
+    dataset: Dataset,
+    seed: int,
+    file: str | None,
+    detector: Config | None = None,
+) -> Config:
+    """The config that fits the data and the weights that it begins with, or that of a `detector`
+    which goes on with the data; says why."""
+    from ssd_np.fit.config import MINUTES, NETWORK, fit, tuned
     from ssd_np.fit.fingerprint import fingerprint
     from ssd_np.model.pretrained import network_of
 
-    network = network_of(file) if file else NETWORK
-    minutes = arguments.minutes or MINUTES
-    config, reasons = fit(
-        fingerprint(dataset, seed), network, arguments.size, minutes=minutes, seed=seed
-    )
+    found, minutes = fingerprint(dataset, seed), arguments.minutes or MINUTES
+    if detector is not None:
+        config, reasons = tuned(found, detector, minutes, seed)
+    else:
+        network = network_of(file) if file else NETWORK
+        config, reasons = fit(found, network, arguments.size, minutes=minutes, seed=seed)
     *others, length = reasons
     given = arguments.steps or arguments.epochs
     reasons = others if given else [*others, length]
@@ -278,7 +289,8 @@ def _chosen_by(arguments: argparse.Namespace, held_back: Sequence[str], seed: in
     elif arguments.val_split in (None, "none"):
         by = "nothing, it is the average of the last weights"
         by += "" if arguments.val_split else f": of fewer than {FEWEST} images none is held back"
-    return f"best.npz is chosen by {by}; {arguments.eval_split} is looked at once, at the end"
+    looked_at = f"; {arguments.eval_split} is looked at once, at the end"
+    return f"best.npz is chosen by {by}" + looked_at * (arguments.eval_split != "none")
 
 
 def _parts(

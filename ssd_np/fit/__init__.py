@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ssd_np.fit.config import first_guess as first_guess
     from ssd_np.fit.config import fit as fit
     from ssd_np.fit.config import seen as seen
+    from ssd_np.fit.config import training_for as training_for
+    from ssd_np.fit.config import tuned as tuned
     from ssd_np.fit.config import with_boxes as with_boxes
     from ssd_np.fit.decide import augmentation as augmentation
     from ssd_np.fit.decide import flips as flips

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.default_boxes import derive_sizes
-from ssd_np.config import AugmentationConfig, Config, load_config
+from ssd_np.config import AugmentationConfig, Config, TrainConfig, load_config
 from ssd_np.data.coverage import coverage
 from ssd_np.errors import ShapeError
 from ssd_np.fit import decide
@@ -67,20 +67,7 @@ def fit(
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
     augmentation, why_augmentation = decide.augmentation(f, chosen)
-    normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
-    rate, why_rate = decide.learning_rate(normalised)
-    steps, why_steps = decide.steps(len(f.shapes), affordable, minutes)
-    training = dataclasses.replace(
-        usual.training,
-        learning_rate=rate,
-        steps=steps,
-        minutes=minutes if affordable is None else None,
-        batch_size=decide.BATCH,
-        schedule="warmup_cosine",
-        warmup_steps=decide.WARM_UP,
-        average=decide.AVERAGE,
-        seed=seed,
-    )
+    training, why_training = training_for(f, network, affordable, minutes, seed)
     config = dataclasses.replace(
         network,
         name="fitted",
@@ -94,7 +81,43 @@ def fit(
     )
     config = with_boxes(config, f, chosen, seed)
     reasons = [f"network {network.name}", why_shape, boxes_in_words(config, f)]
-    return Fitted(config, [*reasons, *why_augmentation, why_rate, why_steps])
+    return Fitted(config, [*reasons, *why_augmentation, *why_training])
+
+
+def tuned(f: Fingerprint, detector: Config, minutes: float = MINUTES, seed: int = 0) -> Fitted:
+    """The config of a detector that goes on with data that looks like this: its own network and
+    boxes, which its weights belong to, and augmentation and training for the data. What it knows
+    moves at half the rate."""
+    augmentation, why = decide.augmentation(f, detector.input.shape)
+    training, why_training = training_for(f, detector, None, minutes, seed, decide.TUNED)
+    config = dataclasses.replace(detector, augmentation=augmentation, training=training)
+    return Fitted(config, [boxes_in_words(config, f), *why, *why_training])
+
+
+def training_for(
+    f: Fingerprint,
+    network: Config,
+    affordable: int | None,
+    minutes: float,
+    seed: int,
+    slower: float = 1.0,
+) -> tuple[TrainConfig, list[str]]:
+    """How a network is trained on data that looks like this, and why so."""
+    normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
+    rate, why_rate = decide.learning_rate(normalised, slower=slower)
+    steps, why_steps = decide.steps(len(f.shapes), affordable, minutes)
+    training = dataclasses.replace(
+        load_config(NETWORK).training,
+        learning_rate=rate,
+        steps=steps,
+        minutes=minutes if affordable is None else None,
+        batch_size=decide.BATCH,
+        schedule="warmup_cosine",
+        warmup_steps=decide.WARM_UP,
+        average=decide.AVERAGE,
+        seed=seed,
+    )
+    return training, [why_rate, why_steps]
 
 
 def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config:

@@ -26,6 +26,7 @@ MANY_IMAGES = 5000  # of which each is seen a few times only
 BATCH = 8
 RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
 MOST_PASSES, FEWEST_STEPS = 300, 1000
+TUNED = 0.5  # of these rates, for a detector that is tuned
 WARM_UP = 100  # steps, however many follow: the first are the same in trainings of any length
 AVERAGE = 0.1  # of the steps, see train/average.py
 
@@ -116,11 +117,12 @@ def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue],
     return changes, f"changes {lights}, as images differ; colours {kept}"
 
 
-def learning_rate(normalised: bool, batch: int = BATCH) -> tuple[float, str]:
-    """The rate grows with the batch; batch normalisation bears more."""
-    rate = (RATE_NORMALISED if normalised else RATE) * batch / 8
+def learning_rate(normalised: bool, batch: int = BATCH, slower: float = 1.0) -> tuple[float, str]:
+    """The rate grows with the batch; batch normalisation bears more; what is known moves slower."""
+    rate = (RATE_NORMALISED if normalised else RATE) * batch / 8 * slower
     kind = "with" if normalised else "without"
-    return rate, f"learning rate {rate:g}: batches of {batch}, {kind} batch normalisation"
+    why = f"learning rate {rate:g}: batches of {batch}, {kind} batch normalisation"
+    return rate, why + (", for a detector that knows something" if slower < 1 else "")
 
 
 def steps(
