@@ -5,6 +5,7 @@ Every figure takes `out`: a file to write, or a matplotlib figure to draw on (se
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -21,6 +22,7 @@ from ssd_np.viz.canvas import (
     Out,
     canvas,
     draw_box,
+    leave_room,
     show_image,
 )
 
@@ -45,7 +47,7 @@ def default_box_figure(
             axes = panels[i]
             boxes = default_boxes_for_map(config, i)  # (H, W, A, 8)
             rows, columns = feature_map.shape
-            show_image(axes, image // 2 + 128)  # pale, so that lines can be seen
+            show_image(axes, image, pale=True)
             grid = boxes[:, :, 0, :2].reshape(-1, 2)
             axes.plot(
                 *grid.T, ".", color="black", markersize=np.clip(24 / max(rows, columns), 1, 6)
@@ -53,23 +55,13 @@ def default_box_figure(
             column, row = (
                 min(int(v * n), n - 1) for v, n in zip(cell, (columns, rows), strict=True)
             )
-            for box, color in zip(boxes[row, column], _colors(boxes.shape[2]), strict=True):
+            for box, color in zip(boxes[row, column], itertools.cycle(COLORS), strict=False):
                 draw_box(axes, center_to_corner(box[:4]), color)
             corner = center_to_corner(boxes[row, column, :, :4])
-            _leave_room(axes, np.concatenate([grid, corner[:, :2], corner[:, 2:]]))
+            leave_room(axes, np.concatenate([grid, corner[:, :2], corner[:, 2:]]))
             each = f"{boxes.shape[2]} box{'es' * (boxes.shape[2] > 1)} each"
             title = f"{feature_map.name}\n{rows} × {columns} cells, {each}"
             axes.set_title(title, fontsize=10)
-
-
-def _colors(count: int) -> list:
-    return [COLORS[i % len(COLORS)] for i in range(count)]
-
-
-def _leave_room(axes: Axes, points: np.ndarray) -> None:
-    """Widens the view to points (P, 2) that leave the image."""
-    low, high = min(0, points.min()) - 0.02, max(1, points.max()) + 0.02
-    axes.set(xlim=(low, high), ylim=(high, low))
 
 
 def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out) -> None:

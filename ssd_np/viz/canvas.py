@@ -74,10 +74,18 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
-    """An image (H, W, 3) in coordinates of boxes: x and y from 0 to 1, whatever its size."""
+def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
+    """An image (H, W, 3) in coordinates of boxes: x and y from 0 to 1, whatever its size; pale, so
+    that lines can be seen."""
+    image = image // 2 + 128 if pale else image
     axes.imshow(image, extent=(0, 1, 1, 0), aspect=image.shape[0] / image.shape[1])
     axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))
+
+
+def leave_room(axes: Axes, points: np.ndarray) -> None:
+    """Widens the view to points (P, 2) that leave the image."""
+    low, high = min(0, points.min()) - 0.02, max(1, points.max()) + 0.02
+    axes.set(xlim=(low, high), ylim=(high, low))
 
 
 def draw_box(

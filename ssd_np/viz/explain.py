@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import ScalarFormatter
 
 from ssd_np.infer.reports import DetectionReport, MiningReport, SuppressedReport
-from ssd_np.viz.canvas import BLUE, GREY, ORANGE, VERMILION, Out, canvas, draw_box, show_image, tidy
+from ssd_np.viz.canvas import BLUE, ORANGE, VERMILION, Out, canvas, draw_box, leave_room, show_image
+from ssd_np.viz.mining import draw_ranks
 
 NUMBERED = 8  # mined boxes that are drawn; of the others only the centres, or nothing is seen
 
@@ -25,7 +25,7 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
     """
     with canvas(out, 10, 4.8) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-        show_image(left, image // 2 + 128)  # pale, so that lines can be seen
+        show_image(left, image, pale=True)
         for negative in mining.mined[NUMBERED:]:
             left.plot(*negative.place.center[:2], "o", color=VERMILION, markersize=3)
         for negative in mining.mined[:NUMBERED]:
@@ -36,14 +36,8 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
             left.text(*corner, str(negative.rank), fontsize=9, ha="center", va="center", bbox=box)
         left.set_title(_title(len(mining.mined)), fontsize=11)
-        ranks, count = np.arange(1, len(mining.losses) + 1), len(mining.mined)
-        right.plot(ranks[count:], mining.losses[count:], ".", color=GREY, label="left out")
-        right.plot(ranks[:count], mining.losses[:count], "o", color=VERMILION, label="mined")
-        right.axvline(count + 0.5, color="black", ls="--", lw=1, label="the cut")
-        right.set(xscale="log", xlabel="rank of the background box", ylabel="loss as background")
-        right.xaxis.set_major_formatter(ScalarFormatter())
-        right.legend(frameon=False)
-        tidy(right)
+        losses = mining.losses
+        draw_ranks(right, losses, np.arange(len(losses)) < len(mining.mined))
 
 
 def _title(mined: int) -> str:
@@ -65,15 +59,13 @@ def decode_figure(
     place, aspect = found.place, image.shape[0] / image.shape[1]
     with canvas(out, 5.6, 5.4 * aspect + 2.2) as figure:
         axes = figure.subplots()
-        show_image(axes, image // 2 + 128)
+        show_image(axes, image, pale=True)
         for other in suppressed:
             draw_box(axes, other.place.corner, "black", ":", 1.2)
         draw_box(axes, place.corner, BLUE, "--", 2)
         draw_box(axes, found.corner, ORANGE, "-", 2.6)
         axes.plot(*place.center[:2], "+", color=BLUE, markersize=12, markeredgewidth=2.5)
-        low = min(0, *place.corner[:2]) - 0.01
-        high = max(1, *place.corner[2:]) + 0.01
-        axes.set(xlim=(low, high), ylim=(high, low))
+        leave_room(axes, np.reshape(place.corner, (2, 2)))
         figure.suptitle(f"{found.name} {found.score:.2f}", fontsize=12)
         cell = f"{place.feature_map}, row {place.row}, column {place.column}, box {place.shape}"
         handles = [

@@ -59,11 +59,10 @@ def match_figure(
         f"IoU of at least {threshold:g}": np.flatnonzero((matched >= 0) & ~best),
         "best of its object": np.flatnonzero(best),
     }
-    pale = image // 2 + 128  # so that lines can be seen
     if len(gt_corner) <= TOGETHER:
         with canvas(out, 5.5, 5.5 * image.shape[0] / image.shape[1] + 0.9) as figure:
             axes = figure.subplots()
-            show_image(axes, pale)
+            show_image(axes, image, pale=True)
             axes.set_title("default boxes that stand for the objects", fontsize=11)
             _draw(axes, [corner[rows[:MOST_BOXES]] for rows in rules.values()], gt_corner)
             _legend(figure, rules)
@@ -76,13 +75,13 @@ def match_figure(
     heights = 4.6 * aspect + 0.3, (1.6 * aspect + 0.3) * rows_of_panels
     with canvas(out, 10, sum(heights) + 0.7) as figure:
         ((above,), (below,)) = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)
-        _overview(above.subplots(), pale, gt_corner, shown)
+        _overview(above.subplots(), image, gt_corner, shown)
         panels = below.subplots(rows_of_panels, ACROSS, squeeze=False).ravel()
         for axes in panels[shown:]:
             axes.set_visible(False)
         for g, axes in enumerate(panels[:shown]):
             mine = [rows[nearest[rows] == g] for rows in rules.values()]
-            show_image(axes, pale)
+            show_image(axes, image, pale=True)
             _draw(axes, [corner[rows] for rows in mine], gt_corner[[g]])
             _, others, first = mine
             _look_at(axes, np.concatenate([gt_corner[[g]], corner[others], corner[first]]))
@@ -101,7 +100,7 @@ def _draw(axes: Axes, groups: list[np.ndarray], objects: np.ndarray) -> None:
 
 
 def _overview(axes: Axes, image: np.ndarray, objects: np.ndarray, shown: int) -> None:
-    show_image(axes, image)
+    show_image(axes, image, pale=True)
     for g, box in enumerate(objects):
         draw_box(axes, box, "white", width=1.2)
         middle = (box[:2] + box[2:]) / 2

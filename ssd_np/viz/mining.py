@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
@@ -28,18 +29,7 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
         ranks, bars = figure.subplots(1, 2, width_ratios=(1.4, 1))
         negatives = np.flatnonzero(labels == 0)
         order = negatives[np.argsort(-loss[negatives], kind="stable")]
-        rank = np.arange(1, len(order) + 1)
-        for name, color, marker in (("easy", GREY, "."), ("mined", VERMILION, "o")):
-            part = mined[order] == (name == "mined")
-            label = f"{name}: {part.sum():,}"
-            ranks.plot(rank[part], loss[order[part]], marker, color=color, ms=5, label=label)
-        ranks.axvline(mined.sum() + 0.5, color="black", ls="--", lw=1)
-        ranks.set(xscale="log", yscale="log", xlabel="rank among the negatives (log scale)")
-        ranks.set(ylabel="loss as background (log scale)", title="negatives and the cut")
-        plain_numbers(ranks.yaxis)
-        ranks.xaxis.set_major_formatter(ScalarFormatter())
-        ranks.legend(frameon=False)
-        tidy(ranks)
+        draw_ranks(ranks, loss[order], mined[order])
         left = np.zeros(2)
         for name, part, color, hatch in groups:
             shares = 100 * np.array(
@@ -55,3 +45,19 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
             *bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False
         )
         bars.spines[["top", "right"]].set_visible(False)
+
+
+def draw_ranks(axes: Axes, losses: np.ndarray, mined: np.ndarray) -> None:
+    """The losses (R,) of negatives, costliest first, and the cut between those mined (R,) bool."""
+    rank = np.arange(1, len(losses) + 1)
+    for name, color, marker in (("easy", GREY, "."), ("mined", VERMILION, "o")):
+        part = mined == (name == "mined")
+        label = f"{name}: {part.sum():,}"
+        axes.plot(rank[part], losses[part], marker, color=color, ms=5, label=label)
+    axes.axvline(mined.sum() + 0.5, color="black", ls="--", lw=1)
+    axes.set(xscale="log", yscale="log", xlabel="rank among the negatives (log scale)")
+    axes.set(ylabel="loss as background (log scale)", title="negatives and the cut")
+    plain_numbers(axes.yaxis)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.legend(frameon=False)
+    tidy(axes)
