@@ -93,6 +93,10 @@ LINES: dict[str, tuple[str, str] | str] = {
         "user",
         "ssd-np train --data voc:FOLDER --split train --eval-split val --steps 2 --out run-folder",
     ),
+    "ssd-np train --fine-tune blood_cells --data voc:FOLDER": (
+        "user",
+        f"ssd-np train --fine-tune blood_cells --data voc:FOLDER {SMALL} run-tuned",
+    ),
     "ssd-np config small > full.json": ("user", AS_IT_IS),
     # docs/fitting.md
     "ssd-np train --data voc:FOLDER --minutes 0.5": (
@@ -118,6 +122,8 @@ LINES: dict[str, tuple[str, str] | str] = {
         "user",
         AS_IT_IS,
     ),
+    "ssd-np eval blood_cells --data voc:BCCD --split test --flips": ("user", AS_IT_IS),
+    "ssd-np info blood_cells": ("user", AS_IT_IS),
     # docs/stepping.md; a debugger that is told nothing but to go on
     "SSD_NP_ENGINE=plain NUMBA_DISABLE_JIT=1 python -m pdb -m ssd_np train --steps 1"
     " --eval-split none": (

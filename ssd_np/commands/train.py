@@ -30,6 +30,7 @@ EXAMPLE = "ssd-np train --data voc:BCCD"
 # options that the config does not hold; a resumed run takes them from its run.json
 DECIDED = ("data", "split", "eval_split")  # those that are never left open
 SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult", "freeze_base")
+MOST_WAITED = 0.1  # of the time, for data
 HELD_BACK = "held_back"  # in run.json: the names of the images that choose instead of teaching
 WITH_RESUME = (
     "command",
@@ -336,6 +337,8 @@ def _fit(trainer: Trainer) -> None:
         f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
         f"waited for data {result.waited:.1%} of the time"
     )
+    if result.waited > MOST_WAITED:
+        note("note: reading images holds it up; smaller files, or a disk nearby, would be faster")
 
 
 def _evaluate(arguments: argparse.Namespace, unseen: Dataset | None, out: Path) -> None:
