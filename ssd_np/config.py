@@ -27,7 +27,7 @@ from ssd_np.kinds.feature_map import FeatureMapConfig as FeatureMapConfig
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.kinds.merge import MergeLayer
 from ssd_np.kinds.pool import PoolLayer
-from ssd_np.kinds.walk import Place, walk
+from ssd_np.kinds.walk import Placed, walk
 
 # of layers that come with the package
 KINDS = (ConvLayer, PoolLayer, DepthwiseLayer, BatchNormLayer, MergeLayer)
@@ -436,7 +436,7 @@ class Config(Section):
             raise ConfigError(error.what, error.where, error.hint) from error
         return sizes
 
-    def walk(self) -> Iterator[Place]:
+    def walk(self) -> Iterator[Placed]:
         """From the image up: each layer with what comes into it, and what comes out."""
         return walk(self.layers, self.input.shape, self.input.channels)
 

@@ -17,6 +17,6 @@ if TYPE_CHECKING:
     from ssd_np.kinds.kind import require_pad as require_pad
     from ssd_np.kinds.merge import MergeLayer as MergeLayer
     from ssd_np.kinds.pool import PoolLayer as PoolLayer
-    from ssd_np.kinds.walk import Place as Place
+    from ssd_np.kinds.walk import Placed as Placed
 else:
     __getattr__, __dir__ = contents(__name__, __file__)

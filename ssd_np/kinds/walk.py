@@ -11,7 +11,7 @@ from ssd_np.kinds.kind import LayerKind
 from ssd_np.kinds.merge import MergeLayer
 
 
-class Place(NamedTuple):
+class Placed(NamedTuple):
     """A layer, rows and columns and channels that come in, and those that come out."""
 
     layer: LayerKind
@@ -26,13 +26,13 @@ class Place(NamedTuple):
         return {f"{self.layer.name}.{part}": shape for part, shape in parts.items()}
 
 
-def walk(layers: Iterable[LayerKind], size: Size, channels: int) -> Iterator[Place]:
+def walk(layers: Iterable[LayerKind], size: Size, channels: int) -> Iterator[Placed]:
     """The places of `layers` above an image of that size and those channels.
 
     Raises ShapeError where nothing is left for a layer, or where a merge would have to shrink what
     it enlarges; ConfigError for a lateral that is no earlier layer.
     """
-    passed: dict[str, Place] = {}
+    passed: dict[str, Placed] = {}
     for i, layer in enumerate(layers):
         if isinstance(layer, MergeLayer):
             size, channels = _joined(layer, passed, size, channels, f"layers[{i}].lateral")
@@ -40,14 +40,14 @@ def walk(layers: Iterable[LayerKind], size: Size, channels: int) -> Iterator[Pla
             out = layer.output_shape(size)
         except ShapeError as error:
             raise ShapeError(error.what, f"layers[{i}]", error.hint) from error
-        place = Place(layer, size, channels, out, layer.output_channels(channels))
+        place = Placed(layer, size, channels, out, layer.output_channels(channels))
         passed[layer.name] = place
         yield place
         size, channels = place.size, place.channels
 
 
 def _joined(
-    layer: MergeLayer, passed: dict[str, Place], size: Size, channels: int, where: str
+    layer: MergeLayer, passed: dict[str, Placed], size: Size, channels: int, where: str
 ) -> tuple[Size, int]:
     """What comes into a merge: the lateral's cells, and the channels of both."""
     if layer.lateral not in passed:

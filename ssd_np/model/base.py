@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from ssd_np.config import Config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError
-from ssd_np.kinds.walk import Place
+from ssd_np.kinds.walk import Placed
 from ssd_np.nn.layers import Layer, Merge
 from ssd_np.nn.sequential import Sequential
 
@@ -37,7 +37,7 @@ def build_stages(
     return stages, widths
 
 
-def _built(place: Place, rng: np.random.Generator, dtype: np.dtype, ops: Engine) -> Layer | Merge:
+def _built(place: Placed, rng: np.random.Generator, dtype: np.dtype, ops: Engine) -> Layer | Merge:
     """The layer, whose parameters must be those that its description tells."""
     description = place.layer
     layer = description.build(place.channels_in, rng, dtype, ops)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ssd_np.config import Config
-from ssd_np.kinds.walk import Place, walk
+from ssd_np.kinds.walk import Placed, walk
 from ssd_np.model.receptive_field import receptive_fields
 
 
@@ -49,14 +49,14 @@ def trace(config: Config) -> list[Row]:
     return rows
 
 
-def _row(place: Place, field: int) -> Row:
+def _row(place: Placed, field: int) -> Row:
     layer, channels, shape = place.layer, place.channels_in, (*place.size, place.channels)
     parameters = sum(math.prod(tensor) for tensor in place.tensors().values())
     products = math.prod(place.size) * layer.multiply_adds(channels)
     return Row(layer.name, layer.label, shape, parameters, products, field)
 
 
-def heads(config: Config, map_place: Place) -> Iterator[Place]:
+def heads(config: Config, map_place: Placed) -> Iterator[Placed]:
     """The layers of both heads on the feature map that comes out of a layer of the config."""
     (feature_map,) = (m for m in config.feature_maps if m.name == map_place.layer.name)
     for kind, numbers in (("conf", config.num_classes + 1), ("loc", 4)):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ssd_np.viz.boxes import default_box_figure as default_box_figure
     from ssd_np.viz.boxes import detection_figure as detection_figure
     from ssd_np.viz.canvas import draw_box as draw_box
+    from ssd_np.viz.canvas import leave_room as leave_room
     from ssd_np.viz.canvas import plain_numbers as plain_numbers
     from ssd_np.viz.canvas import show_image as show_image
     from ssd_np.viz.canvas import tidy as tidy
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ssd_np.viz.im2col import im2col_figure as im2col_figure
     from ssd_np.viz.loss import loss_curve as loss_curve
     from ssd_np.viz.matching import match_figure as match_figure
+    from ssd_np.viz.mining import draw_ranks as draw_ranks
     from ssd_np.viz.mining import mining_figure as mining_figure
     from ssd_np.viz.network import feature_map_figure as feature_map_figure
     from ssd_np.viz.network import network_figure as network_figure
