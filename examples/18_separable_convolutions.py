@@ -174,13 +174,13 @@ show()
 # Two remedies. *Do not write what is read at once*: the library takes some lines of a map through
 # the depthwise layer and on through the pointwise one while they are in the cache, bias and
 # activation on the way, and batch normalisation folded into the weights (lesson 17). *Do not fetch
-# twice*: the innermost loop keeps the sums of six pixels in registers, and the nine taps go by.
+# twice*: the innermost loop keeps the sums of eight pixels in registers, and the nine taps go by.
 
 blocks = [
     (kernels["depthwise"], bias, 1, 1, 1, "relu6"),
     (kernels["pointwise"], bias, 1, 0, 1, "relu6"),
 ]
-at_once = ops.chain_forward(maps, blocks)
+(at_once,) = ops.network_forward(maps, [(0, blocks[0]), (1, blocks[1])])
 middle, _ = ops.depthwise_block_forward(maps, *blocks[0])
 one_by_one, _ = ops.conv_block_forward(middle, *blocks[1])
 print(f"both layers at once: off by {relative_error(at_once, one_by_one):.0e}")

@@ -165,7 +165,6 @@ def _clock(
 ) -> None:
     """Makes `layer.forward` note how long it took and what it computed, apart from neighbours."""
     forward: Callable = layer.forward
-    vars(layer)["chained"] = False
     kernels = [p.value for p in layer.parameters.values() if p.value.ndim >= 3]
 
     def timed(x: np.ndarray, *arguments: bool) -> Any:

@@ -9,10 +9,11 @@ exists.
 
 import numpy as np
 
-from ssd_np.engine import direct, winograd
+from ssd_np.engine import winograd
 from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, add_rows, bias_kernel, limits
+from ssd_np.engine.steps import convolve
 from ssd_np.engine.threads import for_each, scratch, thread_count
 from ssd_np.geometry import borders, output_size
 from ssd_np.nn.blocks import Gradients
@@ -21,6 +22,7 @@ from ssd_np.nn.conv import check_convolution
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake
+LARGEST_KERNEL = 1 << 20  # bytes; larger ones do not stay in a core's cache
 LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
 
 
@@ -119,9 +121,9 @@ def _convolve(
     """
     kh, kw, _, c_out = w.shape
     _, ho, wo, _ = out.shape
-    if direct.fits(w, stride, dilation, wo):
+    if _straight(w, dilation):
         b = np.zeros(c_out, x.dtype) if b is None else b
-        direct.convolve(x, w, b, stride, corner, dilation, activation, out)
+        convolve(x, w, b, stride, corner, dilation, activation, out)
         return
     matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
@@ -138,6 +140,11 @@ def _convolve(
             bias_kernel(pixels[first:last], b, low, high)
 
     for_each(job, tiles)
+
+
+def _straight(w: np.ndarray, dilation: int) -> bool:
+    """Whether a convolution is faster without im2col and a matrix product."""
+    return w.shape[:2] == (1, 1) or (dilation == 1 and w.nbytes <= LARGEST_KERNEL)
 
 
 def _kernel_gradient(

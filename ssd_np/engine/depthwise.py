@@ -8,11 +8,13 @@ threads; the gradient of the kernel is summed by each thread on its own.
 
 import numpy as np
 
-from ssd_np.engine.direct import convolve
-from ssd_np.engine.memory import FRESH, Place
+from ssd_np.engine.direct import copy, laid_out_width, lay_out
+from ssd_np.engine.memory import FRESH, LINE, Place
 from ssd_np.engine.microkernel import VECTOR_BYTES, tile
-from ssd_np.engine.pointwise import activation_backward, column_sums
-from ssd_np.engine.threads import for_each, shares
+from ssd_np.engine.plan import taps_of
+from ssd_np.engine.pointwise import activation_backward, add_rows
+from ssd_np.engine.steps import convolve, single, writable
+from ssd_np.engine.threads import for_each, scratch, shares
 from ssd_np.geometry import borders, output_size
 from ssd_np.kernels import njit
 from ssd_np.nn.blocks import Gradients
@@ -20,6 +22,7 @@ from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
 
 LEAST_PRODUCTS = 1 << 17  # for which another thread is worth the call
+TAPS = 9  # whose sums are in registers together
 
 
 def depthwise_forward(
@@ -60,7 +63,7 @@ def depthwise_block_forward(
     ho = output_size(h, w.shape[0], stride, pad[0], dilation)
     wo = output_size(width, w.shape[1], stride, pad[1], dilation)
     out = memory.empty((n, ho, wo, c), x.dtype)
-    _convolve(x, w, b, stride, (pad[0][0], pad[1][0]), dilation, activation, out)
+    convolve(x, w, b, stride, (pad[0][0], pad[1][0]), dilation, activation, out)
     return out, ((x, w, stride, pad, dilation, out.shape), (out, activation))
 
 
@@ -93,35 +96,30 @@ def _gradients(
     return dx, dw, db
 
 
-def _convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
-    x, w, b = _widened(x), _widened(w), _widened(b)
-    c = out.shape[3]
-    wide = out if c == len(b) else np.empty((*out.shape[:3], len(b)), x.dtype)
-    convolve(x, w, b, stride, corner, dilation, activation, wide)
-    if wide is not out:
-        out[...] = wide[..., :c]
-
-
-def _widened(array: np.ndarray) -> np.ndarray:
-    """With as many channels as a vector has at least; the new ones are 0."""
-    missing = VECTOR_BYTES // array.itemsize - array.shape[-1]
-    if missing <= 0:
-        return array
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
-
-
 def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
-    bounds, c = _line_shares(dout.shape, np.empty(w_shape, bool)), w_shape[2]
-    db = column_sums(dout.reshape(-1, c))
-    dout, x = _widened(dout), _widened(x)
-    sums = np.zeros((len(bounds) - 1, *w_shape[:2], x.shape[3]), x.dtype)
+    """dw (kh, kw, C) and db (C,), each thread over its share of the lines of the batch."""
+    (kh, kw, c), (n, ho, wo, _) = w_shape, dout.shape
+    steps = single(x, w_shape, stride, corner, dilation, dout.shape)
+    bounds = shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * kh * kw * c))
+    taps = taps_of(steps.table[0])
+    vector = VECTOR_BYTES // x.itemsize
+    sums = np.zeros((len(bounds) - 1, kh * kw * c + vector), x.dtype)
+    db = np.zeros((len(bounds) - 1, c), x.dtype)
+    pixels, gradient = writable(x).reshape(-1), writable(dout).reshape(-1)
+    lines = dout.reshape(n * ho, wo * c)
 
     def job(share: int, _worker: int) -> None:
         first, last = bounds[share], bounds[share + 1]
-        _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, sums[share])
+        buffer = scratch(
+            (steps.buffer + int(steps.table[0]["lines"]) * wo * c + 2 * LINE,), x.dtype
+        )
+        _kernel_gradient_kernel(
+            pixels, gradient, steps.table, first, last, taps, buffer, sums[share]
+        )
+        add_rows(lines[first:last].reshape(-1, c), db[share])
 
     for_each(job, len(sums))
-    return sums.sum(axis=0)[..., :c], db
+    return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)
 
 
 def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
@@ -130,7 +128,7 @@ def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
     if stride == 1:
         turned = dilation * (kh - 1) - corner[0], dilation * (kw - 1) - corner[1]
         flipped = np.ascontiguousarray(w[::-1, ::-1])
-        _convolve(dout, flipped, np.zeros(c, w.dtype), 1, turned, dilation, "none", out)
+        convolve(dout, flipped, np.zeros(c, w.dtype), 1, turned, dilation, "none", out)
         return
 
     def job(image: int, _worker: int) -> None:
@@ -140,66 +138,31 @@ def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
     for_each(job, len(out))
 
 
-def _line_shares(out_shape: tuple[int, ...], w: np.ndarray) -> list[int]:
-    """Bounds of the threads' shares of the lines of a batch of outputs."""
-    n, ho, wo, _ = out_shape
-    return shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * w.size))
-
-
 @njit(nogil=True)
-def _kernel_gradient_kernel(dout, x, stride, corner, dilation, first, last, dw):
-    """dw[i, j] += sum over pixels of x at the tap times dout: tiles whose "pixels" are the taps of
-    a kernel's row and whose "taps" are the pixels of some lines. A vector of channels at least."""
-    _, h, width, c = x.shape
-    kh, kw, _ = dw.shape
-    _, ho, wo, _ = dout.shape
-    above, beside = corner
-    source, gradient, zero = x.reshape(-1), dout.reshape(-1), np.zeros(c, x.dtype)
-    lanes, group = VECTOR_BYTES // x.itemsize, max(1, 256 // wo)
+def _kernel_gradient_kernel(x, dout, table, first, last, taps, buffer, sums):
+    """sums (kh kw C, flat) += over the pixels of some lines, x at each tap times dout.
+
+    Tiles whose "pixels" are the taps of the kernel, and whose "taps" are pixels.
+    """
+    step = table[0]
+    c, wo, lanes = step.channels, step.wo, VECTOR_BYTES // x.itemsize
     low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
-    sums = np.zeros(kw * c, x.dtype)
-    # columns for which all taps lie in the image
-    left = max(0, min(wo, (beside + stride - 1) // stride))
-    right = max(left, min(wo, (width + beside - dilation * (kw - 1) - 1) // stride + 1))
-    start = first
-    while start < last:
-        image, oy = start // ho, start % ho
-        end = min(start + group, last, (image + 1) * ho)
-        for i in range(kh):
-            # lines whose tap i lies in the image
-            y = i * dilation - above
-            top = max(oy, -(y // stride))
-            lines = min(oy + end - start, (h - y + stride - 1) // stride) - top
-            if lines <= 0:
-                continue
-            row = (image * h + top * stride + y) * width - beside
-            d0 = (image * ho + top) * wo
-            for ox in range(-1, wo):
-                whole = ox < 0  # first all columns inside, then the others one by one
-                if left <= ox < right or (whole and left == right):
-                    continue
-                column = left if whole else ox
-                for j in range(kw):
-                    sums[j * c : (j + 1) * c] = 0
-                for some in range(0, c, lanes):
-                    k = min(some, c - lanes)
-                    x0, dx = (row + column * stride) * c + k, stride * width * c
-                    if whole and kw == 3:
-                        tile(3, 0, source, x0, dilation * c, lines, dx, right - left, stride * c,
-                             gradient, (d0 + column) * c + k, wo * c, c, zero, k, low, high,
-                             sums, k, c)  # fmt: skip
-                        continue
-                    for j in range(kw):
-                        z = column * stride - beside + j * dilation
-                        if 0 <= z < width:
-                            tile(1, 0, source, x0 + j * dilation * c, 0, lines, dx,
-                                 right - left if whole else 1, stride * c,
-                                 gradient, (d0 + column) * c + k, wo * c, c, zero, k, low, high,
-                                 sums, j * c + k, 0)  # fmt: skip
-                for j in range(kw):
-                    for k in range(c):
-                        dw[i, j, k] += sums[j * c + k]
-        start = end
+    down = step.stride * laid_out_width(step) * c
+    while first < last:
+        image, oy = first // step.ho, first % step.ho
+        lines = min(step.lines, last - first, step.ho - oy)
+        start = image * step.height * step.width * c
+        size = lay_out(x, start, step, oy, oy + lines, buffer, 0)
+        gradient, begin = dout, first * wo * c
+        if c % lanes:  # the last vector would reach behind the array
+            copy(dout, begin, buffer, size, lines * wo * c)
+            gradient, begin = buffer, size
+        for k in range(0, c, lanes):
+            for tap in range(0, len(taps), TAPS):
+                tile(TAPS, 0, 0, buffer, k, taps, tap, len(taps) - 1, lines, down, wo,
+                     step.stride * c, gradient, begin + k, wo * c, c, sums, k, c, low, high,
+                     sums, k, c, c - k)  # fmt: skip
+        first += lines
 
 
 @njit(nogil=True)

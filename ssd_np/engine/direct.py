@@ -1,165 +1,223 @@
-"""Convolutions straight from the image, without im2col: tile after tile along the lines.
+"""Steps of a network straight from the image, without im2col, and all threads through all of them.
 
-One walk for both kinds: where channels mix, and depthwise. At the border, taps that would look at
-padding are left out of the sum. A last tile that would stick out begins earlier instead, and
-computes some pixels or channels once more.
+A step is cut into tiles: some lines of the output by some vectors of its channels. A thread lays
+the lines that a tile needs out in its own buffer, with zeros around where there is padding, and
+goes over them with the microkernel. A depthwise convolution and the 1x1 convolution behind it are
+one step: what lies between the two stays in the buffer, and so in the nearest cache.
+
+Each thread has its share of a step's tiles, takes them one after the other, and then helps with
+what others have left. So a thread that comes late, or never, only makes the others work longer, and
+nobody has to be waited for before a call begins. A tile is computed in the same way by whoever
+computes it: runs are bit-equal. Where a step needs what an earlier one gave, threads look at its
+counter until all tiles are done.
 """
 
 import numpy as np
 
-from ssd_np.engine.microkernel import VECTOR_BYTES, tile
-from ssd_np.engine.pointwise import limits
-from ssd_np.engine.threads import for_each, scratch, shares
+from ssd_np.engine.atomic import give_way, look, take
+from ssd_np.engine.memory import LINE
+from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.kernels import njit
 
+DENSE, DEPTHWISE, MAX = 0, 1, 2  # kinds of steps
+IMAGE = -1  # the source that is what came in
 BLOCK = 96  # pixels for which a panel of the kernel is used while it lies in the nearest cache
-LARGEST_KERNEL = 1 << 20  # bytes; larger ones do not stay in a core's cache
-LEAST_WORK = 1 << 21  # multiply-adds for which another thread is worth the call
+PATIENCE = 1000  # looks at a counter before another thread may have the core
+
+_FIELDS = (
+    "kind source height width channels kh kw stride above beside dilation ho wo c_out "
+    "weight bias target lays_out front lines groups panels splits tiles places after"
+)
+NODE = np.dtype(
+    [(name, np.int64) for name in _FIELDS.split()] + [("low", np.float64), ("high", np.float64)]
+)
+"""A step, as kernels read it. Sizes are (height, width, channels) in and (ho, wo, c_out) out.
+
+source, target  where its input and output begin in `maps`
+weight, bias    where its packed kernel and its bias begin in `weights`
+lays_out        whether lines go to the buffer first: not where a 1x1 convolution reads all pixels
+front           number of the depthwise convolution that is computed together with it, or -1
+lines, groups   of the output: lines of a tile, tiles that an image has of them
+panels, splits  the same for vectors of output channels
+places          where its table in `places` begins: the way from a tile's first pixel to each
+after           so many of the steps must be done before it begins
+low, high       limits of the activation
+"""
 
 
-def fits(w: np.ndarray, stride: int, dilation: int, out_width: int) -> bool:
-    """Whether a convolution is faster this way than by im2col and a matrix product."""
-    enough = w.shape[-1] >= VECTOR_BYTES // w.itemsize
-    if w.ndim == 3:
-        return enough
-    if w.shape[:2] == (1, 1):
-        return stride == 1
-    return enough and dilation == 1 and out_width > 8 and w.nbytes <= LARGEST_KERNEL
+@njit(nogil=True)
+def run(x, maps, buffers, table, places, weights, counters, lane, lanes):
+    """All steps of `table` by one of the `lanes` threads; lane 0 comes back when all is done.
 
-
-def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
-    """x (N, H, W, C), w (kh, kw, C, Co) or, depthwise, (kh, kw, C), b (Co,) -> out."""
-    _, ho, wo, c_out = out.shape
-    lines = out.reshape(-1, wo, c_out)
-    bounds = shares(len(lines), least=1 + LEAST_WORK // (wo * w.size))
-
-    def job(share: int, _worker: int) -> None:
-        first, last = bounds[share], bounds[share + 1]
-        geometry = stride, *corner, dilation, ho
-        convolve_lines(x, w, b, geometry, activation, first, last, lines[first:last])
-
-    for_each(job, len(bounds) - 1)
-
-
-def convolve_lines(x, w, b, geometry, activation, first, last, out) -> None:
-    """Lines `first` to `last` of all N Ho lines of the output, by the calling thread."""
-    between, (_, wo, c_out) = limits(activation, x.dtype), out.shape
-    lanes = VECTOR_BYTES // x.itemsize
-    if c_out < lanes:  # brought to the length of a vector
-        w, b = (np.concatenate([a, np.zeros((*a.shape[:-1], lanes - c_out), a.dtype)], axis=-1)
-                for a in (w, b))  # fmt: skip
-        wide = scratch((last - first, wo, lanes), x.dtype, "wide")
-        convolve_lines(x, w, b, geometry, activation, first, last, wide)
-        out[...] = wide[..., :c_out]
-        return
-    x, w, b = _read_only(x), _read_only(w), _read_only(b)
-    if w.ndim == 3:
-        depthwise_lines(x, w, b, geometry, between, first, last, out)
-    elif w.shape[:2] == (1, 1) and geometry[:3] == (1, 0, 0) and x.shape[2] == wo:
-        # a 1 x 1 convolution knows no lines: one long one
-        pixels = x.reshape(1, 1, -1, x.shape[3])[:, :, first * wo : last * wo]
-        dense_lines(pixels, w, b, (1, 0, 0, 1, 1), between, 0, 1, out.reshape(1, -1, c_out))
-    else:
-        dense_lines(x, w, b, geometry, between, first, last, out)
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """C-contiguous, and of a parameter's type for all callers, so that Numba compiles once."""
-    flags = array.flags
-    if flags.c_contiguous and not flags.writeable:
-        return array
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
-def _panel(pixels: int, mixes: int):
-    """The kernel for some lines, columns and output channels, tile by tile.
-
-    The arrays are flat, their shapes beside them. `where`: first line and the end, first column and
-    the end, first channel and the end, and the line that `out` begins with.
+    x         what comes in, flat (N H W C); maps: what all steps give, at their places
+    buffers   memory for laid out lines, an equal part for each thread
+    counters  zeros: of each step the tiles that are done, then those that are taken of each share
     """
+    buffer, done = lane * (len(buffers) // lanes), 0
+    for s in range(len(table)):
+        step = table[s]
+        done = _wait(table, counters, done, step.after)
+        for k in range(lanes):
+            share = (lane + k) % lanes  # its own first
+            start, end = step.tiles * share // lanes, step.tiles * (share + 1) // lanes
+            while True:
+                number = start + take(counters, len(table) + s * lanes + share)
+                if number >= end:
+                    break
+                _compute(x, maps, buffers, buffer, table, s, places, weights, number)
+                take(counters, s)
+    if lane == 0:
+        _wait(table, counters, done, len(table))
+
+
+@njit(nogil=True)
+def _wait(table, counters, done, steps):
+    """Until the first `steps` steps are done, of which `done` are known to be."""
+    for s in range(done, steps):
+        looks = 0
+        while look(counters, s) < table[s].tiles:
+            looks += 1
+            if looks > PATIENCE:
+                give_way()
+    return max(done, steps)
+
+
+@njit(nogil=True)
+def _compute(x, maps, buffers, buffer, table, s, places, weights, number):
+    """A tile: lines `first` to `last` of an image, panels `begin` to `end`."""
+    step = table[s]
+    group, split = number // step.splits, number % step.splits
+    image, first = group // step.groups, group % step.groups * step.lines
+    last, begin = min(first + step.lines, step.ho), split * step.panels
+    end = min(begin + step.panels, -(-step.c_out // (VECTOR_BYTES // x.itemsize)))
+    target = step.target + (image * step.ho + first) * step.wo * step.c_out
+    pixels = (last - first) * step.wo
+    reads = table[step.front] if step.front >= 0 else step
+    source = x if reads.source == IMAGE else maps
+    start = max(0, reads.source) + image * reads.height * reads.width * reads.channels
+    if step.kind == MAX:
+        _max_lines(source, start, step, first, last, maps, target)
+        return
+    if not reads.lays_out:
+        start += first * step.wo * step.channels
+        _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
+        return
+    size = lay_out(source, start, reads, first, last, buffers, buffer)
+    if step.front >= 0:
+        panels = -(-reads.c_out // (VECTOR_BYTES // x.itemsize))
+        _depthwise(buffers, buffer, places, weights, reads, pixels, 0, panels,
+                   buffers, buffer + size)  # fmt: skip
+        _dense(buffers, buffer + size, places, weights, step, pixels, begin, end, maps, target)
+    elif step.kind == DENSE:
+        _dense(buffers, buffer, places, weights, step, pixels, begin, end, maps, target)
+    else:
+        _depthwise(buffers, buffer, places, weights, step, pixels, begin, end, maps, target)
+
+
+@njit(nogil=True)
+def lay_out(source, start, step, first, last, buffers, buffer):
+    """The lines that the lines `first` to `last` of the output look at, zeros where nothing is."""
+    h, w, c = step.height, step.width, step.channels
+    width = laid_out_width(step)
+    left, skipped = max(0, min(step.beside, width)), max(0, -step.beside)
+    inside = max(0, min(w - skipped, width - left))
+    target = buffer
+    top = first * step.stride - step.above
+    for y in range(top, (last - 1) * step.stride - step.above + step.dilation * (step.kh - 1) + 1):
+        there = inside * c if 0 <= y < h else 0
+        _fill(buffers, target, left * c)
+        copy(source, start + (y * w + skipped) * c, buffers, target + left * c, there)
+        _fill(buffers, target + left * c + there, (width - left) * c - there)
+        target += width * c
+    return -(-(target - buffer) // LINE) * LINE
+
+
+@njit(nogil=True)
+def laid_out_width(step):
+    """Pixels of a laid out line."""
+    return (step.wo - 1) * step.stride + step.dilation * (step.kw - 1) + 1
+
+
+# indices are unsigned: Numba need not ask whether they count from the end
+@njit(nogil=True)
+def _fill(target, start, count):
+    place = np.uint64(start)
+    for k in range(np.uint64(count)):
+        target[place + k] = 0
+
+
+@njit(nogil=True)
+def copy(source, start, target, to, count):
+    here, there = np.uint64(start), np.uint64(to)
+    for k in range(np.uint64(count)):
+        target[there + k] = source[here + k]
+
+
+def _convolution(mixes: int, taps: int = 0):
+    """The kernel for some pixels and panels, from `source` to `out`."""
 
     @njit(nogil=True)
-    def panel(x, x_shape, w, w_shape, b, geometry, between, where, out, wo):
-        (stride, above, beside, dilation, ho), (low, high) = geometry, between
-        start, end, begin, stop, channel, channels, origin = where
-        _, h, width, c = x_shape
-        kh, kw, c_in, c_out = w_shape
-        lanes, w_line = VECTOR_BYTES // x.itemsize, kw * c_in * c_out
-        step = 1 if mixes else dilation * c  # from tap to tap along a line
-        # columns that look at no padding
-        left = max(0, min(wo, (beside + stride - 1) // stride))
-        right = max(left, min(wo, (width + beside - dilation * (kw - 1) - 1) // stride + 1))
-        for line in range(start, end):
-            image, oy = line // ho, line % ho
-            y = oy * stride - above
-            i0, i1 = _inside(y, h, kh, dilation)
-            row = (image * h + y + i0 * dilation) * width - beside
-            ox = begin
-            while ox < stop:
-                whole = left <= ox < right and right - left >= pixels
-                if whole:
-                    ox = min(ox, right - pixels)
-                    j0, taps = 0, kw * c_in
-                else:
-                    j0, j1 = _inside(ox * stride - beside, width, kw, dilation)
-                    taps = (j1 - j0) * c_in
-                source = (row + ox * stride + j0 * dilation) * c
-                kernel, target = (
-                    i0 * w_line + j0 * c_in * c_out,
-                    ((line - origin) * wo + ox) * c_out,
-                )
-                for some in range(channel, channels, lanes):
-                    j = min(some, c_out - lanes)
-                    x0 = source if mixes else source + j
-                    if whole:
-                        tile(pixels, mixes, x, x0, stride * c, i1 - i0, dilation * width * c, taps,
-                             step, w, kernel + j, w_line, c_out, b, j, low, high,
-                             out, target + j, c_out)  # fmt: skip
-                    else:
-                        tile(1, mixes, x, x0, 0, i1 - i0, dilation * width * c, taps,
-                             step, w, kernel + j, w_line, c_out, b, j, low, high,
-                             out, target + j, 0)  # fmt: skip
-                ox += pixels if whole else 1
+    def convolve(source, start, places, weights, step, pixels, first, last, out, target):
+        lanes = VECTOR_BYTES // source.itemsize
+        segment = step.dilation * laid_out_width(step) * step.channels
+        hop = 1 if mixes else step.dilation * step.channels
+        length = step.kw * step.channels if mixes else step.kw
+        low, high = source.dtype.type(step.low), source.dtype.type(step.high)
+        for begin in range(0, pixels, BLOCK):
+            end = min(begin + BLOCK, pixels)
+            for panel in range(first, last):
+                channel = panel * lanes
+                x0 = start if mixes else start + channel
+                w0 = step.weight + channel * step.kh * length
+                for pixel in range(begin, end, PIXELS):
+                    tile(PIXELS, mixes, taps, source, x0, places, step.places + pixel,
+                         step.places + pixels - 1, step.kh, segment, length, hop,
+                         weights, w0, length * lanes, lanes, weights, step.bias + channel, 0,
+                         low, high, out, target + channel - step.places * step.c_out, step.c_out,
+                         step.c_out - channel)  # fmt: skip
 
-    return panel
+    return convolve
+
+
+_dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
 
 
 @njit(nogil=True)
-def _inside(start, size, kernel, dilation):
-    """Of taps at start, start + dilation, ...: the first one inside 0 ... size - 1, and the end."""
-    first = max(0, -(start // dilation))
-    return first, max(first, min(kernel, (size - start + dilation - 1) // dilation))
-
-
-_dense_panel, _depthwise_panel = _panel(8, mixes=1), _panel(6, mixes=0)
-
-
-@njit(nogil=True)
-def dense_lines(x, w, b, geometry, between, first, last, out):
-    """Lines `first` to `last` of all N Ho lines of the output, into `out` (last - first, Wo, Co).
-
-    x (N, H, W, C), w (kh, kw, C, Co), b (Co,), with at least as many channels as a vector has
-    geometry  stride, padding above and to the left, dilation (1 if kw > 1), Ho
-    between   lowest and highest output, of the activation
-    """
-    _, wo, c_out = out.shape
-    source, kernel, target = x.reshape(-1), w.reshape(-1), out.reshape(-1)
-    lanes, group = VECTOR_BYTES // x.itemsize, max(1, BLOCK // wo)
-    for start in range(first, last, group):
-        for begin in range(0, wo, BLOCK):
-            for j in range(0, c_out, lanes):
-                where = (start, min(start + group, last), begin, min(begin + BLOCK, wo),
-                         j, j + lanes, first)  # fmt: skip
-                _dense_panel(source, x.shape, kernel, w.shape, b, geometry, between, where,
-                             target, wo)  # fmt: skip
+def _depthwise(source, start, places, weights, step, pixels, first, last, out, target):
+    if step.kh == step.kw == 3:
+        _around3(source, start, places, weights, step, pixels, first, last, out, target)
+    else:
+        _around(source, start, places, weights, step, pixels, first, last, out, target)
 
 
 @njit(nogil=True)
-def depthwise_lines(x, w, b, geometry, between, first, last, out):
-    """The same with w (kh, kw, C)."""
-    _, wo, c = out.shape
-    shape, where = (w.shape[0], w.shape[1], 1, c), (first, last, 0, wo, 0, c, first)
-    _depthwise_panel(x.reshape(-1), x.shape, w.reshape(-1), shape, b, geometry, between, where,
-                     out.reshape(-1), wo)  # fmt: skip
+def _max_lines(source, start, step, first, last, out, target):
+    """The maximum of each window; NaN wins, so that it is not hidden."""
+    c = step.channels
+    for oy in range(first, last):
+        top, left = oy * step.stride - step.above, -step.beside
+        for _ in range(step.wo):
+            fresh = True
+            for y in range(max(0, top), min(step.height, top + step.kh)):
+                for column in range(max(0, left), min(step.width, left + step.kw)):
+                    place = np.uint64(start + (y * step.width + column) * c)
+                    to = np.uint64(target)
+                    for k in range(np.uint64(c)):
+                        value, best = source[place + k], out[to + k]
+                        larger = fresh or value > best or value != value
+                        out[to + k] = value if larger else best
+                    fresh = False
+            target, left = target + c, left + step.stride
+
+
+@njit(nogil=True)
+def pack(w, out):
+    """w (taps, Co) -> out (panels, taps, vector): the kernel as the microkernel reads it."""
+    panels, taps, lanes = out.shape
+    for panel in range(panels):
+        count = min(lanes, w.shape[1] - panel * lanes)
+        for t in range(taps):
+            for k in range(count):
+                out[panel, t, k] = w[t, panel * lanes + k]
+            for k in range(count, lanes):
+                out[panel, t, k] = 0

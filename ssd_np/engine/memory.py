@@ -15,6 +15,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LINE = 64  # bytes of a line of the cache; a vector that lies in two of them costs two loads
+
+
+def aligned(size: int) -> np.ndarray:
+    """That many uninitialised bytes, from the beginning of a line of the cache on."""
+    memory = np.empty(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size]
+
+
+def fresh(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array in memory of its own."""
+    dtype = np.dtype(dtype)
+    return aligned(dtype.itemsize * math.prod(shape)).view(dtype).reshape(shape)
+
 
 class Workspace:
     """Pieces of memory. One thread at a time may work with them: the others wait for their `turn`.
@@ -30,6 +45,7 @@ class Workspace:
     def _begin(self) -> None:
         # each piece, and the array of it that every array in use refers to
         self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
+        self.kept: tuple | None = None  # what `network_forward` prepared for its next call
         self.turn = threading.Lock()
 
     def __reduce__(self) -> tuple:
@@ -51,7 +67,7 @@ class Workspace:
         free = [i for i, (_, lent) in enumerate(self._pieces) if lent() is None]
         free.sort(key=lambda i: self._pieces[i][0].nbytes)
         found = next((i for i in free if self._pieces[i][0].nbytes >= size), None)
-        piece = np.empty(size, np.uint8) if found is None else self._pieces[found][0]
+        piece = aligned(size) if found is None else self._pieces[found][0]
         for i in free[-1:] if found is None else [found]:
             del self._pieces[i]
         # the base of a view of `lent` is `lent`: NumPy looks for an array no further than there
@@ -84,7 +100,7 @@ class Place:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Memory for a result."""
-        return self.workspace.empty(shape, dtype) if self.workspace else np.empty(shape, dtype)
+        return self.workspace.empty(shape, dtype) if self.workspace else fresh(shape, dtype)
 
 
 FRESH = Place()

@@ -9,6 +9,8 @@ has the idea for matrix products).
 Numba knows no vectors, so the tile is written in LLVM's language, which Numba translates to anyway.
 """
 
+import itertools
+
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -22,38 +24,43 @@ def _vector_bytes() -> int:
 
 
 VECTOR_BYTES = _vector_bytes()  # of a register
+PIXELS = 8  # of a tile: as many sums are on their way at once as a core's adders have stages
 
 
 def _tile(
-    typing, pixels, mixes, x, x0, pixel, segments, segment, length, step,
-    w, w0, w_segment, w_step, b, b0, low, high, out, out0, out_pixel,
+    typing, pixels, mixes, taps, x, x0, places, place, last, segments, segment, length, step,
+    w, w0, w_segment, w_step, b, b0, b_pixel, low, high, out, out0, out_pixel, channels,
 ):  # fmt: skip
-    """out[p, v] = clamp(b[v] + sum over i < segments, k < length of x[p, i, k] w[i, k, v]).
+    """out[p, v] = clamp(b[p, v] + sum over i < segments, k < length of x[p, i, k] w[i, k, v]).
 
-    v counts the numbers of a vector, p < pixels, a literal. `mixes`, another one, is 1 if a number
-    of x meets all channels v, and 0 if x[p, i, k] is a vector too and channels keep to themselves.
+    v counts the numbers of a vector, of which the first `channels` are written; p the `pixels`
+    pixels from `place` on, a literal. `mixes`, another one, is 1 if a number of x meets all
+    channels v, and 0 if x[p, i, k] is a vector too and channels keep to themselves. `taps` is
+    `segments` and `length` where they are known before, so that there is no loop, else 0.
 
-    All arrays are flat. x[p, i, k] lies at x0 + p pixel + i segment + k step, w[i, k, v] at
-    w0 + i w_segment + k w_step + v, b[v] at b0 + v, out[p, v] at out0 + p out_pixel + v.
+    All arrays are flat. x[p, i, k] lies at x0 + places[p] + i segment + k step, w[i, k] at
+    w0 + i w_segment + k w_step, b[p] at b0 + p b_pixel, out[p] at out0 + p out_pixel. Pixels behind
+    the `last` are that one again: a tile at the end computes it several times.
     """
-    if not all(isinstance(number, types.IntegerLiteral) for number in (pixels, mixes)):
-        raise RequireLiteralValue("pixels and mixes are literals")
-    place = types.intp
+    if not all(isinstance(number, types.IntegerLiteral) for number in (pixels, mixes, taps)):
+        raise RequireLiteralValue("pixels, mixes and taps are literals")
+    integer = types.intp
     signature = types.void(
-        pixels, mixes, x, *[place] * 6, w, *[place] * 3, b, place, x.dtype, x.dtype,
-        out, *[place] * 2,
+        pixels, mixes, taps, x, integer, places, *[integer] * 6, w, *[integer] * 3,
+        b, *[integer] * 2, x.dtype, x.dtype, out, *[integer] * 3,
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
-        x, x0, pixel, segments, segment, length, step = arguments[2:9]
-        w, w0, w_segment, w_step, b, b0, low, high, out, out0, out_pixel = arguments[9:]
-        number = context.get_data_type(signature.args[2].dtype)
+        x, x0, places, place, last, segments, segment, length, step = arguments[3:12]
+        w, w0, w_segment, w_step, b, b0, b_pixel, low, high = arguments[12:21]
+        out, out0, out_pixel, channels = arguments[21:]
+        number = context.get_data_type(signature.args[3].dtype)
         item = context.get_abi_sizeof(number)
         lanes = VECTOR_BYTES // item
-        vector, integer = ir.VectorType(number, lanes), ir.IntType(32)
-        x, w, b, out = (
+        vector, integer, size = ir.VectorType(number, lanes), ir.IntType(32), x0.type
+        x, places, w, b, out = (
             context.make_array(signature.args[i])(context, builder, array).data
-            for i, array in ((2, x), (9, w), (13, b), (17, out))
+            for i, array in ((3, x), (5, places), (12, w), (16, b), (21, out))
         )
 
         def plus(base, times, distance):
@@ -68,37 +75,77 @@ def _tile(
             return value
 
         def everywhere(value):
-            nothing = ir.Constant(vector, ir.Undefined)
+            kind = ir.VectorType(value.type, lanes)
+            nothing, zeros = ir.Constant(kind, ir.Undefined), ir.VectorType(integer, lanes)
             first = builder.insert_element(nothing, value, integer(0))
-            return builder.shuffle_vector(
-                first, nothing, ir.Constant(ir.VectorType(integer, lanes), [0] * lanes)
-            )
+            return builder.shuffle_vector(first, nothing, ir.Constant(zeros, [0] * lanes))
 
-        fused, bias = {"flags": ("contract",)}, load(b, b0)
-        counts = [x0.type(p) for p in range(signature.args[0].literal_value)]
-        sums = [cgutils.alloca_once_value(builder, bias) for _ in counts]  # become registers
-        with cgutils.for_range(builder, segments) as i:
-            x_i, w_i = plus(x0, i.index, segment), plus(w0, i.index, w_segment)
-            x_p = [plus(x_i, p, pixel) for p in counts]
-            with cgutils.for_range(builder, length) as k:
-                tap = load(w, plus(w_i, k.index, w_step))
-                for total, start in zip(sums, x_p, strict=True):
-                    index = plus(start, k.index, step)
-                    if signature.args[1].literal_value:
-                        value = everywhere(builder.load(builder.gep(x, [index])))
-                    else:
-                        value = load(x, index)
-                    product = builder.fmul(value, tap, **fused)
-                    builder.store(builder.fadd(builder.load(total), product, **fused), total)
+        def pixel(p):
+            index = builder.add(place, size(p))
+            return builder.select(builder.icmp_signed("<", index, last), index, last)
+
+        fused = {"flags": ("contract",)}
+        pixels = [pixel(p) for p in range(signature.args[0].literal_value)]
+        starts = [
+            builder.gep(x, [builder.add(x0, builder.load(builder.gep(places, [p])))])
+            for p in pixels
+        ]
+        biases = [load(b, plus(b0, p, b_pixel)) for p in pixels]
+        sums = [cgutils.alloca_once_value(builder, bias) for bias in biases]  # become registers
+        w = builder.gep(w, [w0])
+
+        def add_products(i, k):
+            tap = load(w, plus(builder.mul(i, w_segment), k, w_step))
+            index = plus(builder.mul(i, segment), k, step)
+            for total, start in zip(sums, starts, strict=True):
+                if signature.args[1].literal_value:
+                    value = everywhere(builder.load(builder.gep(start, [index])))
+                else:
+                    value = load(start, index)
+                product = builder.fmul(value, tap, **fused)
+                builder.store(builder.fadd(builder.load(total), product, **fused), total)
+
+        if known := signature.args[2].literal_value:
+            for i, k in itertools.product(range(known), repeat=2):
+                add_products(size(i), size(k))
+        else:
+            with (
+                cgutils.for_range(builder, segments) as i,
+                cgutils.for_range(builder, length) as k,
+            ):
+                add_products(i.index, k.index)
         low, high = everywhere(low), everywhere(high)
-        for total, p in zip(sums, counts, strict=True):
+        results = []
+        for total in sums:
             value = builder.load(total)  # NaN stays NaN
             value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
-            value = builder.select(builder.fcmp_ordered(">", value, high), high, value)
-            builder.store(value, at(out, plus(out0, p, out_pixel))).align = item
+            results.append(builder.select(builder.fcmp_ordered(">", value, high), high, value))
+        targets = [at(out, plus(out0, p, out_pixel)) for p in pixels]
+        whole = builder.icmp_signed(">=", channels, size(lanes))
+        with builder.if_else(whole) as (all_of_it, some):
+            with all_of_it:
+                for value, target in zip(results, targets, strict=True):
+                    builder.store(value, target).align = item
+            with some:
+                counts = ir.Constant(ir.VectorType(size, lanes), list(range(lanes)))
+                mask = builder.icmp_signed("<", counts, everywhere(channels))
+                store = _masked_store(builder.module, vector, mask.type)
+                for value, target in zip(results, targets, strict=True):
+                    builder.call(store, [value, target, integer(item), mask])
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _masked_store(module, vector, mask):
+    """LLVM's store of the lanes where the mask is 1."""
+    kind = {"float": "f32", "double": "f64"}[str(vector.element)]
+    arguments = [vector, vector.as_pointer(), ir.IntType(32), mask]
+    return cgutils.get_or_insert_function(
+        module,
+        ir.FunctionType(ir.VoidType(), arguments),
+        f"llvm.masked.store.v{vector.count}{kind}.p0",
+    )
 
 
 tile = intrinsic(_tile)  # what kernels call

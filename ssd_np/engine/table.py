@@ -47,7 +47,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "depthwise_backward": ("ssd_np.nn.depthwise", "ssd_np.engine.depthwise"),
     "depthwise_block_forward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
     "depthwise_block_backward": ("ssd_np.nn.blocks", "ssd_np.engine.depthwise"),
-    "chain_forward": ("ssd_np.nn.blocks", "ssd_np.engine.chain"),
+    "network_forward": ("ssd_np.nn.blocks", "ssd_np.engine.network"),
     "max_pool2d_forward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
     "max_pool2d_backward": ("ssd_np.nn.pool", "ssd_np.engine.pool"),
     "activation_forward": ("ssd_np.nn.relu", "ssd_np.engine.pointwise"),
@@ -115,8 +115,9 @@ class Engine:
 
         return Engine(self.name, Place(Workspace(), convolution=convolution))
 
-    def at_work(self) -> AbstractContextManager:
-        """Around everything that a model computes: one thread at a time, BLAS on one thread.
+    def at_work(self, layers: bool = True) -> AbstractContextManager:
+        """Around everything that a model computes: one thread at a time, and BLAS on one thread
+        while there are layers that use it.
 
         NumPy warns of no overflow here: whoever uses what the model computed looks for numbers that
         are none, and says where they come from.
@@ -130,7 +131,8 @@ class Engine:
         stack.enter_context(quiet)
         if self._place and self._place.workspace:
             stack.enter_context(self._place.workspace.turn)
-        stack.enter_context(one_blas_thread())
+        if layers:
+            stack.enter_context(one_blas_thread())
         return stack
 
 

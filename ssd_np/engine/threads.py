@@ -18,7 +18,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -56,18 +56,36 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
                 jobs[0](tile, worker)
 
     with one_blas_thread():
-        helpers: list[Future] = []
+        told: SimpleQueue = SimpleQueue()
+        asked = 0
         try:
-            for worker in range(
-                1, workers
-            ):  # where no thread can be had, the others are waited for
-                helpers.append(_pool(thread_count()).submit(lane, worker))
+            for worker in range(1, workers):
+                _helper(worker).put((lane, worker, told))
+                asked += 1
             lane(0)  # the caller works too
-        finally:
-            wait(helpers)
+        finally:  # where no thread can be had, the others are waited for
+            errors = [told.get() for _ in range(asked)]
         jobs.clear()  # a helper may forget `lane` later, and memory that the job uses is lent again
-        for helper in helpers:
-            helper.result()
+        for error in filter(None, errors):
+            raise error
+
+
+def together(work: Callable[[int], None], lanes: int) -> None:
+    """Calls work(lane) in as many threads, of which this one is lane 0, and ends with that one.
+
+    For work that lane 0 can do alone: what another lane has not begun by then must not matter, nor
+    what it says.
+    """
+    works = [work]
+
+    def join_in(lane: int) -> None:
+        for work in works:
+            work(lane)
+
+    for lane in range(1, lanes):
+        _helper(lane).put((join_in, lane, SimpleQueue()))
+    work(0)
+    works.clear()  # who comes now holds no memory
 
 
 def shares(count: int, least: int = 1 << 15) -> list[int]:
@@ -76,14 +94,34 @@ def shares(count: int, least: int = 1 << 15) -> list[int]:
     return [count * lane // lanes for lane in range(lanes + 1)]
 
 
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="ssd_np", initializer=_no_warnings)
+_helpers: list[SimpleQueue] = []  # what each of our threads is to do, first come first served
+_hiring = threading.Lock()
 
 
-def _no_warnings() -> None:
+def _helper(number: int) -> SimpleQueue:
+    """The queue of one of our threads, counted from 1; it sleeps while there is nothing in it."""
+    if number > len(_helpers):
+        with _hiring:
+            while number > len(_helpers):
+                queue: SimpleQueue = SimpleQueue()
+                name = f"ssd_np {len(_helpers) + 1}"
+                threading.Thread(target=_serve, args=(queue,), name=name, daemon=True).start()
+                _helpers.append(queue)
+    return _helpers[number - 1]
+
+
+def _serve(queue: SimpleQueue) -> None:
     """In these threads NumPy warns of no overflow: see `Engine.at_work`."""
     np.seterr(over="ignore", invalid="ignore")
+    while True:
+        work, lane, told = queue.get()
+        try:
+            work(lane)
+        except BaseException as error:  # raised again where it is waited for
+            told.put(error)
+        else:
+            told.put(None)
+        del work, told  # nothing is held while it sleeps
 
 
 _blas = threading.Lock()
@@ -94,8 +132,9 @@ _blas_limit = None
 def _alone() -> None:
     """A forked child has none of its parent's threads: it makes its own pool, and gives back what
     was held by those that were at work."""
-    global _blas
-    _pool.cache_clear()
+    global _blas, _hiring
+    _helpers.clear()
+    _hiring = threading.Lock()
     _blas = threading.Lock()
     held = bool(_blas_holders)
     _blas_holders[:] = [thread for thread in _blas_holders if thread == threading.get_ident()]

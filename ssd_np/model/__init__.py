@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ssd_np.model.archive import read_arrays_and_comment as read_arrays_and_comment
     from ssd_np.model.archive import write_archive as write_archive
     from ssd_np.model.archive import write_npz as write_npz
+    from ssd_np.model.at_once import maps_at_once as maps_at_once
+    from ssd_np.model.at_once import steps_of as steps_of
     from ssd_np.model.base import build_stages as build_stages
     from ssd_np.model.budget import check_budget as check_budget
     from ssd_np.model.budget import forward_bytes as forward_bytes

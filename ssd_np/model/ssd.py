@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes
+from ssd_np.boxes.default_boxes import default_boxes
 from ssd_np.config import Config, load_config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.kinds.feature_map import FeatureMap
+from ssd_np.model.at_once import maps_at_once, steps_of
 from ssd_np.model.base import build_stages
 from ssd_np.model.heads import Head
 from ssd_np.model.own_layers import as_they_are, changed
@@ -64,7 +65,6 @@ class SSD:
                 norm = L2Normalization(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
             self.norms.append(norm)
             self.heads.append(self._head(feature_map, c_in, rng))
-        self.priors = [DefaultBoxes(config, i) for i in range(len(config.feature_maps))]
         self.default_boxes = default_boxes(config)  # (T, 8) float64
         self._built = as_they_are(config, self.layers)
         # names of undescribed layers that you will put in again, to `load(path, into=model)`
@@ -143,24 +143,24 @@ class SSD:
         logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
         first = 0
-        with self.ops.at_work():
-            for _, map_logits, map_offsets in self._maps(images, training):
+        plain = self.ops.name == "plain"  # where a debugger is to meet the layers
+        steps = None if training or plain else steps_of(self)
+        with self.ops.at_work(layers=not steps):
+            maps = maps_at_once(self, images, steps) if steps else self._maps(images, training)
+            for map_logits, map_offsets in maps:
                 rows = slice(first, first + map_logits.shape[1])
                 logits[:, rows], offsets[:, rows] = map_logits, map_offsets
                 first = rows.stop
         return logits, offsets
 
-    def _maps(
-        self, images: np.ndarray, training: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each map: what its head read (N, H, W, C), logits (N, H*W*A, K), offsets."""
+    def _maps(self, images: np.ndarray, training: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Logits (N, H*W*A, K) and offsets (N, H*W*A, 4) of each map, layer by layer."""
         for layer in self.layers:
             layer.forget()
         x, laterals = images, no_laterals(self._trunk)
         for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
             x = stage.forward(x, training, laterals)
-            source = norm.forward(x, training) if norm else x
-            yield source, *head.forward(source, training)
+            yield head.forward(norm.forward(x, training) if norm else x, training)
 
     def outputs(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Name and output (N, H, W, C) of every layer of the trunk, from the image on."""
@@ -211,14 +211,11 @@ class SSD:
         A row holds the scores (softmax, or sigmoid where the config says so), four offsets, the
         default box and its variances.
         """
-        images, rows = self._check(images), []
-        to_scores = getattr(self.ops, self.config.decoding.scores)
+        logits, offsets = self.forward(images)
+        boxes = np.broadcast_to(self.default_boxes, (*logits.shape[:2], 8))
         with self.ops.at_work():
-            maps = self._maps(images, training=False)
-            for prior, (source, logits, offsets) in zip(self.priors, maps, strict=True):
-                parts = [to_scores(logits), offsets, prior.forward(source)]
-                rows.append(np.concatenate(parts, axis=-1, dtype=self.dtype))
-        return np.concatenate(rows, axis=1)
+            scores = getattr(self.ops, self.config.decoding.scores)(logits)
+            return np.concatenate([scores, offsets, boxes], axis=-1, dtype=self.dtype)
 
     def _check(self, images: np.ndarray) -> np.ndarray:
         (height, width), channels = self.config.input.shape, self.config.input.channels

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ssd_np.nn.batchnorm import running_statistics as running_statistics
     from ssd_np.nn.blocks import batchnorm_block_backward as batchnorm_block_backward
     from ssd_np.nn.blocks import batchnorm_block_forward as batchnorm_block_forward
-    from ssd_np.nn.blocks import chain_forward as chain_forward
     from ssd_np.nn.blocks import conv_block_backward as conv_block_backward
     from ssd_np.nn.blocks import conv_block_forward as conv_block_forward
     from ssd_np.nn.blocks import depthwise_block_backward as depthwise_block_backward
     from ssd_np.nn.blocks import depthwise_block_forward as depthwise_block_forward
+    from ssd_np.nn.blocks import network_forward as network_forward
     from ssd_np.nn.conv import check_convolution as check_convolution
     from ssd_np.nn.conv import conv2d_backward as conv2d_backward
     from ssd_np.nn.conv import conv2d_forward as conv2d_forward

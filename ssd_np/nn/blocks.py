@@ -4,15 +4,22 @@ A gradient that nobody needs (of the image, of a frozen kernel) is asked for to 
 takes its place.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ssd_np.nn.batchnorm import batchnorm_backward, batchnorm_forward
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
+from ssd_np.nn.pool import max_pool2d_forward
 from ssd_np.nn.relu import activation_backward, activation_forward
 
 # kernel, bias, stride, padding, dilation, activation; a depthwise kernel is (kh, kw, C)
 Block = tuple[np.ndarray, np.ndarray, int, int | tuple, int, str]
+# what max-pooling takes: size, stride, padding, and how it rounds
+Pool = tuple[int, int, int | tuple, bool]
+# which output a step reads (0: what comes in, k: what step k gave, the first is 1), and what it is
+Step = tuple[int, Block | Pool]
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
 
 
@@ -92,12 +99,16 @@ def batchnorm_block_backward(dout: np.ndarray, cache: tuple) -> Gradients:
     return batchnorm_backward(activation_backward(dout, activation_cache), norm_cache)
 
 
-def chain_forward(x: np.ndarray, blocks: list[Block]) -> np.ndarray:
-    """(N, H, W, C), through all blocks in inference -> (N, Ho, Wo, Co)."""
-    for block in blocks:
-        forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
-        x, _ = forward(x, *block)
-    return x
+def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
+    """(N, H, W, C), through all steps in inference -> what those give that no other step reads."""
+    outputs = [x]
+    for source, block in steps:
+        forward: Callable = max_pool2d_forward
+        if isinstance(block[0], np.ndarray):
+            forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+        outputs.append(forward(outputs[source], *block)[0])
+    read = {source for source, _ in steps}
+    return [out for k, out in enumerate(outputs) if k not in read]
 
 
 def _wanted(gradients: Gradients, of_input: bool, of_kernel: bool) -> Gradients:

@@ -34,8 +34,6 @@ class Module:
     Nor has a copy of one that was copied, or pickled, between forward and backward.
     """
 
-    chained = False  # see `Layer`
-
     def __init__(self, name: str) -> None:
         self.name = name
         self.parameters: dict[str, Parameter] = {}
@@ -54,11 +52,7 @@ class Module:
 
 
 class Layer(Module):
-    """One array in, one array out.
-
-    chained  whether inference computes it in one call with neighbours that are: depthwise and 1x1
-             convolutions, but not those of a subclass, which may compute something else
-    """
+    """One array in, one array out."""
 
     ops: Ops
 
@@ -128,7 +122,6 @@ class Conv(Convolution):
         start = init.glorot_uniform if activation == "none" else init.he_normal
         weight = start(rng, (kernel, kernel, c_in, c_out), dtype)
         super().__init__(name, weight, stride, pad, dilation, activation, bias, ops)
-        self.chained = type(self) is Conv and kernel == 1
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, Co)"""
@@ -166,7 +159,6 @@ class Depthwise(Convolution):
         rng = np.random.default_rng(0) if rng is None else rng
         weight = init.he_normal(rng, (kernel, kernel, 1, channels), dtype)[:, :, 0]  # (k, k, C)
         super().__init__(name, weight, stride, pad, dilation, activation, bias, ops)
-        self.chained = type(self) is Depthwise
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, C) -> (N, Ho, Wo, C)"""

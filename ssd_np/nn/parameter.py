@@ -30,13 +30,15 @@ class Parameter:
     ) -> None:
         value = np.asarray(value)
         self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
+        self._view: np.ndarray | None = None
         self.grad: np.ndarray | None = None
         self.decays, self.statistic = decays, statistic
         self.trainable = trainable
 
     def __getstate__(self) -> dict:
-        """Of a copy, or a pickle: without the gradient of a step that it did not take."""
-        return self.__dict__ | {"grad": None}
+        """Of a copy, or a pickle: without the gradient of a step that it did not take, and the
+        view of another's memory."""
+        return self.__dict__ | {"grad": None, "_view": None}
 
     @property
     def trainable(self) -> bool:
@@ -50,10 +52,15 @@ class Parameter:
 
     @property
     def value(self) -> np.ndarray:
-        """The tensor as it is now and will be after the next step: a read-only view."""
-        view = self._memory.view()
-        view.flags.writeable = False
-        return view
+        """The tensor as it is now and will be after the next step: a read-only view.
+
+        The same view until something is written, then another one: who keeps what it made of a
+        parameter sees by that whether it still holds.
+        """
+        if self._view is None:
+            self._view = self._memory.view()
+            self._view.flags.writeable = False
+        return self._view
 
     def assign(self, array: np.ndarray) -> None:
         """Copies an array of any layout and float type; shape and type of the parameter stay."""
@@ -64,9 +71,13 @@ class Parameter:
                 f"{array.shape} {array.dtype}"
             )
         self._memory[...] = array
+        self._view = None
 
     def update(self, rule: Callable[[np.ndarray], np.ndarray]) -> None:
         """w <- rule(w), one step of an optimiser. A rule may write into w and return it."""
-        new = rule(self._memory)
-        if new is not self._memory:
-            self._memory[...] = new
+        try:
+            new = rule(self._memory)
+            if new is not self._memory:
+                self._memory[...] = new
+        finally:
+            self._view = None

@@ -49,15 +49,15 @@ class Sequential:
     ) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""
         laterals = no_laterals(self.layers) if laterals is None else laterals
-        for row in _rows(self.layers, laterals, training):
-            x = _run(row, x, training, laterals)
+        for layer in self.layers:
+            x = _run(layer, x, training, laterals)
         return x
 
     def outputs(self, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Name and output of every layer, one after the other, as in inference."""
         laterals = no_laterals(self.layers)
         for layer in self.layers:
-            x = _run([layer], x, False, laterals)
+            x = _run(layer, x, False, laterals)
             yield layer.name, x
 
     def backward(
@@ -82,29 +82,14 @@ class Sequential:
         return dx
 
 
-def _rows(layers: list[Any], read: Iterable[str], training: bool) -> Iterator[list[Any]]:
-    """Layers to be computed in one call each: chained ones in a row, up to one that is `read`."""
-    row: list[Any] = []
-    for layer in layers:
-        if row and (training or not row[-1].chained or row[-1].name in read or not layer.chained):
-            yield row
-            row = []
-        row.append(layer)
-    if row:
-        yield row
-
-
-def _run(row: list[Any], x: np.ndarray, training: bool, laterals: Laterals) -> np.ndarray:
-    """The output of the last of `row`, kept in `laterals` if a merge will read it."""
-    last = row[-1]
-    if isinstance(last, Merge):
-        out = last.forward(x, laterals[last.lateral], training)
-    elif len(row) > 1:
-        out = last.ops.chain_forward(x, [layer.block for layer in row])
+def _run(layer: Layer | Merge, x: np.ndarray, training: bool, laterals: Laterals) -> np.ndarray:
+    """The layer's output, kept in `laterals` if a merge will read it."""
+    if isinstance(layer, Merge):
+        out = layer.forward(x, laterals[layer.lateral], training)
     else:
-        out = last.forward(x, training)
-    if last.name in laterals:
-        laterals[last.name] = out
+        out = layer.forward(x, training)
+    if layer.name in laterals:
+        laterals[layer.name] = out
     return out
 
 

@@ -1,6 +1,9 @@
 """Cases of the rooms nn and train for test_equals_concepts.py."""
 
+import numpy as np
 from drawing import array
+
+from ssd_np.engine import select
 
 
 def geometry(rng, size):
@@ -62,20 +65,38 @@ def depthwise_block(ops, rng, dtype):
     return [out, *ops.depthwise_block_backward(array(rng, out.shape, dtype), cache)]
 
 
-def chain(ops, rng, dtype):
-    """Depthwise and 1x1 in turn, with borders of all widths; some too narrow for a vector."""
-    (n, h, w, _), c, blocks = geometry(rng, 40)[0], int(rng.integers(14, 40)), []
-    x = array(rng, (n, h, w, c), dtype)
-    for k in range(int(rng.integers(1, 7))):
-        stride, dilation = (int(rng.integers(1, 3)), 1) if k % 2 else (1, 1)
+def network(ops, rng, dtype):
+    """Steps of all kinds that read each other and the image, with borders of all widths."""
+    n, *size, c = (
+        int(k) for k in (rng.integers(1, 4), *rng.integers(3, 40, 2), rng.integers(1, 40))
+    )
+    shapes, steps = [(n, *size, c)], []
+    for _ in range(int(rng.integers(1, 9))):
+        source = int(rng.integers(max(0, len(steps) - 2), len(steps) + 1))
+        c, kind = shapes[source][3], int(rng.integers(4))
         pad = tuple(tuple(int(p) for p in pair) for pair in rng.integers(1, 4, (2, 2)))
-        c_out = c if k % 2 else int(rng.integers(5, 40))
-        kernel = array(rng, (3, 3, c) if k % 2 else (1, 1, c, c_out), dtype)
-        act = str(rng.choice(["none", "relu", "relu6"]))
-        rest = (stride, pad, dilation) if k % 2 else (1, 0, 1)
-        blocks.append((kernel / 4, array(rng, (c_out,), dtype), *rest, act))
-        c = c_out
-    return [ops.chain_forward(x, blocks)]
+        rest = int(rng.integers(1, 3)), pad, int(rng.integers(1, 3)) if kind == 2 else 1
+        c_out, act = int(rng.integers(5, 40)), str(rng.choice(["none", "relu", "relu6"]))
+        if kind == 0:
+            steps.append((source, (3, 2, 1, bool(rng.integers(2)))))
+        elif kind == 1:
+            kernel = array(rng, (1, 1, c, c_out), dtype)
+            steps.append((source, (kernel / 4, array(rng, (c_out,), dtype), 1, 0, 1, act)))
+        elif kind == 2:
+            kernel = array(rng, (3, 3, c), dtype)
+            steps.append((source, (kernel / 4, array(rng, (c,), dtype), *rest, act)))
+        else:
+            kernel = array(rng, (3, 2, c, c_out), dtype)
+            steps.append((source, (kernel / 4, array(rng, (c_out,), dtype), *rest, act)))
+        shapes.append(shape_behind(shapes[source], steps[-1][1], dtype))
+    x = array(rng, shapes[0], dtype)
+    return ops.network_forward(x, steps)
+
+
+def shape_behind(shape, block, dtype):
+    """What the step makes of the shape of its input."""
+    (out,) = select("plain").network_forward(np.zeros(shape, dtype), [(0, block)])
+    return out.shape
 
 
 def max_pool2d(ops, rng, dtype):
@@ -134,7 +155,7 @@ CASES = [
     conv_block_for_winograd,
     depthwise,
     depthwise_block,
-    chain,
+    network,
     max_pool2d,
     activation,
     batchnorm,

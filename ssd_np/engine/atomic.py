@@ -1,0 +1,50 @@
+"""Counters that several threads share, and giving way: what Numba has no words for."""
+
+import os
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _pointer(context, builder, signature, arguments):
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+def _take(typing, counters, index):
+    """counters[index] += 1, at once for all threads -> what it was before."""
+
+    def generate(context, builder, signature, arguments):
+        one = ir.IntType(64)(1)
+        return builder.atomic_rmw(
+            "add", _pointer(context, builder, signature, arguments), one, "acq_rel"
+        )
+
+    return types.int64(counters, types.intp), generate
+
+
+def _look(typing, counters, index):
+    """counters[index] as it is now, and with it all that was written before it was counted."""
+
+    def generate(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature, arguments)
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(counters, types.intp), generate
+
+
+def _give_way(typing):
+    """Another thread may have this core, if one waits for it."""
+
+    def generate(context, builder, signature, arguments):
+        name = "SwitchToThread" if os.name == "nt" else "sched_yield"
+        function = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, function, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+take, look, give_way = intrinsic(_take), intrinsic(_look), intrinsic(_give_way)

@@ -1,0 +1,113 @@
+"""A whole network in one call, for inference."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ssd_np.engine import winograd
+from ssd_np.engine.conv import conv_block_forward
+from ssd_np.engine.depthwise import depthwise_block_forward
+from ssd_np.engine.memory import FRESH, Place
+from ssd_np.engine.plan import Plan, Window, plan
+from ssd_np.engine.pool import max_pool2d_forward
+from ssd_np.engine.steps import compute, packed
+from ssd_np.engine.threads import one_blas_thread, thread_count
+from ssd_np.geometry import borders
+from ssd_np.nn.blocks import Step
+from ssd_np.nn.checks import check_image
+from ssd_np.nn.conv import check_convolution
+from ssd_np.nn.depthwise import check_depthwise
+
+WINOGRAD_WORK = 1 << 62  # multiply-adds of a layer for which Winograd's algorithm is faster
+
+
+def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) -> list[np.ndarray]:
+    """x (N, H, W, C), all steps -> what those give that no other reads."""
+    check_image(x)
+    what = x.shape, x.dtype, thread_count()
+    kept = memory.workspace.kept if memory.workspace else None
+    if not (kept and kept[0] == what and _unchanged(kept[1], steps)):
+        windows = tuple(_window(source, block) for source, block in steps)
+        kept = what, steps, None, None
+        if all(_fits(window) for window in windows):
+            planned = plan(x.shape, windows, x.dtype, thread_count())
+            _check(x, steps, planned)
+            if not _winograd_pays(planned, windows, memory):
+                weights = packed(planned, [block for _, block in steps], x.dtype)
+                kept = what, steps, planned, weights
+        if memory.workspace:
+            memory.workspace.kept = kept
+    _, _, planned, weights = kept
+    if planned is None:
+        return _one_by_one(x, steps, memory)
+    maps = memory.empty((planned.maps,), x.dtype)
+    compute(x, planned, weights, maps)
+    ends = ((planned.table[k]["target"], planned.shapes[k]) for k in planned.ends)
+    return [maps[start : start + math.prod(shape)].reshape(shape) for start, shape in ends]
+
+
+def _unchanged(old: list[Step], new: list[Step]) -> bool:
+    """Whether the same weights come as the last time.
+
+    A parameter's array is another one after each change. Other arrays may be written to.
+    """
+    return len(old) == len(new) and all(
+        a == c and _same(b, d) for (a, b), (c, d) in zip(old, new, strict=True)
+    )
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old[0], int) or isinstance(new[0], int):  # a pool
+        return isinstance(old[0], int) and isinstance(new[0], int) and old == new
+    (w, b, *rest), (new_w, new_b, *new_rest) = old, new
+    writeable = new_w.flags.writeable or new_b.flags.writeable
+    return w is new_w and b is new_b and rest == new_rest and not writeable
+
+
+def _check(x: np.ndarray, steps: list[Step], planned: Plan) -> None:
+    """Raises ShapeError where a step does not fit what it reads."""
+    shapes = x.shape, *planned.shapes
+    for source, block in steps:
+        if isinstance(block[0], np.ndarray):
+            check = check_depthwise if block[0].ndim == 3 else check_convolution
+            check(np.broadcast_to(x.dtype.type(0), shapes[source]), *block[:2])
+
+
+def _window(source: int, block: Any) -> Window:
+    if isinstance(block[0], int):
+        size, stride, pad, ceil = block
+        return source, size, stride, borders(pad), 1, ceil
+    w, _, stride, pad, dilation, activation = block
+    return source, w.shape, stride, borders(pad), dilation, activation
+
+
+def _fits(window: Window) -> bool:
+    """Not where taps that mix channels do not lie side by side."""
+    _, kernel, _, _, dilation, _ = window
+    return dilation == 1 or isinstance(kernel, int) or len(kernel) == 3 or kernel[1] == 1
+
+
+def _winograd_pays(planned: Plan, windows: tuple[Window, ...], memory: Place) -> bool:
+    return any(
+        not isinstance(kernel, int)
+        and len(kernel) == 4
+        and winograd.tile_size(memory.convolution, shape, kernel, stride, dilation) > 0
+        and math.prod(shape) * math.prod(kernel[:-1]) >= WINOGRAD_WORK
+        for (_, kernel, stride, _, dilation, _), shape in zip(windows, planned.shapes, strict=True)
+    )
+
+
+def _one_by_one(x: np.ndarray, steps: list[Step], memory: Place) -> list[np.ndarray]:
+    outputs = [x]
+    with one_blas_thread():
+        for source, block in steps:
+            forward: Callable
+            if isinstance(block[0], int):
+                forward = max_pool2d_forward
+            else:
+                forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+            outputs.append(forward(outputs[source], *block, memory=memory)[0])
+    read = {source for source, _ in steps}
+    return [out for k, out in enumerate(outputs) if k not in read]

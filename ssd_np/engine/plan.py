@@ -1,0 +1,230 @@
+"""What can be decided about a network's steps once: tiles, memory, what waits for what.
+
+A plan holds for one shape of input, one geometry and one number of threads. Weights come later.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd_np.engine.direct import DENSE, DEPTHWISE, MAX, NODE
+from ssd_np.engine.memory import LINE
+from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES
+from ssd_np.engine.pointwise import limits
+from ssd_np.geometry import output_size
+from ssd_np.nn.pool import pool_output_size
+
+TILE_WORK = 1 << 19  # multiply-adds, about 10 microseconds: what a thread may wait for another
+TILES = 4  # for each thread, if there is work for as many
+BUFFER_BYTES = 256 << 10  # of a tile's laid out lines, for a core's cache
+COPY, TILE = 4, 1 << 14  # what laying out a number costs, and a tile as such, in multiply-adds
+
+Shape = tuple[int, ...]
+# source, shape of the kernel (a number: max-pooling), stride, borders, dilation, activation (of a
+# pool: whether it rounds up)
+Window = tuple[int, Shape | int, int, tuple, int, str | bool]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """table and places: see engine/direct.py; shapes (N, H, W, C) of all outputs; ends: the steps
+    that no other reads; maps, buffer (of a thread) and weights: how many numbers they are."""
+
+    table: np.ndarray
+    places: np.ndarray
+    shapes: tuple[Shape, ...]
+    ends: tuple[int, ...]
+    maps: int
+    buffer: int
+    weights: int
+    lanes: int
+
+
+@functools.lru_cache(maxsize=1024)
+def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: int) -> Plan:
+    """For an input (N, H, W, C) on so many threads."""
+    images, read, weights = shape[0], [window[0] for window in windows], 0
+    table, shapes = np.zeros(len(windows), NODE), [shape]
+    for step, window in zip(table, windows, strict=True):
+        shapes.append(_describe(step, window, shapes[window[0]], dtype))
+        weights = _place_weights(step, weights, dtype)
+    _join(table, read, -(-2 * TILES * threads // images))
+    for step in table:
+        _cut(step, table, images, threads, dtype)
+    maps = _arrange(table, read, shapes)
+    places = _tabulate(table)
+    work = images * sum(_work(step) for step in table)
+    buffer = max(_buffer(step, table) for step in table) + LINE
+    ends = tuple(k for k in range(len(windows)) if k + 1 not in read)
+    lanes = threads if work >= 2 * TILE_WORK else 1
+    return Plan(table, places, tuple(shapes[1:]), ends, maps, buffer, weights, lanes)
+
+
+def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> Shape:
+    """Writes the geometry to a row of the table -> the shape of the output."""
+    source, kernel, stride, pad, dilation, activation = window
+    n, *sides, c = shape
+    if isinstance(kernel, int):
+        taps, kind, c_out = (kernel, kernel), MAX, c
+        between: tuple[float, float] = -np.inf, np.inf
+        cells = [
+            pool_output_size(side, kernel, stride, border, bool(activation))
+            for side, border in zip(sides, pad, strict=True)
+        ]
+    else:
+        kh, kw, *_, c_out = kernel
+        taps, kind = (kh, kw), DENSE if len(kernel) == 4 else DEPTHWISE
+        low, high = limits(str(activation), dtype)
+        between = float(low), float(high)
+        cells = [
+            output_size(side, tap, stride, border, dilation)
+            for side, tap, border in zip(sides, taps, pad, strict=True)
+        ]
+    whole = (*taps, stride) == (1, 1, 1) and not any(pad[0] + pad[1])
+    step["kind"], step["source"], step["front"] = kind, source - 1, -1
+    step["height"], step["width"], step["channels"] = (*sides, c)
+    (step["kh"], step["kw"]), step["stride"], step["dilation"] = taps, stride, dilation
+    step["above"], step["beside"] = pad[0][0], pad[1][0]
+    step["ho"], step["wo"], step["c_out"] = (*cells, c_out)
+    step["low"], step["high"] = between
+    step["lays_out"] = kind == DEPTHWISE or (kind == DENSE and not whole)
+    return (n, *cells, c_out)
+
+
+def _place_weights(step: np.void, start: int, dtype: np.dtype) -> int:
+    """Gives kernel and bias their places from `start` on -> the end of both."""
+    if step["kind"] == MAX:
+        return start
+    channels = step["channels"] if step["kind"] == DENSE else 1
+    row = _vectors(step, dtype) * VECTOR_BYTES // dtype.itemsize
+    step["weight"], step["bias"] = start, start + step["kh"] * step["kw"] * channels * row
+    return int(step["bias"] + row)
+
+
+def _vectors(step: np.void, dtype: np.dtype) -> int:
+    """Vectors of output channels."""
+    return int(-(-step["c_out"] // (VECTOR_BYTES // dtype.itemsize)))
+
+
+def _work(step: np.void) -> int:
+    """Multiply-adds for an image."""
+    channels = step["channels"] if step["kind"] == DENSE else 1
+    return int(step["ho"] * step["wo"] * step["c_out"] * step["kh"] * step["kw"] * channels)
+
+
+def _join(table: np.ndarray, read: list[int], lines: int) -> None:
+    """A depthwise convolution goes with the 1x1 convolution that alone reads it, if that has as
+    many lines for an image, to share."""
+    for k in range(1, len(table)):
+        front, step = table[k - 1], table[k]
+        alone = read[k] == k and read.count(k) == 1
+        pointwise = step["kind"] == DENSE and not step["lays_out"]
+        if front["kind"] == DEPTHWISE and pointwise and alone and front["ho"] >= lines:
+            step["front"] = k - 1
+
+
+def _cut(step: np.void, table: np.ndarray, images: int, threads: int, dtype: np.dtype) -> None:
+    """Into tiles, lines by channels: of the cuts with enough tiles the one that should take least.
+
+    What a thread takes is counted in multiply-adds: whole groups of pixels, lines to be laid out,
+    and what a tile costs whatever it holds.
+    """
+    reads = table[step["front"]] if step["front"] >= 0 else step
+    height, width, vectors = int(step["ho"]), int(step["wo"]), _vectors(step, dtype)
+    work = _work(step) + (_work(reads) if reads is not step else 0)
+    enough = min(TILES * threads, images * work // TILE_WORK) if threads > 1 else 1
+    ranks = []
+    for groups in range(1, min(height, 8 * TILES * threads) + 1):
+        lines = step["lines"] = -(-height // groups)
+        if lines > 1 and _buffer(step, table) * dtype.itemsize > BUFFER_BYTES:
+            continue
+        rows = (lines - 1) * int(reads["stride"]) + int(reads["kh"])
+        copied = rows * int(reads["width"] * reads["channels"]) if reads["lays_out"] else 0
+        waste = -(-lines * width // PIXELS) * PIXELS / (height * width)
+        for splits in (1, 2, 4, 8) if step["kind"] == DENSE and reads is step else (1,):
+            panels = -(-vectors // splits)
+            tiles = images * -(-height // lines) * -(-vectors // panels)
+            cost = work * waste * panels / vectors + COPY * copied + TILE
+            ranks.append((tiles < enough, -(-tiles // threads) * cost, lines, panels))
+    _, _, lines, panels = min(ranks)
+    step["lines"], step["groups"] = lines, -(-height // lines)
+    step["panels"], step["splits"] = panels, -(-vectors // panels)
+    step["tiles"] = images * step["groups"] * step["splits"]
+
+
+def _buffer(step: np.void, table: np.ndarray) -> int:
+    """Numbers of a tile's laid out lines and, joined, of what the depthwise convolution gives."""
+    reads = table[step["front"]] if step["front"] >= 0 else step
+    if not reads["lays_out"]:
+        return 0
+    rows = (step["lines"] - 1) * reads["stride"] + reads["dilation"] * (reads["kh"] - 1) + 1
+    between = step["lines"] * reads["wo"] * reads["c_out"] if step["front"] >= 0 else 0
+    return _rounded(rows * _width(reads) * reads["channels"]) + _rounded(between)
+
+
+def _rounded(numbers: int) -> int:
+    """So that what comes behind begins at a line of the cache, of whatever type."""
+    return int(-(-numbers // LINE) * LINE)
+
+
+def _width(step: np.void) -> int:
+    """Pixels of a laid out line."""
+    return int((step["wo"] - 1) * step["stride"] + step["dilation"] * (step["kw"] - 1) + 1)
+
+
+def taps_of(step: np.void) -> np.ndarray:
+    """Where in laid out lines each tap of the kernel lies, from the first one on."""
+    line, column = np.arange(step["kh"])[:, None], np.arange(step["kw"])
+    return ((line * _width(step) + column) * step["dilation"] * step["channels"]).reshape(-1)
+
+
+def _tabulate(table: np.ndarray) -> np.ndarray:
+    """The tables of pixels: from where a tile's first pixel reads to where each other one does."""
+    places, start = [], 0
+    lines_of = table["lines"].copy()
+    lines_of[table["front"][table["front"] >= 0]] = table["lines"][table["front"] >= 0]
+    for step, lines in zip(table, lines_of, strict=True):
+        line, column = np.arange(lines)[:, None], np.arange(step["wo"])
+        width = _width(step) if step["lays_out"] else step["wo"]
+        step["places"] = start
+        places.append(((line * width + column) * step["stride"] * step["channels"]).reshape(-1))
+        start += len(places[-1])
+    return np.concatenate(places)
+
+
+def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
+    """Gives each output its place and each step those it waits for -> numbers of all places.
+
+    Memory is free again once the last step that reads it is done; then who writes there waits for
+    that step.
+    """
+    fronts = {int(front) for front in table["front"]}
+    # in which step an output is read last; a front is computed in the step behind it
+    last = [
+        max((k + (k in fronts) for k, source in enumerate(read) if source == j), default=len(table))
+        for j in range(1, len(table) + 1)
+    ]
+    taken: list[tuple[int, int, int]] = []  # start, end, step whose output lies there
+    after = total = 0
+    for k, step in enumerate(table):
+        if k in fronts:
+            step["tiles"], step["after"] = 0, after
+            continue
+        source = read[k - 1] if step["front"] >= 0 else read[k]
+        start, size = 0, _rounded(math.prod(shapes[k + 1]))
+        for a, b in sorted((a, b) for a, b, j in taken if last[j] >= k):
+            if a - start >= size:
+                break
+            start = max(start, b)
+        free = [last[j] + 1 for a, b, j in taken if last[j] < k and a < start + size and start < b]
+        step["after"] = after = max(after, source, *free)
+        taken.append((start, start + size, k))
+        step["target"], total = start, max(total, start + size)
+    for step, source in zip(table, read, strict=True):
+        if source:
+            step["source"] = table[source - 1]["target"]
+    return total

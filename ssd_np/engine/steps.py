@@ -1,0 +1,58 @@
+"""Steps of a plan at work: weights packed, memory for the threads, and all of them through it."""
+
+import numpy as np
+
+from ssd_np.engine.direct import pack, run
+from ssd_np.engine.memory import fresh
+from ssd_np.engine.microkernel import VECTOR_BYTES
+from ssd_np.engine.plan import Plan, plan
+from ssd_np.engine.threads import thread_count, together
+
+
+def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -> None:
+    """x, of the shape of the plan -> `maps`, flat, with all outputs at their places."""
+    x = writable(x)
+    buffers = fresh((steps.buffer * steps.lanes,), x.dtype)
+    counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
+    work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
+    together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
+
+
+def packed(steps: Plan, blocks: list[tuple], dtype: np.dtype) -> np.ndarray:
+    """The kernels and biases that `blocks` begin with, as the microkernel reads them."""
+    weights = fresh((steps.weights,), dtype)
+    lanes = VECTOR_BYTES // dtype.itemsize
+    for step, (w, b, *_) in zip(steps.table, blocks, strict=True):
+        if not isinstance(w, np.ndarray):
+            continue
+        for array, place in ((w, step["weight"]), (b, step["bias"])):
+            rows = np.ascontiguousarray(array).reshape(-1, w.shape[-1])  # (taps, Co)
+            rows.flags.writeable = False
+            vectors = -(-w.shape[-1] // lanes)
+            of_it = weights[place : place + vectors * len(rows) * lanes]
+            pack(rows, of_it.reshape(vectors, len(rows), lanes))
+    return weights
+
+
+def writable(x: np.ndarray) -> np.ndarray:
+    """C-contiguous, and not read-only, which would be another type to Numba."""
+    x = np.ascontiguousarray(x)
+    return x if x.flags.writeable else x.copy()
+
+
+def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
+    """One convolution: x (N, H, W, C), w (kh, kw, C, Co) or (kh, kw, C), b (Co,) -> out."""
+    steps = single(x, w.shape, stride, corner, dilation, out.shape, activation)
+    compute(x, steps, packed(steps, [(w, b)], x.dtype), out.reshape(-1))
+
+
+def single(x, kernel, stride, corner, dilation, out_shape, activation="none") -> Plan:
+    """The plan of a convolution alone; `corner` is the padding above and to the left."""
+    pad = tuple(
+        (before, (cells - 1) * stride + dilation * (taps - 1) + 1 - size - before)
+        for before, cells, taps, size in zip(
+            corner, out_shape[1:], kernel, x.shape[1:], strict=False
+        )
+    )
+    window = 0, kernel, stride, pad, dilation, activation
+    return plan(x.shape, (window,), x.dtype, thread_count())

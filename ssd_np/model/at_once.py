@@ -1,0 +1,69 @@
+"""A network as one call computes it: its layers and heads as a list of steps (nn/blocks.py).
+
+What is computed on the way stays inside, so this is for inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ssd_np.model.heads import Head
+from ssd_np.model.separable_head import SeparableHead
+from ssd_np.nn.blocks import Block, Pool, Step
+from ssd_np.nn.layers import Conv, Depthwise, Layer, MaxPool, Merge
+
+if TYPE_CHECKING:
+    from ssd_np.model.ssd import SSD
+
+
+def steps_of(model: SSD) -> list[Step] | None:
+    """Stage by stage, after each its head's scores and offsets; None where something has to be
+    asked itself: what is of a class of one's own, or watched, may compute something else."""
+    steps: list[Step] = []
+    reads = 0  # the map that stage and head go on from
+    for stage, norm, head in zip(model.stages, model.norms, model.heads, strict=True):
+        if norm or "forward" in vars(head):
+            return None
+        trunk = [_step(layer) for layer in stage]
+        for row in (trunk, *_rows(head)):
+            source = reads
+            for step in row:
+                if step is None:
+                    return None
+                steps.append((source, step))
+                source = len(steps)
+            reads = source if row is trunk else reads
+    return steps
+
+
+def maps_at_once(
+    model: SSD, images: np.ndarray, steps: list[Step]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Logits (N, H*W*A, K) and offsets (N, H*W*A, 4) of each map."""
+    for layer in model.layers:
+        layer.forget()
+    grids = iter(model.ops.network_forward(images, steps))
+    for feature_map in model.config.feature_maps:
+        shape = len(images), feature_map.boxes, -1
+        yield next(grids).reshape(shape), next(grids).reshape(shape)
+
+
+def _step(layer: Layer | Merge) -> Block | Pool | None:
+    if "forward" not in vars(layer):
+        if type(layer) is Conv or type(layer) is Depthwise:
+            return layer.block
+        if type(layer) is MaxPool:
+            return layer.size, layer.stride, layer.pad, layer.ceil_mode
+    return None
+
+
+def _rows(head: Head | SeparableHead) -> list[list[Block | Pool | None]]:
+    if type(head) is SeparableHead:
+        return [[_step(layer) for layer in branch] for branch in head.branches]
+    if type(head) is Head:
+        conf_w, conf_b, loc_w, loc_b = (p.value for p in head.parameters.values())
+        return [[(w, b, 1, head.pad, 1, "none")] for w, b in ((conf_w, conf_b), (loc_w, loc_b))]
+    return [[None]]
