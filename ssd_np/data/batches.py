@@ -100,9 +100,14 @@ class Batches:
         count = len(self.dataset)
         small = count < self.batch_size
         used = count if small else count // self.batch_size * self.batch_size  # in an epoch
-        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
-        ranks = (divmod(position, used) for position in positions)
-        return [(epoch, int(self._order(epoch, count)[rank])) for epoch, rank in ranks]
+        position = step * self.batch_size
+        found: list[tuple[int, int]] = []
+        while len(found) < self.batch_size:
+            epoch, rank = divmod(position + len(found), used)
+            end = min(used, rank + self.batch_size - len(found))
+            indices = self._order(epoch, count)[rank:end].tolist()
+            found += [(epoch, index) for index in indices]
+        return found
 
     def _draw_order(self, epoch: int, count: int) -> np.ndarray:
         """In which order an epoch visits the data set: (count,)"""

@@ -188,3 +188,16 @@ def test_close_ends_the_threads_and_waiting_is_counted(config):
         assert threading.active_count() > before
     assert threading.active_count() == before
     batches.close()  # twice does no harm
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 4), (3, 8), (7, 7), (5, 1)])
+def test_places_follow_the_order_of_each_epoch(count, size):
+    """Rank by rank: position p is rank p % used of epoch p // used."""
+    batches = Batches(ShapesDataset(0, count), load_config("tiny"), size, 3, threads=0)
+    used = count if count < size else count // size * size
+    for step in range(7):
+        ranks = [divmod(p, used) for p in range(step * size, (step + 1) * size)]
+        expected = [
+            (e, np.random.default_rng([3, e, count]).permutation(count)[r]) for e, r in ranks
+        ]
+        assert batches.places(step) == expected
