@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ssd_np.commands import options as kinds
 from ssd_np.files import json_text
@@ -33,6 +34,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="only networks, and of them tiny unless --network"
     )
+    parser.add_argument(
+        "--threads", type=kinds.positive, help="of all contestants (default: one for each core)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -40,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints tables, or JSON."""
     from ssd_np.bench import report as bench
 
+    if arguments.threads:
+        os.environ["SSD_NP_THREADS"] = str(arguments.threads)  # fresh processes see it too
     if arguments.what == "data":
         return _run_data(arguments)
     networks = arguments.network or (["tiny"] if arguments.quick else list(bench.NETWORKS))

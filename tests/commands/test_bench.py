@@ -11,6 +11,7 @@ from ssd_np.bench.report import benchmark, text
 from ssd_np.bench.steps import time_steps
 from ssd_np.cli import main
 from ssd_np.config import FeatureMapConfig, InputConfig, load_config, sized
+from ssd_np.engine.threads import thread_count
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.kinds.depthwise import DepthwiseLayer
@@ -184,3 +185,22 @@ def test_text_of_a_whole_report(report):
 def test_a_fresh_process_reports_its_memory():
     mebibytes = machine.forward_memory("ssd300_voc", "im2col")
     assert mebibytes is None or 50 < mebibytes < 190  # the largest maps alone are 2 x 22
+
+
+def test_threads_are_those_of_the_option(monkeypatch, capsys):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    seen = []
+    monkeypatch.setattr(
+        "ssd_np.bench.report.benchmark", lambda *_, **__: seen.append(thread_count()) or {}
+    )
+    assert main(["bench", "--threads", "1", "--json"]) == 0 and seen == [1]
+
+
+def test_the_share_of_the_peak_is_that_of_the_fastest_of_ours(report):
+    shown = text(report)
+    tiny = report["networks"][0]
+    work = sum(layer["gigaflop"] for layer in tiny["layers"])
+    fastest = min(row["milliseconds"] for row in tiny["forward"]["times"][:3])
+    rate = 1e3 * work / fastest
+    share = rate / report["machine"]["gemm_gflop_per_s"]
+    assert f"{rate:.0f} GFLOP/s, {share:.0%} of the matrix products' peak" in shown

@@ -1,0 +1,264 @@
+"""How cost grows with size, each beside a named peer: the table and chart of docs/what_it_costs.md.
+
+    python tests/growth.py             measures, prints, and writes both
+
+CPU time of one thread, the least of a few runs, both taking turns. The exponent is the slope of a
+line through the logarithms: 1 where twice the size costs twice the time. Needs the extra `test`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ |= {"SSD_NP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+import matplotlib
+import numpy as np
+import real_torchvision  # torchvision can be imported from here on
+import torch
+from PIL import Image
+from torch.utils.data import BatchSampler, RandomSampler
+from torchvision.models.detection._utils import SSDMatcher
+from torchvision.ops import box_iou
+
+from ssd_np.bench.twin import torch_network
+from ssd_np.boxes.coords import center_to_corner
+from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.config import load_config, sized
+from ssd_np.data.batches import Batches
+from ssd_np.data.coco import CocoDataset
+from ssd_np.data.image import LARGE, read_image
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.engine import select
+from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.ssd import SSD
+
+DOCS = Path(__file__).parents[1] / "docs"
+RUNS = 2
+Pair = tuple[float, Callable[[], object], Callable[[], object]]  # size, ours, the peer's
+assert real_torchvision
+
+
+def epoch_order(_: Path) -> Iterator[Pair]:
+    config = load_config("tiny")
+    for count in (1_000, 10_000, 100_000, 1_000_000):
+
+        def ours(count=count):
+            with Batches(ShapesDataset(0, count), config, count // 10, 0, threads=0) as batches:
+                return [batches.places(step) for step in range(10)]
+
+        yield (
+            count,
+            ours,
+            lambda count=count: list(BatchSampler(RandomSampler(range(count)), count // 10, True)),
+        )
+
+
+def matching(_: Path) -> Iterator[Pair]:
+    corner = center_to_corner(default_boxes(load_config("ssd300_voc"))[:, :4])
+    theirs, matcher, ops = torch.from_numpy(corner), SSDMatcher(0.5), select()
+    for truths in (10, 30, 100, 300):
+        crowd = np.tile([[0.4, 0.4, 0.6, 0.6]], (truths, 1))  # all in one place
+        yield (
+            truths,
+            lambda crowd=crowd: ops.match(crowd, corner),
+            lambda crowd=crowd: matcher(box_iou(torch.from_numpy(crowd), theirs)),
+        )
+
+
+def loss(_: Path) -> Iterator[Pair]:
+    rng, ops, batch, boxes = np.random.default_rng(0), select(), 2, 8732
+    for classes in (21, 81, 301, 1204):
+        logits = rng.standard_normal((batch, boxes, classes)).astype(np.float32)
+        offsets = rng.standard_normal((batch, boxes, 4)).astype(np.float32)
+        labels = np.where(rng.random((batch, boxes)) < 0.002, 1, 0)
+        a, b, c = map(torch.from_numpy, (logits, offsets, labels))
+
+        def theirs(a=a, b=b, c=c):
+            """torchvision's SSD.compute_loss."""
+            a, b, positive = a.requires_grad_(), b.requires_grad_(), c > 0
+            cost = torch.nn.functional.cross_entropy(a.flatten(0, 1), c.flatten(), reduction="none")
+            cost = cost.view(c.shape)
+            negative = torch.where(positive, -torch.inf, cost.detach())
+            rank = negative.sort(1, descending=True)[1].sort(1)[1]
+            chosen = positive | (rank < 3 * positive.sum(1, keepdim=True))
+            far = torch.nn.functional.smooth_l1_loss(b[positive], b[positive] * 0, reduction="sum")
+            ((cost[chosen].sum() + far) / positive.sum()).backward()
+
+        yield (
+            classes,
+            lambda x=(logits, offsets, labels, 0 * offsets): ops.multibox_loss(*x),
+            theirs,
+        )
+
+
+def _weights(folder: Path) -> Iterator[tuple[int, dict, dict, Path]]:
+    for millions in (1, 4, 10, 26):
+        arrays = {f"w{i}": np.ones(250_000, np.float32) for i in range(4 * millions)}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        yield millions, arrays, tensors, folder / f"{millions}"
+
+
+def saving(folder: Path) -> Iterator[Pair]:
+    for size, arrays, tensors, path in _weights(folder):
+        yield (
+            size,
+            lambda path=path, arrays=arrays: write_archive(f"{path}.npz", {}, arrays),
+            lambda path=path, tensors=tensors: torch.save(tensors, f"{path}.pt"),
+        )
+
+
+def reading(folder: Path) -> Iterator[Pair]:
+    for size, _, _, path in _weights(folder):
+        yield (
+            size,
+            lambda path=path: read_archive(f"{path}.npz"),
+            lambda path=path: torch.load(f"{path}.pt"),
+        )
+
+
+def annotations(folder: Path) -> Iterator[Pair]:
+    from pycocotools.coco import COCO
+
+    rng = np.random.default_rng(0)
+    Image.new("RGB", (640, 480)).save(folder / "one.jpg")
+    for count in (500, 1_000, 2_000, 4_000):
+        images = [
+            {"id": i, "file_name": "one.jpg", "height": 480, "width": 640} for i in range(count)
+        ]
+        objects = [
+            {"id": i, "image_id": i % count, "category_id": 1, "iscrowd": 0, "area": 900.5,
+             "bbox": [10.5, 20.25, 30.0, 40.0], "segmentation": [rng.random(30).tolist()]}
+            for i in range(7 * count)
+        ]  # fmt: skip
+        path = folder / f"{count}.json"
+        kinds = [{"id": 1, "name": "thing", "supercategory": "any"}]
+        content = {"images": images, "annotations": objects, "categories": kinds}
+        path.write_text(json.dumps(content), encoding="utf-8")
+        yield (
+            count,
+            lambda path=path: CocoDataset(folder, path),
+            lambda path=path: COCO(str(path)),
+        )
+
+
+def photographs(folder: Path) -> Iterator[Pair]:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8))
+    for megapixels in (1, 4, 11, 24):
+        side = int((megapixels * 1e6) ** 0.5)
+        path = folder / f"{megapixels}.jpg"
+        noise.resize((side, side)).save(path)
+        yield (
+            megapixels,
+            lambda path=path: read_image(path, LARGE),
+            lambda path=path: np.array(Image.open(path).convert("RGB")),
+        )
+
+
+def _forward(sizes: tuple[tuple[int, int], ...], by_side: bool) -> Iterator[Pair]:
+    """(side, batch) -> forwards of `tiny` and its twin."""
+    for side, batch in sizes:
+        model = SSD(sized(load_config("tiny"), (side, side)))
+        images = np.random.default_rng(0).standard_normal((batch, side, side, 3)).astype(np.float32)
+        _, twin = torch_network(torch, model, channels_last=False)
+        planes = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+        yield (
+            side * side if by_side else batch,
+            lambda model=model, images=images: model.forward(images),
+            lambda twin=twin, planes=planes: twin(planes),
+        )
+
+
+def batches(_: Path) -> Iterator[Pair]:
+    yield from _forward(((128, 1), (128, 4), (128, 16), (128, 64)), by_side=False)
+
+
+def pixels(_: Path) -> Iterator[Pair]:
+    yield from _forward(((128, 1), (256, 1), (384, 1), (512, 1)), by_side=True)
+
+
+ROWS = {
+    "order of an epoch, images": (epoch_order, "PyTorch's sampler"),
+    "matching a crowd, truths": (matching, "torchvision's matcher"),
+    "loss, batch 2, classes": (loss, "torchvision's loss"),
+    "writing weights, million numbers": (saving, "torch.save"),
+    "reading weights, million numbers": (reading, "torch.load"),
+    "opening COCO's annotations, images": (annotations, "pycocotools"),
+    "reading a JPEG, megapixels": (photographs, "Pillow, whole"),
+    "forward of tiny, images in a batch": (batches, "PyTorch"),
+    "forward of tiny, pixels": (pixels, "PyTorch"),
+}
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def measure(row: Callable[[Path], Iterator[Pair]], folder: Path) -> np.ndarray:
+    """(sizes, 3): size, our seconds, the peer's."""
+    found = []
+    for size, ours, theirs in row(folder):
+        with torch.set_grad_enabled(row is loss):
+            ours(), theirs()
+            runs = [(seconds(ours), seconds(theirs)) for _ in range(RUNS)]
+        found.append((size, *np.min(runs, axis=0)))
+    return np.array(found)
+
+
+def exponent(sizes: np.ndarray, times: np.ndarray) -> float:
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+
+
+def table(measured: dict[str, np.ndarray]) -> str:
+    lines = ["| | sizes | ms at the largest | exponent | its peer | peer's ms | exponent | ratio |"]
+    lines.append("|---" * 8 + "|")
+    for name, values in measured.items():
+        sizes, ours, theirs = values.T
+        told = f"{sizes[0]:,.0f} to {sizes[-1]:,.0f}"
+        lines.append(
+            f"| {name} | {told} | {1e3 * ours[-1]:.3g} | {exponent(sizes, ours):.2f} | "
+            f"{ROWS[name][1]} | {1e3 * theirs[-1]:.3g} | {exponent(sizes, theirs):.2f} | "
+            f"{ours[-1] / theirs[-1]:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def chart(measured: dict[str, np.ndarray], path: Path) -> None:
+    """A small plot a row, logarithmic on both axes."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(3, 3, figsize=(10, 8), layout="constrained")
+    for axis, (name, values) in zip(axes.flat, measured.items(), strict=True):
+        sizes, ours, theirs = values.T
+        axis.loglog(sizes, 1e3 * theirs, "o--", color="0.6", label=ROWS[name][1])
+        axis.loglog(sizes, 1e3 * ours, "o-", color="tab:blue", label="ssd_np")
+        axis.set_title(name, fontsize=9)
+        axis.set_ylabel("ms", fontsize=8)
+        axis.legend(fontsize=7)
+    figure.savefig(path, dpi=80)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (row, _) in ROWS.items():
+            measured[name] = measure(row, Path(folder))
+            print(table({name: measured[name]}).splitlines()[-1], file=sys.stderr)
+    page, mark = DOCS / "what_it_costs.md", "growth"
+    before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+    _, _, after = rest.partition(f"<!-- /{mark} -->\n")
+    whole = f"{before}<!-- {mark} -->\n{table(measured)}\n<!-- /{mark} -->\n{after}"
+    page.write_text(whole, encoding="utf-8")
+    chart(measured, DOCS / "images" / "growth.png")
+
+
+if __name__ == "__main__":
+    main()
