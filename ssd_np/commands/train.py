@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import time
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.data.sources import SHAPES, describe, usual_splits
-from ssd_np.errors import ConfigError, DataError
-from ssd_np.files import free_folder, json_text, remove_files, write_atomically
+from ssd_np.errors import ConfigError
+from ssd_np.files import free_folder
 from ssd_np.terminal import last_names, note, say
 
 if TYPE_CHECKING:
@@ -27,19 +26,7 @@ if TYPE_CHECKING:
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
 EXAMPLE = "ssd-np train --data voc:BCCD"
-# options that the config does not hold; a resumed run takes them from its run.json
-DECIDED = ("data", "split", "eval_split")  # those that are never left open
-SETTINGS = (*DECIDED, "eval_data", "val_split", "classes", "leave_out_difficult", "freeze_base")
 MOST_WAITED = 0.1  # of the time, for data
-HELD_BACK = "held_back"  # in run.json: the names of the images that choose instead of teaching
-WITH_RESUME = (
-    "command",
-    "module",
-    "line",
-    "debug",
-    "resume",
-    "force",
-)  # all that may stand beside --resume
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -136,16 +123,17 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
     from ssd_np.commands.datasets import describe_evaluation, tell_idle, training_data
-    from ssd_np.config import config_to_json, load_config, sized
+    from ssd_np.commands.run_folder import begin, recall
+    from ssd_np.config import load_config, sized
     from ssd_np.data.splits import hold_back
     from ssd_np.data.stored import StoredDataset
     from ssd_np.model.weights import BASE
     from ssd_np.train import start
-    from ssd_np.train.ready import FILES
     from ssd_np.train.trainer import Trainer
 
     began = time.perf_counter()
-    held_back = _recall(arguments) if arguments.resume else []
+    if arguments.resume:
+        recall(arguments)
     data = arguments.data = arguments.data or SHAPES
     if not (arguments.split and arguments.eval_split):
         usual = usual_splits(data, arguments.eval_data)
@@ -163,17 +151,18 @@ def run(arguments: argparse.Namespace) -> int:
     kind, file = _origin(arguments, fits)
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
+        arguments.held_back = []
         if fits:
             config = _fitted(arguments, dataset, seed, file)
         if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
-            held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
+            arguments.held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
         config, tensors = start.beginning(config, dataset.class_names, (kind, file), fits)
         if tunes:
             config = _fitted(arguments, dataset, seed, file, config)
         config = sized(config, arguments.size) if arguments.size and not fits else config
     # data that is missing should be missed before the training, not after it
     names = config.class_names if arguments.resume else dataset.class_names
-    dataset, validation, unseen = _parts(arguments, dataset, held_back, names, seed)
+    dataset, validation, unseen = _parts(arguments, dataset, names, seed)
     if not arguments.resume:
         inherited = None if tunes else arguments.fine_tune
         config = start.fitted(
@@ -190,7 +179,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     # `files.check_outputs` was asked before anything was read
     force = arguments.force or not arguments.resume
-    origin = _told(arguments, held_back)
+    origin = _told(arguments)
     trainer = Trainer(model, dataset, config.training, out, validation, origin=origin, force=force)
     trainer.budget.began = began
     trainer.budget.evaluated = 0 if unseen is None else len(unseen)
@@ -198,36 +187,29 @@ def run(arguments: argparse.Namespace) -> int:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
-        # of a run that --force gives up
-        remove_files(out, (*FILES, "config.json", "run.json", "split.json"))
-        write_atomically(out / "config.json", config_to_json(config))
-        settings = {name: getattr(arguments, name) for name in SETTINGS} | {HELD_BACK: held_back}
-        write_atomically(out / "run.json", json_text(settings) + "\n")
-        if isinstance(dataset, StoredDataset) and dataset.drawn:
-            write_atomically(out / "split.json", json_text(dataset.drawn) + "\n")
+        begin(out, arguments, config, dataset)
         tell_idle(dataset, config.loss)
         say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
         if fits or tunes:
-            say(_chosen_by(arguments, held_back, seed))
+            say(_chosen_by(arguments, seed))
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
     if validation is not None:
-        chosen_by = describe_evaluation(
-            data, arguments.val_split or f"{arguments.split}, held back"
-        )
+        split = f"{arguments.split}, held back" if arguments.held_back else arguments.val_split
+        chosen_by = describe_evaluation(data, split)
         best = trainer.progress.best_score
         say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
 
 
-def _told(arguments: argparse.Namespace, held_back: Sequence[str]) -> Origin:
+def _told(arguments: argparse.Namespace) -> Origin:
     """What the weights say of where they come from: the command, and the names of the data that is
     learned from and of the data that best.npz is chosen by."""
     from ssd_np.model.provenance import Origin, Used
 
     chosen_by = () if arguments.val_split in (None, "none") else (arguments.val_split,)
-    chosen_by = (f"{arguments.split}, held back",) if held_back else chosen_by
+    chosen_by = (f"{arguments.split}, held back",) if arguments.held_back else chosen_by
     name = last_names(arguments.data)
     data = tuple(Used(name, split) for split in (arguments.split, *chosen_by))
     return Origin(command=arguments.line(arguments), data=data)
@@ -280,13 +262,15 @@ def _fitted(
     return config
 
 
-def _chosen_by(arguments: argparse.Namespace, held_back: Sequence[str], seed: int) -> str:
+def _chosen_by(arguments: argparse.Namespace, seed: int) -> str:
     """For people: what best.npz is chosen by, and what the end is evaluated on."""
     from ssd_np.data.splits import FEWEST
 
     by = describe(arguments.data, arguments.val_split or "")
-    if held_back:
-        by = f"{len(held_back)} more images of {arguments.split}, held back by seed {seed}"
+    if arguments.held_back:
+        by = (
+            f"{len(arguments.held_back)} more images of {arguments.split}, held back by seed {seed}"
+        )
     elif arguments.val_split in (None, "none"):
         by = "nothing, it is the average of the last weights"
         by += "" if arguments.val_split else f": of fewer than {FEWEST} images none is held back"
@@ -295,11 +279,7 @@ def _chosen_by(arguments: argparse.Namespace, held_back: Sequence[str], seed: in
 
 
 def _parts(
-    arguments: argparse.Namespace,
-    dataset: Dataset,
-    held_back: Sequence[str],
-    names: Sequence[str],
-    seed: int,
+    arguments: argparse.Namespace, dataset: Dataset, names: Sequence[str], seed: int
 ) -> tuple[Dataset, Dataset | None, Dataset | None]:
     """The data sets to learn from, to choose by and to evaluate on, the latter None where none is
     wished for."""
@@ -311,8 +291,8 @@ def _parts(
         arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, *rest
     )
     validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, *rest)
-    if held_back and isinstance(dataset, StoredDataset):
-        chosen, places = set(held_back), range(len(dataset))
+    if arguments.held_back and isinstance(dataset, StoredDataset):
+        chosen, places = set(arguments.held_back), range(len(dataset))
         validation = dataset.part([i for i in places if dataset.names[i] in chosen])
         dataset = dataset.part([i for i in places if dataset.names[i] not in chosen])
     tell_shared(dataset, unseen, "evaluated on", "learns from")
@@ -352,35 +332,3 @@ def _evaluate(arguments: argparse.Namespace, unseen: Dataset | None, out: Path) 
         data = describe_evaluation(arguments.eval_data or arguments.data, arguments.eval_split)
         evaluate_and_write(load(weights), unseen, data, out)
     say(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
-
-
-def _recall(arguments: argparse.Namespace) -> list[str]:
-    """Fills in what the run was started with, from the files it left; nothing else may be given.
-    Returns the names of the images that it held back."""
-    for name, value in vars(arguments).items():
-        if name not in WITH_RESUME and value is not None and value is not False:
-            raise ConfigError(
-                "a resumed training goes on as it was started",
-                where=f"--{name.replace('_', '-')}",
-                hint="leave it out; to train the weights further or otherwise, start a new run: "
-                "ssd-np train --fine-tune RUN/best.npz",
-            )
-    run = Path(arguments.resume)
-    try:
-        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        recalled = {name: settings[name] for name in SETTINGS}
-        held_back = settings.get(HELD_BACK, [])
-        for name, value in {**recalled, HELD_BACK: held_back}.items():
-            lists = {"classes": list, HELD_BACK: list}
-            kind = {"leave_out_difficult": bool, **lists}.get(name, str)
-            good = isinstance(value, kind) or (value is None and name not in DECIDED)
-            if not good or (kind is list and not all(isinstance(v, str) for v in value or ())):
-                raise TypeError(f"{name} is {str(value)[:99]}")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"holds no training to go on with ({error})",
-            where=str(run),
-            hint="give the folder that `ssd-np train` wrote its results to",
-        ) from error
-    vars(arguments).update(recalled, config=run / "config.json", seed=None)
-    return held_back

@@ -317,7 +317,7 @@ def test_the_tenth_teaches_nothing_and_is_written_down(capsys, tmp_path, begun, 
     assert not set(held) & set(trainer.dataset.names) and len(trainer.dataset) == 40
     for data in (trainer.dataset, trainer.validation):  # truths stay with their images
         sample = data[3]
-        assert sample.name == data.names[3] and sample.truth is data.truth(3)
+        assert sample.name == data.names[3] and sample.truth == data.truth(3)
         whole = [i.rpartition("/")[2] for i in data.identities()]
         assert whole == [f"{name}.png" for name in data.names]
     assert run(capsys, *argv, tmp_path / "b", "--seed", 1)[0] == 0
