@@ -182,8 +182,8 @@ show()
 # features must do as they are; learning on, they become those of raccoons.
 
 MEASURED = {  # on 40 photographs of raccoons
-    "random weights, all learn": 0.0,
-    "COCO trunk, frozen": 0.0,
+    "random weights, all learn": 0.549,
+    "COCO trunk, frozen": 0.907,
     "COCO trunk, all learn, the base at half the rate": 0.941,
 }
 for start, figure in MEASURED.items():
