@@ -138,7 +138,7 @@ def _cut(step: np.void, table: np.ndarray, images: int, threads: int, dtype: np.
     work = _work(step) + (_work(reads) if reads is not step else 0)
     enough = min(TILES * threads, images * work // TILE_WORK) if threads > 1 else 1
     ranks = []
-    for groups in range(1, min(height, 8 * TILES * threads) + 1):
+    for groups in (*range(1, min(height, 8 * TILES * threads) + 1), height):  # a line at least
         lines = step["lines"] = -(-height // groups)
         if lines > 1 and _buffer(step, table) * dtype.itemsize > BUFFER_BYTES:
             continue

@@ -192,3 +192,13 @@ def test_a_gradient_that_does_not_fit_the_output_is_refused(convolution):
             ops.conv2d_backward(np.zeros(shape), cache)
     with pytest.raises(ShapeError, match="float32, the output was"):
         ops.conv2d_backward(np.zeros((1, 4, 6, 1), np.float32), cache)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_layer_with_many_long_lines_is_cut_to_single_ones(threads, monkeypatch):
+    """As the second layer of VGG at 300 pixels: what a few lines lay out fits in no cache."""
+    monkeypatch.setenv("SSD_NP_THREADS", threads)
+    x, w = np.ones((1, 310, 420, 64), np.float32), np.ones((3, 3, 64, 8), np.float32)
+    out, _ = engine().conv_block_forward(x, w, np.ones(8, np.float32), 1, 1)
+    assert out.shape == (1, 310, 420, 8)
+    assert (out[0, 1:-1, 1:-1] == 9 * 64 + 1).all() and (out[0, 0, 0] == 4 * 64 + 1).all()

@@ -298,6 +298,6 @@ def test_inference_keeps_no_output_that_no_layer_needs(rng):
     assert workspace.nbytes > 0.8 * sum(sizes)
     twin = SSD(load_config("tiny"))
     for a, b in zip(twin.forward(images), expected, strict=True):
-        assert np.array_equal(a, b)
+        assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
     most = max(a + b for a, b in itertools.pairwise(sizes))
     assert twin.ops._place.workspace.nbytes < 1.1 * most
