@@ -20,7 +20,7 @@ from ssd_np.nn.checks import check_image
 from ssd_np.nn.conv import check_convolution
 from ssd_np.nn.depthwise import check_depthwise
 
-WINOGRAD_WORK = 1 << 62  # multiply-adds of a layer for which Winograd's algorithm is faster
+WINOGRAD_WORK = 1 << 29  # multiply-adds of a layer for which Winograd's algorithm is faster
 
 
 def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) -> list[np.ndarray]:

@@ -1,0 +1,128 @@
+"""A whole network in one call: threads, weights that change, and what goes another way."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from ssd_np.engine import network, plan, select
+from ssd_np.engine.threads import together
+from ssd_np.errors import ShapeError
+from ssd_np.model.at_once import steps_of
+from ssd_np.model.ssd import SSD
+from ssd_np.nn.parameter import Parameter
+
+pytestmark = pytest.mark.lesson16
+
+PLAIN = select("plain")
+
+
+def small_network(rng, channels=16, dilation=1):
+    """A stem, a separable pair and two branches, one behind a pool; its image and steps."""
+
+    def weights(*shape):
+        return Parameter(rng.standard_normal(shape).astype(np.float32) / 4).value
+
+    c = channels
+    same = 1, dilation, dilation
+    steps = [
+        (0, (weights(3, 3, 3, c), weights(c), 2, 1, 1, "relu")),
+        (1, (weights(3, 3, c), weights(c), 1, 1, 1, "relu6")),
+        (2, (weights(1, 1, c, 2 * c), weights(2 * c), 1, 0, 1, "relu")),
+        (3, (weights(3, 3, 2 * c, 37), weights(37), *same, "none")),
+        (3, (2, 2, 0, False)),
+        (5, (weights(3, 3, 2 * c, 20), weights(20), *same, "none")),
+    ]
+    return rng.standard_normal((2, 70, 50, 3)).astype(np.float32), steps
+
+
+def close(found, expected):
+    assert len(found) == len(expected)
+    for f, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(f, e, rtol=0, atol=2e-5 * np.abs(e).max())
+
+
+def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch):
+    monkeypatch.setattr(plan, "TILE_WORK", 1 << 10)  # many tiles
+    plan.plan.cache_clear()
+    x, steps = small_network(rng)
+    runs = []
+    for threads in ("1", "2", "3", "2", "2", "3"):
+        monkeypatch.setenv("SSD_NP_THREADS", threads)
+        runs.append(select("fast").network_forward(x, steps))
+    plan.plan.cache_clear()
+    close(runs[0], PLAIN.network_forward(x, steps))
+    for run in runs[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(run, runs[0], strict=True))
+
+
+def test_nobody_waits_for_a_thread_that_is_busy_elsewhere(rng, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    x, steps = small_network(rng)
+    go_on, began = threading.Event(), threading.Event()
+
+    def hold(lane):
+        if lane:
+            began.set()
+            go_on.wait(20)
+        else:
+            assert began.wait(20)
+
+    together(hold, 2)
+    close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
+    go_on.set()
+
+
+def test_a_changed_weight_is_never_missed(rng):
+    model = SSD("tiny")
+    image = rng.standard_normal((1, 128, 128, 3)).astype(np.float32)
+    for name in ("conv1_1.weight", "conv6_2.bias", "conf_conv4_2.weight"):
+        for change in ("assign", "update"):
+            parameter, before = model.parameters[name], model.forward(image)
+            if change == "assign":
+                parameter.assign(parameter.value + 0.1)
+            else:
+                parameter.update(lambda w: np.add(w, 0.1, out=w))
+            now = model.forward(image)
+            assert any(not np.array_equal(a, b) for a, b in zip(now, before, strict=True))
+            close(PLAIN.network_forward(image, steps_of(model))[:1],
+                  [now[0][:, : 16 * 16 * 4].reshape(1, 16, 16, -1)])  # fmt: skip
+
+
+def test_an_array_that_can_be_written_to_is_read_each_time(rng):
+    ops = select("fast").for_model()
+    x, steps = small_network(rng)
+    w = steps[0][1][0].copy()
+    steps[0] = 0, (w, *steps[0][1][1:])
+    ops.network_forward(x, steps)
+    w += 1
+    close(ops.network_forward(x, steps), PLAIN.network_forward(x, steps))
+
+
+@pytest.mark.parametrize("way", ["dilation", "winograd"])
+def test_what_one_call_can_not_or_need_not_do_goes_step_by_step(way, rng, monkeypatch):
+    monkeypatch.setattr(network, "compute", None)
+    monkeypatch.setattr(network, "WINOGRAD_WORK", 0)
+    ops = select("fast").for_model("winograd4" if way == "winograd" else "im2col")
+    x, steps = small_network(rng, 64, dilation=2 if way == "dilation" else 1)
+    close(ops.network_forward(x, steps), PLAIN.network_forward(x, steps))
+
+
+def test_a_step_that_does_not_fit_what_it_reads_is_refused(rng):
+    x, steps = small_network(rng)
+    with pytest.raises(ShapeError):
+        select("fast").network_forward(x[..., :2], steps)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore")
+def test_a_forked_child_has_threads_of_its_own(rng, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    x, steps = small_network(rng)
+    before = select("fast").network_forward(x, steps)
+    child = os.fork()
+    if child == 0:
+        after = select("fast").network_forward(x, steps)
+        os._exit(0 if all(map(np.array_equal, after, before)) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
