@@ -57,6 +57,34 @@ def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch):
         assert all(np.array_equal(a, b) for a, b in zip(run, runs[0], strict=True))
 
 
+def test_nobody_reads_too_early_and_nobody_writes_where_others_read():
+    same, none = ((1, 1), (1, 1)), ((0, 0), (0, 0))
+    windows = [(0, (3, 3, 3, 16), 2, same, 1, "relu")]
+    last = 1
+    for c_out in (
+        5,
+        7,
+        16,
+    ) * 3:  # two heads of a depthwise and a 1x1 convolution, the same as trunk
+        windows.append((last, (3, 3, 16), 1, same, 1, "relu"))
+        windows.append((len(windows), (1, 1, 16, c_out), 1, none, 1, "relu"))
+        last = len(windows) if c_out == 16 else last
+    read = [window[0] for window in windows]
+    planned = plan.plan((1, 20, 20, 3), tuple(windows), np.dtype("f"), 2)
+    table, sizes = planned.table, [int(np.prod(shape)) for shape in planned.shapes]
+    fronts = set(table["front"].tolist())
+    readers = {}  # of each output, by the number of the step that computes it
+    for k, source in enumerate(read):
+        readers.setdefault(source - 1, []).append(k + (k in fronts))
+    places = [set(range(t, t + n)) for t, n in zip(table["target"], sizes, strict=True)]
+    assert planned.maps < sum(sizes)  # some memory is used twice
+    for k in (k for k in range(len(table)) if k not in fronts):
+        source = read[k - 1] if table[k]["front"] >= 0 else read[k]
+        assert table[k]["after"] >= source
+        for j in (j for j in range(k) if j not in fronts and places[j] & places[k]):
+            assert j in readers and max(readers[j]) < table[k]["after"]
+
+
 def test_nobody_waits_for_a_thread_that_is_busy_elsewhere(rng, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
     x, steps = small_network(rng)
