@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
 
 LOOKED_AT = 8  # images that are detected for the clock
-PICTURES = 5.0  # seconds for the report of an evaluation
+PICTURES = 10.0  # seconds for the report of an evaluation, with what it draws
 
 
 class Budget(Callback):

@@ -64,11 +64,11 @@ def test_steps_by_the_clock_and_the_same_number_repeats_them(tmp_path, clock, ca
 
 
 def test_what_is_looked_at_later_counts(tmp_path, clock):
-    rule = dataclasses.replace(BY_TIME, minutes=0.45)
+    rule = dataclasses.replace(BY_TIME, minutes=0.55)
     trainer = make(tmp_path, rule, validation=ShapesDataset(9, 1))
     trainer.budget.evaluated = 2
-    # an image takes half a second here: ten times the one, and two; five for the pictures
-    assert trainer.fit().steps == 21 + int((27 - 13.5 - 6 - 5) / (TICK + TICK / 250))
+    # an image takes half a second here: ten times the one, and two; ten for the pictures
+    assert trainer.fit().steps == 21 + int((33 - 13.5 - 6 - 10) / (TICK + TICK / 250))
     assert trainer.config.validate_every == 22  # not before the warm-up is over
 
 
