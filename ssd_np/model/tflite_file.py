@@ -61,7 +61,7 @@ def read_tflite(path: str | Path) -> Tflite:
 
 
 def _weights(tflite: Any, data: bytes) -> Tflite:
-    model = tflite.Model.GetRootAsModel(data, 0)
+    model = tflite.Model.GetRootAsModel(data)
     graph = model.Subgraphs(_index(0, model.SubgraphsLength()))
     count, buffers = graph.TensorsLength(), model.BuffersLength()
     if 4 * max(count, buffers) > len(data):  # each has an offset of 4 bytes
@@ -108,7 +108,7 @@ def _package() -> Any:
 
 
 def _name(tensor: Any) -> str:
-    return tensor.Name().decode("utf-8", errors="replace")
+    return tensor.Name().decode(errors="replace")
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ def _to_float(tflite: Any, tensor: Any, stored: np.ndarray, where: str) -> np.nd
     shape = _shape(tensor)
     kind = kinds[tensor.Type()]
     needed = kind.itemsize * int(np.prod(shape, dtype=object))
-    if min(shape, default=1) < 0 or needed != stored.nbytes:
+    if any(side < 0 for side in shape) or needed != stored.nbytes:
         raise WeightsError(f"has {stored.nbytes} bytes, its shape {shape} {needed}", where)
     values = stored.view(kind).reshape(shape)
     if kind.kind == "f":

@@ -37,16 +37,20 @@ class Best(Callback):
         self.validation = validation
 
     def begin(self, trainer: Trainer) -> None:
-        # it ended in its last validation
-        if trainer.over and not os.path.exists(trainer.out_dir / BEST):
+        # it ended in this validation, or after the last step
+        missed = self._due(trainer) and trainer.log.unmeasured
+        if missed or (trainer.over and not os.path.exists(trainer.out_dir / BEST)):
             self._keep(trainer)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
+        if self._due(trainer):
+            self._keep(trainer)
+
+    def _due(self, trainer: Trainer) -> bool:
         done, config = trainer.progress.step, trainer.config
         last_counts = self.validation is None and isinstance(trainer.optimiser, Averaged)
         every = 0 if last_counts else config.validate_every
-        if done == config.steps or (every and done % every == 0):
-            self._keep(trainer)
+        return done > 0 and (done == config.steps or bool(every and done % every == 0))
 
     def _keep(self, trainer: Trainer) -> None:
         progress, average = trainer.progress, trainer.progress.loss_average

@@ -100,6 +100,13 @@ class Log(Callback):
         """What the validation after the last step came to."""
         if self._validated and self._numbers:
             self._numbers[-1] = float(f"{mean_ap:.6g}")
+            if self._written == len(self.rows):  # the file has the step without it: written anew
+                self._written = self._bytes = 0
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether no validation has come to anything since the last step."""
+        return bool(self._validated and self._numbers) and math.isnan(self._numbers[-1])
 
     def resume(self, trainer: Trainer) -> None:
         path, self._written = trainer.out_dir / FILE, trainer.progress.step

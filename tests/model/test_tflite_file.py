@@ -102,6 +102,7 @@ def read(path, content):
         (tensor(kind=INT32, raw=struct.pack("<2i", -70000, 70001)), [-35001.5, 34999.0]),
         (tensor(kind=FLOAT32, raw=struct.pack("<2f", 0.25, -3)), [0.25, -3.0]),
         (tensor(kind=FLOAT32, raw=struct.pack("<2f", 0.25, -3), scales=None), [0.25, -3.0]),
+        (tensor(shape=(0,), raw=b""), []),
         (tensor(kind=FLOAT32, shape=(), raw=struct.pack("<f", 7), scales=None), 7.0),
     ],
 )
@@ -118,6 +119,27 @@ def test_maps_and_wished_shapes_are_no_weights(path):
     no_rule = tensor("other", INT32, (2,), bytes(8), None)
     found = read(path, model(tensor("map", raw=None), no_scale, no_rule, tensor("b", shape=(1, 2))))
     assert list(found.arrays) == ["b"] and found.arrays["b"].shape == (1, 2)
+
+
+def test_a_name_that_is_no_text(path):
+    found = read(path, model(tensor(b"w\xff")))
+    assert list(found.arrays) == ["w\N{REPLACEMENT CHARACTER}"]
+
+
+def test_no_more_tensors_and_bytes_than_the_file_has(path):
+    """At each limit the file is read, one beyond it is refused (above)."""
+    most = len(model(tensor())) // 4
+    with pytest.raises(WeightsError, match=f"claims {most + 1} tensors: it is damaged"):
+        read(path, claiming(most + 1))
+    with pytest.raises(WeightsError, match="is damaged or cut off"):  # further on
+        read(path, claiming(most))
+
+    def shared(size):
+        return model(tensor("w1", raw=bytes(size), shape=(size,)),
+                     tensor("w2", shape=(size,), buffer=1))  # fmt: skip
+
+    sizes = [size for size in range(100, 1000) if len(shared(size)) == 2 * size]
+    assert sizes and list(read(path, shared(sizes[0])).arrays) == ["w1", "w2"]
 
 
 REFUSED = {
@@ -195,3 +217,5 @@ def test_known_by_its_ending_or_by_what_stands_in_it(tmp_path):
     for content, known in ((b"\0\0\0\0TFL3 and more", True), (b"TFL3", False), (b"", False)):
         (tmp_path / "w.bin").write_bytes(content)
         assert is_tflite(tmp_path / "w.bin") is known
+    (tmp_path / "w.tflite").write_bytes(b"")
+    assert is_tflite(tmp_path / "w.tflite")

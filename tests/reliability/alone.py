@@ -8,6 +8,7 @@ import faulthandler
 import io
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -50,16 +51,32 @@ def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None
     process = os.fork()
     if not process:
         os.close(read)
-        _child(job, write, seconds)
+        _child(job, write)
     os.close(write)
     if meanwhile:
         meanwhile(process)
-    with open(read, "rb") as pipe:
-        said = pipe.read().decode("utf-8", "replace")
+    said = _said(read, process, seconds).decode("utf-8", "replace")
     _, status, usage = os.wait4(process, 0)
     peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
     memory = FRESH + peak - inherited if inherited else peak
     return Ended(os.waitstatus_to_exitcode(status), said, memory, time.monotonic() - begin)
+
+
+def _said(pipe: int, process: int, seconds: int) -> bytes:
+    """All that it says until it ends; it is ended after so many seconds in which it says nothing.
+
+    They are counted here and not by a clock: while both are stopped, none goes by.
+    """
+    parts, silent = [], 0
+    while parts[-1:] != [b""]:
+        if select.select([pipe], [], [], 1)[0]:
+            parts.append(os.read(pipe, 1 << 16))
+            continue
+        silent += 1
+        if silent == seconds:
+            os.kill(process, signal.SIGALRM)
+    os.close(pipe)
+    return b"".join(parts)
 
 
 def _resident() -> float:
@@ -71,13 +88,12 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _child(job, write: int, seconds: int) -> None:
+def _child(job, write: int) -> None:
     code = 70  # of a job that raised
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.alarm(seconds)
         for stream in (1, 2):
             os.dup2(write, stream)
         os.close(write)

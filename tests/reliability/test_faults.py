@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 from training_runs import command, make_trainer, narrow_config, start_arguments
 
+from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import OutputError
 from ssd_np.files import remove_leftovers, write_atomically
 from ssd_np.model.archive import read_archive
+from ssd_np.model.ssd import SSD
+from ssd_np.train import best
+from ssd_np.train.trainer import Trainer
 
 resource = pytest.importorskip("resource")  # of POSIX systems
 
@@ -169,3 +173,34 @@ def test_what_a_killed_process_left_is_taken_away(tmp_path):
         (tmp_path / name).write_text("x")
     remove_leftovers(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(names[1:])
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_validation_that_fails_is_made_up_for(tmp_path, monkeypatch, fails):
+    """The step before it is saved; the run that goes on measures it, and keeps the same weights."""
+
+    def trainer(out):
+        config = narrow_config(steps=4, validate_every=2)
+        given = SSD(config), ShapesDataset(0, 12), config.training, out, ShapesDataset(1, 8)
+        return Trainer(*given)
+
+    trainer(tmp_path / "whole").fit()
+    calls, real = [], best.detect_dataset
+
+    def short_of_memory(*given):
+        calls.append(1)
+        if len(calls) == fails:
+            raise MemoryError
+        return real(*given)
+
+    monkeypatch.setattr(best, "detect_dataset", short_of_memory)
+    with pytest.raises(MemoryError):
+        trainer(tmp_path / "run").fit()
+    again = trainer(tmp_path / "run")
+    again.resume()
+    assert again.progress.step == 2 * fails
+    again.fit()
+    for name in ("last.npz", "best.npz"):
+        whole, run = (read_archive(tmp_path / out / name)[1] for out in ("whole", "run"))
+        assert whole.keys() == run.keys()
+        assert all(np.array_equal(array, run[key]) for key, array in whole.items()), name
