@@ -177,7 +177,8 @@ def test_one_place_writes():
             if not isinstance(node, ast.Call):
                 continue
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            modes = [a.value for a in node.args[1:2] if isinstance(a, ast.Constant)]
+            place = 1 if isinstance(node.func, ast.Name) else 0  # open(path, "w"), path.open("w")
+            modes = [a.value for a in node.args[place:][:1] if isinstance(a, ast.Constant)]
             writes = called == "open" and any(set("wxa+") & set(str(m)) for m in modes)
             target = ast.unparse(node.args[0]) if node.args else ""
             if called in writers:
