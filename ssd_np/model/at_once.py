@@ -43,8 +43,6 @@ def maps_at_once(
     model: SSD, images: np.ndarray, steps: list[Step]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Logits (N, H*W*A, K) and offsets (N, H*W*A, 4) of each map."""
-    for layer in model.layers:
-        layer.forget()
     grids = iter(model.ops.network_forward(images, steps))
     for feature_map in model.config.feature_maps:
         shape = len(images), feature_map.boxes, -1

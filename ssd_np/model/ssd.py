@@ -33,7 +33,7 @@ from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
 from ssd_np.nn.layers import L2Normalization, Layer, Merge
 from ssd_np.nn.parameter import Parameter
-from ssd_np.nn.sequential import Laterals, Sequential, no_laterals
+from ssd_np.nn.sequential import Laterals, Sequential
 
 
 class SSD:
@@ -143,6 +143,9 @@ class SSD:
         logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
         first = 0
+        if self.heads[0].cache is not None:  # of the last training step
+            for layer in self.layers:
+                layer.forget()
         plain = self.ops.name == "plain"  # where a debugger is to meet the layers
         steps = None if training or plain else steps_of(self)
         with self.ops.at_work(layers=not steps):
@@ -155,9 +158,8 @@ class SSD:
 
     def _maps(self, images: np.ndarray, training: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Logits (N, H*W*A, K) and offsets (N, H*W*A, 4) of each map, layer by layer."""
-        for layer in self.layers:
-            layer.forget()
-        x, laterals = images, no_laterals(self._trunk)
+        merges = [x for stage in self.stages for x in stage.layers if isinstance(x, Merge)]
+        x, laterals = images, dict.fromkeys(merge.lateral for merge in merges)
         for stage, norm, head in zip(self.stages, self.norms, self.heads, strict=True):
             x = stage.forward(x, training, laterals)
             yield head.forward(norm.forward(x, training) if norm else x, training)

@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from ssd_np.nn.relu import relu_backward as relu_backward
     from ssd_np.nn.relu import relu_forward as relu_forward
     from ssd_np.nn.sequential import Sequential as Sequential
-    from ssd_np.nn.sequential import no_laterals as no_laterals
     from ssd_np.nn.sgd import sgd_update as sgd_update
     from ssd_np.nn.sgd import square_sum as square_sum
     from ssd_np.nn.sigmoid import softplus as softplus

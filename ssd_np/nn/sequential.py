@@ -13,7 +13,7 @@ from ssd_np.nn.parameter import Parameter
 Laterals = dict[str, Any]  # by name of a layer its output, or its gradient, for the merges
 
 
-def no_laterals(layers: Iterable[Layer | Merge]) -> Laterals:
+def _no_laterals(layers: Iterable[Layer | Merge]) -> Laterals:
     """The outputs that merges among `layers` will read, none of them there yet."""
     return {layer.lateral: None for layer in layers if isinstance(layer, Merge)}
 
@@ -48,16 +48,21 @@ class Sequential:
         self, x: np.ndarray, training: bool = False, laterals: Laterals | None = None
     ) -> np.ndarray:
         """Runs all layers; training=True keeps what backward needs."""
-        laterals = no_laterals(self.layers) if laterals is None else laterals
+        laterals = _no_laterals(self.layers) if laterals is None else laterals
         for layer in self.layers:
-            x = _run(layer, x, training, laterals)
+            if isinstance(layer, Merge):
+                x = layer.forward(x, laterals[layer.lateral], training)
+            else:
+                x = layer.forward(x, training)
+            if layer.name in laterals:  # a merge will read it
+                laterals[layer.name] = x
         return x
 
     def outputs(self, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Name and output of every layer, one after the other, as in inference."""
-        laterals = no_laterals(self.layers)
+        laterals = _no_laterals(self.layers)
         for layer in self.layers:
-            x = _run(layer, x, False, laterals)
+            x = Sequential([layer]).forward(x, laterals=laterals)
             yield layer.name, x
 
     def backward(
@@ -80,17 +85,6 @@ class Sequential:
             else:
                 dx = layer.backward(dx, below)
         return dx
-
-
-def _run(layer: Layer | Merge, x: np.ndarray, training: bool, laterals: Laterals) -> np.ndarray:
-    """The layer's output, kept in `laterals` if a merge will read it."""
-    if isinstance(layer, Merge):
-        out = layer.forward(x, laterals[layer.lateral], training)
-    else:
-        out = layer.forward(x, training)
-    if layer.name in laterals:
-        laterals[layer.name] = out
-    return out
 
 
 def _add(gradient: np.ndarray | None, other: np.ndarray) -> np.ndarray:
