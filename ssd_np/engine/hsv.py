@@ -3,12 +3,12 @@
 import numpy as np
 
 from ssd_np.kernels import njit
-from ssd_np.nn.checks import check_floats
+from ssd_np.nn.checks import check_colours
 
 
 def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     """S -> min(1, S * factor) with H and V kept: (H, W, 3) float -> same."""
-    check_floats(image, "image")
+    check_colours(image)
     out = np.empty_like(image)
     _saturation_kernel(image, image.dtype.type(factor), out)
     return out
@@ -16,7 +16,7 @@ def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 
 def turn_hue(image: np.ndarray, degrees: float) -> np.ndarray:
     """H -> H + degrees with S and V kept: (H, W, 3) float -> same."""
-    check_floats(image, "image")
+    check_colours(image)
     out = np.empty_like(image)
     _hue_kernel(image, image.dtype.type((5 + degrees / 60) % 6), out)
     return out

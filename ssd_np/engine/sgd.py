@@ -3,6 +3,7 @@
 import numpy as np
 
 from ssd_np.kernels import njit
+from ssd_np.nn.checks import check_update
 
 
 def sgd_update(
@@ -15,6 +16,7 @@ def sgd_update(
     scale: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """w and v, both C-contiguous, are overwritten and returned."""
+    check_update(w, v, g)
     number = w.dtype.type  # Python's floats would turn float32 into float64
     settings = number(rate), number(momentum), number(decay), number(scale)
     _update_kernel(w.reshape(-1), v.reshape(-1), np.ascontiguousarray(g).reshape(-1), *settings)

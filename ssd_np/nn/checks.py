@@ -31,6 +31,21 @@ def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
         )
 
 
+def check_colours(image: np.ndarray) -> None:
+    """An image (H, W, 3) of floats."""
+    check_floats(image, "image")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ShapeError(f"image has shape {image.shape}", hint="expected (H, W, 3)")
+
+
+def check_update(w: np.ndarray, v: np.ndarray, g: np.ndarray) -> None:
+    """A tensor, its velocity and its gradient, of one shape."""
+    for array, name in ((w, "w"), (v, "v"), (g, "g")):
+        check_floats(array, name)
+    if not w.shape == v.shape == g.shape:
+        raise ShapeError(f"w {w.shape}, v {v.shape}, g {g.shape}", hint="expected equal shapes")
+
+
 def check_image(x: np.ndarray) -> None:
     """Images or maps (N, H, W, C)."""
     check_floats(x, "x")

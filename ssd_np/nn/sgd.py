@@ -9,6 +9,8 @@ pulls w towards 0; `scale` shortens a gradient (train/sgd.py says when).
 
 import numpy as np
 
+from ssd_np.nn.checks import check_update
+
 
 def sgd_update(
     w: np.ndarray,
@@ -20,6 +22,7 @@ def sgd_update(
     scale: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One tensor, its velocity and its gradient, of one shape -> the new tensor and velocity."""
+    check_update(w, v, g)
     v = momentum * v + scale * g + decay * w
     return w - rate * v, v
 

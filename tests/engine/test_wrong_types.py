@@ -70,3 +70,23 @@ def test_shapes_of_boxes_and_images():
 def test_a_number_of_five_thousand_digits():
     with pytest.raises(ConfigError, match=r"not valid JSON: .*4300 digits"):
         config_from_json('{"name": ' + "9" * 5000 + "}")
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_colours_of_other_than_three_channels_are_refused(engine, channels):
+    """A kernel would read beyond its image."""
+    ops, image = select(engine), np.zeros((2, 2, channels), np.float32)
+    for change in (ops.turn_hue, ops.scale_saturation):
+        with pytest.raises(ShapeError, match=rf"image has shape \(2, 2, {channels}\)"):
+            change(image, 1.5)
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_an_update_of_unequal_shapes_is_refused(engine, which):
+    """A kernel would write beyond its tensors."""
+    arrays = [np.zeros(4, np.float32) for _ in range(3)]
+    arrays[which] = np.zeros(3, np.float32)
+    with pytest.raises(ShapeError, match=r"w \(\d,\), v \(\d,\), g \(\d,\)"):
+        select(engine).sgd_update(*arrays, 0.1)
