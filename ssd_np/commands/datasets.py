@@ -20,6 +20,7 @@ from ssd_np.terminal import note
 TRAIN_SHAPES, EVAL_SHAPES = 10_000, 500  # images; painted on the fly, nothing is stored
 SEED_APART = 1_000_003  # evaluation draws its pictures from seeds that training does not use
 PROBLEMS_SHOWN = 5
+NOTHING = "there is no object to learn from"
 CAN_BE_NONE = ("--eval-split", "--val-split")
 KEPT = {  # kinds of problems that training goes on with
     "size": "images of another size than annotated",
@@ -44,12 +45,8 @@ def training_data(
     """The data set to train on, with all or some `classes`; `strict` refuses one with problems."""
     if spec == SHAPES:
         return ShapesDataset(seed, TRAIN_SHAPES, classes)
-    dataset = _stored(spec, split, None, strict, keep_difficult, classes=classes)
+    dataset = _stored(spec, split, None, strict, keep_difficult, classes=classes, learns=True)
     seen = {label for i in range(len(dataset)) for label in dataset.truth(i).labels}
-    if not seen:
-        gone = [problem for problem in dataset.problems if problem.left_out]
-        hint = f"the first that was left out: {gone[0]}" if gone else "it would learn nothing"
-        raise DataError("there is no object to learn from", describe(spec, split), hint)
     for label, name in enumerate(classes or (), 1):
         if label not in seen:
             raise DataError(f"there is no object of class {name!r}", describe(spec, split))
@@ -157,6 +154,7 @@ def _stored(
     keep_difficult: bool = True,
     option: str = "--split",
     classes: Sequence[str] | None = None,
+    learns: bool = False,
 ) -> StoredDataset:
     try:
         source = some_images(open_source(spec, split, classes), spec, split)
@@ -172,13 +170,19 @@ def _stored(
     if dataset.drawn:
         drawn = f"{len(dataset)} of {sum(map(len, dataset.drawn.values()))} images, drawn by seed"
         note(f"{describe(spec, split)}: {drawn} {SEED}, for the data brings no split")
+    empty = not any(len(dataset.truth(i)) for i in range(len(dataset)))
     if dataset.problems:
-        _tell(dataset.problems, spec, split, strict)
+        _tell(dataset.problems, spec, split, strict, empty, learns)
+    if empty and learns:
+        raise DataError(NOTHING, describe(spec, split), "it would learn nothing")
     return dataset
 
 
-def _tell(problems: list[Problem], spec: str, split: str, strict: bool) -> None:
-    """Says once what was left out, with the count and the first few; or refuses."""
+def _tell(
+    problems: list[Problem], spec: str, split: str, strict: bool, empty: bool, learns: bool
+) -> None:
+    """Says once what was left out, with the count and the first few; or refuses. Where it leaves
+    the data `empty` the first is enough, for the others are mostly like it."""
     gone = [p for p in problems if p.left_out]
     objects = sum(p.object_index is not None for p in gone)
     kept = Counter(p.kind for p in problems if not p.left_out)
@@ -190,6 +194,12 @@ def _tell(problems: list[Problem], spec: str, split: str, strict: bool) -> None:
     if strict:
         hint = f"first: {first[0]}; {listing}; without --strict they are left out"
         raise DataError(f"has problems: {summary}", where=describe(spec, split), hint=hint)
+    if empty and gone:
+        hint = f"the first that was left out: {first[0]}; {summary}; {listing}"
+        if learns:
+            raise DataError(NOTHING, describe(spec, split), hint)
+        note(f"{describe(spec, split)}: no object is left; {hint}")
+        return
     note(f"{describe(spec, split)}: {summary}")
     for problem in first[:PROBLEMS_SHOWN]:
         note(f"  {problem}")

@@ -110,6 +110,17 @@ def test_one_line_says_what_is_wrong(case, command, tmp_path, monkeypatch, capsy
     assert set(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("command", LEARNS)
+def test_where_all_labels_are_in_pixels_one_line_has_their_number(
+    command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([*COMMANDS[command], yolo(tmp_path, NAMES, "0 32 32 10 10\n")]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "left out: labels/train/0.txt: object 0" in line
+    assert "objects left out: 4" in line and "`ssd-np check-data" in line
+
+
 def test_the_linter_lists_every_such_label(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["check-data", yolo(tmp_path, NAMES, "7 0.5 0.5 0.3 0.3\n0 32 32 9 9\n")]) == 1
