@@ -1,10 +1,10 @@
 """Makes ssd_np/weights/base.npz: the base that comes with the package.
 
-    python docs/base.py detect.tflite voc:BCCD voc:raccoon coco:chess --steps 600
+    python docs/base.py detect.tflite voc:BCCD voc:raccoon coco:chess
 
-The trunk of Google's COCO detector (Apache 2.0) is given the statistics of the photographs and goes
-on learning to detect in them, all data sets at once: of each the split `train`, without images that
-also stand in another of its splits. Its kernels are written in 8 bits.
+The trunk of Google's COCO detector (Apache 2.0) is given the statistics of the photographs and,
+with `--steps`, goes on learning to detect in them, all data sets at once: of each the split
+`train`, without images that also stand in another of its splits. Kernels are written in 8 bits.
 """
 
 import argparse
@@ -16,16 +16,20 @@ from pathlib import Path
 
 from ssd_np.config import load_config
 from ssd_np.data.batches import Batches
+from ssd_np.data.digest import digest
 from ssd_np.data.sources import open_source
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import NoSuchSplit
 from ssd_np.fit.config import fit
 from ssd_np.fit.fingerprint import fingerprint
+from ssd_np.model.about import about
 from ssd_np.model.pretrained import read_base, save_base, set_base, trunk_names
+from ssd_np.model.provenance import Origin, Provenance, Used
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
 from ssd_np.model.weights import SHIPPED
 from ssd_np.records import Sample, Truth
+from ssd_np.terminal import last_names
 from ssd_np.train.trainer import Trainer
 
 UNSEEN = ("val", "valid", "test")
@@ -74,6 +78,20 @@ def unseen(spec: str) -> set[str]:
     return found
 
 
+def provenance(trunk: str, specs: list[str], data: Together, steps: int) -> Provenance:
+    """What was done, above what the trunk tells of itself; its licence holds for the base, too."""
+    before, names = about(trunk).history, [last_names(spec) for spec in specs]
+    command = ["python docs/base.py", last_names(trunk), *names]
+    line = Origin(
+        "made",
+        command=" ".join([*command, *([f"--steps {steps}"] if steps else [])]),
+        data=(Used(", ".join(names), "train", len(data), digest(data)),),
+        note="batch normalisation with the statistics of the data, kernels in 8 bits",
+        licence=before[0].licence,
+    )
+    return (line, *before)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("trunk", help="detect.tflite")
@@ -91,7 +109,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             Trainer(model, data, config.training, folder, force=True).fit()
     arrays = {name: model.parameters[name].value for name in trunk_names(config)}
-    save_base(arguments.out, preset, arrays, eight_bits=True)
+    told = provenance(arguments.trunk, arguments.data, data, arguments.steps)
+    save_base(arguments.out, preset, arrays, eight_bits=True, provenance=told)
     print(f"{arguments.out}: {Path(arguments.out).stat().st_size / 1e6:.2f} MB")
 
 

@@ -48,12 +48,15 @@ def _lines(found: About) -> dict[str, str]:
     told, lines = found.as_dict(), {}
     size, names = told["input"], told["class_names"] or []
     config = told["config"] or "none in the file"
-    lines["config"] = config + (f", {size['width']} x {size['height']} pixels" if size else "")
-    if told["boxes"]:
-        lines["boxes"] = f"{told['boxes']:,} default boxes"
-    count = "not told" if told["classes"] is None else f"{told['classes']:,}"
-    more = ", ..." if len(names) > SHOWN else ""
-    lines["classes"] = count + (f": {', '.join(names[:SHOWN])}{more}" if names else "")
+    if layers := told["layers"]:
+        lines["layers"] = f"{len(layers)} of the network {config}, {layers[0]} to {layers[-1]}"
+    else:
+        lines["config"] = config + (f", {size['width']} x {size['height']} pixels" if size else "")
+        if told["boxes"]:
+            lines["boxes"] = f"{told['boxes']:,} default boxes"
+        count = "not told" if told["classes"] is None else f"{told['classes']:,}"
+        more = ", ..." if len(names) > SHOWN else ""
+        lines["classes"] = count + (f": {', '.join(names[:SHOWN])}{more}" if names else "")
     lines["parameters"] = f"{told['parameters']:,} in {len(found.arrays)} arrays"
     if told["show_threshold"] is not None:
         lines["thresholds"] = (

@@ -23,11 +23,13 @@ from ssd_np.model.weights import config_of, locate, optimiser_arrays, read_expor
 
 # what batch normalisation has measured, here and in PyTorch; it was not learned
 STATISTICS = (".mean", ".variance", ".running_mean", ".running_var", ".num_batches_tracked")
+BASE = "a base"
 
 
 @dataclass(frozen=True)
 class About:
-    """kind: what it is. A published file has a maker and no config, but for those of `export`."""
+    """kind: what it is. A published file has a maker and no config, but for those of `export`.
+    Of a base the config tells the layers; its boxes, classes and thresholds are another's."""
 
     file: str
     kind: str
@@ -35,6 +37,11 @@ class About:
     config: Config | None
     maker: Maker | None
     provenance: Provenance
+
+    @property
+    def layers(self) -> list[str]:
+        """The names of a base's layers, from the image on; of a detector its config has them."""
+        return list(dict.fromkeys(n.rpartition(".")[0] for n in self.arrays)) * (self.kind == BASE)
 
     @property
     def parameters(self) -> int:
@@ -58,16 +65,18 @@ class About:
             ends = (name for name in names if re.fullmatch(r"conf_.*(?<!_dw)\.bias", name))
             scores = self.arrays.get(names[next(ends)], np.zeros(0)).size  # of the first map
             classes = scores // preset.feature_maps[0].boxes_per_cell - 1 if scores else None
-        known = config or (preset if self.maker and not self.maker.sizes else None)
-        shape, rule = known and known.input.shape, config and config.decoding
+        layers, detector = self.layers, None if self.kind == BASE else config
+        known = detector or (preset if self.maker and not self.maker.sizes else None)
+        shape, rule = known and known.input.shape, detector and detector.decoding
         maker, licence = self._made()
         return {
             "kind": self.kind,
             "maker": maker or None,
             "licence": licence or (self.provenance[0].licence if self.provenance else "") or None,
             "config": config and config.name,
-            "class_names": config and list(config.class_names),
-            "classes": config.num_classes if config else classes,
+            "layers": layers or None,
+            "class_names": detector and list(detector.class_names),
+            "classes": detector.num_classes if detector else classes,
             "input": shape and {"width": shape[1], "height": shape[0]},
             "boxes": known and known.num_boxes,
             "parameters": self.parameters,
@@ -88,7 +97,7 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
         header, arrays = read_archive(path)
         rest = set(optimiser_arrays(header, arrays, where))
         arrays = {name: array for name, array in arrays.items() if name not in rest}
-        kind = "a base" if header.get("base") else "a detector"
+        kind = BASE if header.get("base") else "a detector"
         kind = "a detector in training, with all that goes on" if "progress" in header else kind
         return About(
             where, kind, arrays, config_of(header, where, kinds), None, provenance_in(header, where)

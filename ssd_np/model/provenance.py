@@ -61,9 +61,11 @@ class Origin(_Texts):
     command  as it was given, without what it wrote to; none for a training from Python
     data     what was learned from, then what the weights were chosen by
     file     of an import, with its SHA-256 and who made it
+    note     what else was done
+    licence  what they are under, or what they began with is
     """
 
-    how: Literal["trained", "pretrained", "imported"] = "trained"
+    how: Literal["trained", "pretrained", "imported", "made"] = "trained"
     version: str = __version__
     command: str = ""
     training: TrainConfig | None = None
@@ -73,6 +75,7 @@ class Origin(_Texts):
     sha256: str = ""
     maker: str = ""
     licence: str = ""
+    note: str = ""
 
     def check(self) -> None:
         super().check()
@@ -96,6 +99,8 @@ class Origin(_Texts):
             )
         if self.metric is not None:
             yield f"  metric    {self.metric.metric} {self.metric.value:.4f} on {self.metric.on}"
+        if self.note:
+            yield f"  note      {self.note}"
         yield f"  licence   {self.licence or 'none is told'}"
 
 

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 def begin(trainer: Trainer) -> None:
     """A new line above those of the weights that it begins with: what the trainer was told, and
-    what its data come to."""
+    what its data come to. The licence of those holds for what is made of them."""
     sets = [data for data in (trainer.dataset, trainer.validation) if data is not None]
     unnamed = (Used(type(data).__name__) for data in sets[len(trainer.origin.data) :])
     named = zip((*trainer.origin.data, *unnamed), sets, strict=True)
     data = tuple(
         dataclasses.replace(used, images=len(found), digest=digest(found)) for used, found in named
     )
-    line = dataclasses.replace(trainer.origin, data=data, training=trainer.config)
-    trainer.model.provenance = (line, *trainer.model.provenance)
+    before = trainer.model.provenance
+    licence = trainer.origin.licence or (before[0].licence if before else "")
+    line = dataclasses.replace(trainer.origin, data=data, training=trainer.config, licence=licence)
+    trainer.model.provenance = (line, *before)
 
 
 def sign(trainer: Trainer, mean_ap: float | None = None) -> None:

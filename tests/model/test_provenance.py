@@ -196,6 +196,17 @@ def test_a_base_and_what_is_trained_from_it(tmp_path, few):
     assert rest == [line] and "--base-weights base.npz" in first.command
 
 
+def test_the_licence_of_what_it_begins_with_holds_for_what_is_trained(tmp_path):
+    tiny, base = config(tmp_path)[0], about("base").history
+    training = dataclasses.replace(load_config("tiny").training, steps=1)
+    for parents, licence in ((base, "Apache 2.0"), ((), "")):
+        model = SSD(tiny)
+        model.provenance = parents
+        Trainer(model, ShapesDataset(0, 4), training, tmp_path / f"run{licence}").fit()
+        first, *rest = load(tmp_path / f"run{licence}" / "best.npz").provenance
+        assert first.licence == licence and tuple(rest) == parents
+
+
 # --- ssd-np info ---------------------------------------------------------------------------------
 
 
@@ -217,6 +228,31 @@ def test_info_of_files_of_all_kinds(published, tmp_path, capsys):
         "imported by ssd_np" in out and "ssd-np import detect.tflite --labels labelmap.txt" in out
     )
     assert "Apache 2.0" in out and "80: person" in out
+
+
+def test_info_of_a_base_tells_no_classes_and_no_boxes(tmp_path, few, capsys):
+    run("pretrain", "--config", config(tmp_path)[1], "--steps", 1, "--out", tmp_path / "own.npz")
+    for file in ("base", tmp_path / "own.npz"):
+        capsys.readouterr()
+        run("info", file)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"{file}: a base"
+        told = [line.split()[0] for line in lines[1:4]]
+        assert told[:2] == ["layers", "parameters"] and told[2] in ("made", "pretrained")
+        run("info", file, "--json")
+        told = json.loads(capsys.readouterr().out)
+        gone = ("class_names", "classes", "input", "boxes", "score_threshold", "show_threshold")
+        assert [told[key] for key in gone] == [None] * len(gone)
+        assert told["layers"][0] in ("block0_conv", "conv1_1")
+
+
+def test_the_base_of_the_package_tells_what_it_was_made_from():
+    made, trunk = about("base").provenance
+    assert made.command == ("python docs/base.py detect.tflite voc:BCCD voc:raccoon coco:chess")
+    assert "8 bits" in made.note and "statistics" in made.note and made.licence == "Apache 2.0"
+    assert [(one.split, one.images) for one in made.data] == [("train", 524)]
+    assert (trunk.how, trunk.file, trunk.maker) == ("imported", "detect.tflite", "tensorflow")
+    assert trunk.sha256.startswith("e4b118e5e4531945") and trunk.licence == "Apache 2.0"
 
 
 def test_info_of_weights_that_do_not_tell(tmp_path, capsys):
