@@ -78,7 +78,8 @@ def table_of_costs() -> str:
 
 def read_ratios(table: str) -> tuple[list[str], dict[str, list[float | None]]]:
     """Names of the columns, and for each row its name and ratios: 1 of "1 (463 ms)"."""
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    lines = [[cell.strip() for cell in line.strip("|").replace("`", "").split("|")]
+             for line in table.splitlines()]  # fmt: skip
     ratios = {
         name: [float(number[0]) if (number := re.search(r"[\d.]+", cell)) else None
                for cell in cells]

@@ -30,7 +30,7 @@ class Parameter:
     ) -> None:
         value = np.asarray(value)
         self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
-        self._view: np.ndarray | None = None
+        self._written()
         self.grad: np.ndarray | None = None
         self.decays, self.statistic = decays, statistic
         self.trainable = trainable
@@ -38,7 +38,13 @@ class Parameter:
     def __getstate__(self) -> dict:
         """Of a copy, or a pickle: without the gradient of a step that it did not take, and the
         view of another's memory."""
-        return self.__dict__ | {"grad": None, "_view": None}
+        state = self.__dict__ | {"grad": None}
+        del state["_view"]
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state
+        self._written()
 
     @property
     def trainable(self) -> bool:
@@ -57,9 +63,6 @@ class Parameter:
         The same view until something is written, then another one: who keeps what it made of a
         parameter sees by that whether it still holds.
         """
-        if self._view is None:
-            self._view = self._memory.view()
-            self._view.flags.writeable = False
         return self._view
 
     def assign(self, array: np.ndarray) -> None:
@@ -71,7 +74,7 @@ class Parameter:
                 f"{array.shape} {array.dtype}"
             )
         self._memory[...] = array
-        self._view = None
+        self._written()
 
     def update(self, rule: Callable[[np.ndarray], np.ndarray]) -> None:
         """w <- rule(w), one step of an optimiser. A rule may write into w and return it."""
@@ -80,4 +83,9 @@ class Parameter:
             if new is not self._memory:
                 self._memory[...] = new
         finally:
-            self._view = None
+            self._written()
+
+    def _written(self) -> None:
+        """What is shown from now on is another view."""
+        self._view = self._memory.view()
+        self._view.flags.writeable = False

@@ -203,8 +203,8 @@ def test_train_and_eval_on_photographs(capsys, tmp_path, bccd_root):
     out = tmp_path / "cells"
     argv = ["train", "--data", f"voc:{bccd_root}", "--split", "train", "--eval-split", "val"]
     code, text, _ = run(capsys, *argv, "--steps", 1, "--out", out)
-    assert code == 0 and "205 images, classes: Platelets, RBC, WBC" in text
-    assert "split val, 87 images" in text
+    assert code == 0 and "185 images, classes: Platelets, RBC, WBC" in text
+    assert "chosen by 20 more images of train" in text and "split val, 87 images" in text
     code, text, _ = run(
         capsys, "eval", out / "best.npz", "--data", f"voc:{bccd_root}", "--out", tmp_path / "e",
         "--metric", "voc07",
