@@ -20,7 +20,7 @@ from ssd_np.model.weights import load
 
 STATES = {
     "1-match": "part=match&object=1&map=1&cell=5.5&box=1209",
-    "2-loss": "part=loss&box=1097",
+    "2-loss": "part=loss&box=91",
     "3-detect": "part=detect&found=1093.4",
     "4-network": "part=network&layer=conv3_2&channel=3",
     "5-train": "part=train&steps=15",
