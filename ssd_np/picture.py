@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import base64
 import colorsys
+import functools
+import importlib.util
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -58,8 +61,8 @@ def draw_boxes(
     """The picture with a box (G, 4) and a caption for each label (G,).
 
     A picture whose shorter side is below `min_side` pixels is enlarged (1: never), as long as its
-    longer one stays below 4096. All boxes come first, then all captions, so that no line crosses a
-    text; where captions meet, the first in the list wins.
+    longer one stays below 4096. All boxes come first, then all captions but empty ones, so that no
+    line crosses a text; where captions meet, the first in the list wins.
     """
     if not np.isfinite(boxes_corner).all():
         raise ShapeError("can not draw a box that is not finite", hint="expected fractions (G, 4)")
@@ -73,8 +76,10 @@ def draw_boxes(
         draw.rectangle(box, outline=class_color(int(label)), width=line)
     placed: list[Rectangle] = []
     for box, label, caption in zip(boxes, labels, captions, strict=True):
+        if not caption:
+            continue
         text, size = fitted(caption, font, canvas.width)
-        spot = label_spot(box, size, canvas.size, placed)
+        spot = label_spot(box, size, canvas.size, placed, boxes)
         placed.append(spot)
         fill = class_color(int(label))
         draw.rectangle(spot, fill=fill)
@@ -112,11 +117,26 @@ def _to_pixels(box: np.ndarray, size: tuple[int, int]) -> Rectangle:
 
 
 def font_of(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font; OutputError where Pillow can not draw it."""
-    font = ImageFont.load_default(size)
+    """Matplotlib's, which has the letters of Europe (Pillow's own lacks ä and ß), or where its file
+    is somewhere else, Pillow's; OutputError where Pillow can draw neither."""
+    try:
+        file = _font_file()
+        font = ImageFont.truetype(file, size) if file else ImageFont.load_default(size)
+    except ImportError:
+        font = None
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise OutputError("this Pillow was built without FreeType", hint="pip install pillow")
     return font
+
+
+@functools.cache
+def _font_file() -> str | None:
+    """DejaVu Sans in matplotlib's folder, without importing matplotlib: that takes 0.2 s."""
+    found = importlib.util.find_spec("matplotlib")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return str(path) if path.is_file() else None
 
 
 def fitted(caption: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str, tuple[int, int]]:
@@ -131,9 +151,14 @@ def fitted(caption: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str,
 
 
 def label_spot(
-    box: Rectangle, size: tuple[int, int], canvas: tuple[int, int], placed: list[Rectangle]
+    box: Rectangle,
+    size: tuple[int, int],
+    canvas: tuple[int, int],
+    placed: Sequence[Rectangle],
+    boxes: Sequence[Rectangle] = (),
 ) -> Rectangle:
-    """Above the box, in it, or below it: the first spot that hides least of the labels placed."""
+    """Above the box, in it, or below it: the first spot that hides least of the labels placed, and
+    of such spots least of the boxes."""
     (left, top, right, bottom), (width, height) = box, size
     corners = [
         (left, top - height), (left, top), (right - width, top - height), (right - width, top),
@@ -144,13 +169,14 @@ def label_spot(
         x = min(max(x, 0), canvas[0] - width)
         y = min(max(y, 0), max(0, canvas[1] - height))
         spots.append((x, y, x + width - 1, y + height - 1))
-    return min(spots, key=lambda spot: sum(_overlap(spot, other) for other in placed))
+    labels, things = (np.reshape(some, (-1, 4)) for some in (placed, boxes))
+    return min(spots, key=lambda spot: (_hidden(spot, labels), _hidden(spot, things)))
 
 
-def _overlap(a: Rectangle, b: Rectangle) -> int:
-    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
-    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
-    return max(0, width) * max(0, height)
+def _hidden(spot: Rectangle, others: np.ndarray) -> int:
+    """Pixels of other rectangles (N, 4) under the spot."""
+    low, high = np.maximum(spot[:2], others[:, :2]), np.minimum(spot[2:], others[:, 2:])
+    return int(np.clip(high - low + 1, 0, None).prod(axis=1).sum())
 
 
 def _ink(fill: Color) -> Color:

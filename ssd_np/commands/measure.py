@@ -117,12 +117,13 @@ def measure(
     report_file, curve_file, confusion_file, worst_file = (out / name for name in FILES)
     remove_files(out, FILES)
     write_atomically(report_file, json_text(report) + "\n")
-    drawn = [confusion_file, worst_file]
+    drawn = [confusion_file]
     if any(c.truths for c in curves.classes):
         precision_recall(curves, curve_file, found.show)
         drawn.insert(0, curve_file)
     confusion_figure(mistakes, confusion_file)
-    _draw_worst(found, mistakes, dataset, data, worst_file)
+    if _draw_worst(found, mistakes, dataset, data, worst_file):
+        drawn.append(worst_file)
     if as_json:
         say(json_text(report))
         return
@@ -135,6 +136,8 @@ def measure(
     full = found.evaluate is None and max(map(len, found.detections), default=0) >= ENOUGH
     if start > HIGH_THRESHOLD and not full:
         say(f"note: detections begin at {start:g}; average precision needs those down to 0.01")
+    if worst_file not in drawn:
+        say(f"no mistake with scores of at least {found.show:g}: no {worst_file.name}")
     say(f"report: {report_file}\npictures: {', '.join(map(str, drawn))}")
 
 
@@ -148,14 +151,20 @@ def _in_words(found: Confusion) -> str:
     )
 
 
-def _draw_worst(found: Found, mistakes: Confusion, dataset: Dataset, data: str, file: Path) -> None:
-    """The images with the most mistakes, truth on the left, what is detected on the right."""
+def _draw_worst(found: Found, mistakes: Confusion, dataset: Dataset, data: str, file: Path) -> bool:
+    """The images with the most mistakes, truth on the left, what is detected on the right; whether
+    there are any."""
     rows = []
-    for i in worst_first(mistakes.outcomes)[:WORST_IMAGES]:
+    wrong = worst_first(mistakes.outcomes)
+    for i in wrong[:WORST_IMAGES]:
         sample, shown = dataset[i], found.detections[i].at_least(found.show)
         counts = mistakes.outcomes[i].mistakes().items()
-        words = ", ".join(f"{count} {kind}" for kind, count in counts if count) or "no mistake"
+        words = ", ".join(f"{count} {kind}" for kind, count in counts if count)
         pictures = draw_outcome(sample.image, shown, found.truths[i], mistakes.outcomes[i])
         rows.append((f"{sample.name}: {words}", *pictures))
-    header = f"{data}: the {len(rows)} images with the most mistakes, scores of at least "
-    gallery(rows, file, f"{header}{found.show:g}", pairs_across=2)
+    if rows:
+        images = f"{len(rows)} image{'s' * (len(rows) > 1)}"
+        which = "the most mistakes" if len(wrong) > len(rows) else "mistakes"
+        header = f"{data}: the {images} with {which}, scores of at least {found.show:g}"
+        gallery(rows, file, header, pairs_across=2)
+    return bool(rows)

@@ -8,15 +8,19 @@ Average precision says how good a detector is, this says what it does wrong. An 
 
 and a detection that neither finds nor confuses an object is
 
-    doubled    it overlaps an object enough that is found, or confused, already
-    invented   there is nothing
+    duplicate      it overlaps an object of its class enough, which is found already
+    misclassified  it overlaps one of another class enough, which is found, or confused, already
+    invented       there is nothing
 
+The words are those of TIDE (Bolya et al. 2020, arXiv 2008.08115), whose classification errors are
+the detections that confuse and the misclassified ones; localization errors are invented here.
 First own classes, then others, each by falling score. So what is found is what counts as a true
 positive in `evaluate_voc` with the same threshold. Objects marked difficult or crowd are left out,
 and so are detections on them.
 
-    matrix[a, b]    objects of class a taken for b; the last row is the background, where detections
-                    were doubled or invented, the last column the objects that were missed
+    matrix[a, b]    objects of class a taken for b; the last row is the background, where the
+                    detections of the last three kinds are, for an object counts only once; the
+                    last column is the objects that were missed
 """
 
 from __future__ import annotations
@@ -30,9 +34,10 @@ from ssd_np.boxes.iou import iou_matrix
 from ssd_np.evaluate.average_precision import common_class_names
 from ssd_np.records import Detections, Truth
 
-FOUND, CONFUSED, DOUBLED, INVENTED = "found", "confused", "doubled", "invented"
+FOUND, CONFUSED, INVENTED = "found", "confused", "invented"
+DUPLICATE, MISCLASSIFIED = "duplicate", "misclassified"
 LEFT_OUT, MISSED = "left out", -1
-WRONG = (CONFUSED, DOUBLED, INVENTED)
+WRONG = (CONFUSED, DUPLICATE, MISCLASSIFIED, INVENTED)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def confusion(
             if counts:
                 matrix[label - 1, shown.labels[by] - 1 if by != MISSED else -1] += 1
         for label, kind in zip(shown.labels, outcome.kinds, strict=True):
-            matrix[-1, label - 1] += kind in (DOUBLED, INVENTED)
+            matrix[-1, label - 1] += kind in (DUPLICATE, MISCLASSIFIED, INVENTED)
     return Confusion(names, matrix, outcomes, min_score, iou_threshold)
 
 
@@ -127,14 +132,15 @@ def outcome_of(found: Detections, truth: Truth, iou_threshold: float = 0.5) -> O
             elif by[best] == MISSED:
                 kinds[d], by[best] = FOUND if same else CONFUSED, d
             else:
-                kinds[d] = DOUBLED
+                kinds[d] = DUPLICATE  # others are offered free objects only
     for d in range(len(found) * bool(len(truth))):
         best = int(iou[d].argmax())
         if kinds[d] == INVENTED and iou[d, best] >= iou_threshold:
-            kinds[d] = DOUBLED if counted[best] else LEFT_OUT
+            kinds[d] = MISCLASSIFIED if counted[best] else LEFT_OUT
     return Outcome(counted, by, kinds)
 
 
 def worst_first(outcomes: Sequence[Outcome]) -> list[int]:
-    """The images with the most mistakes first; of equal ones in the order of the data."""
-    return sorted(range(len(outcomes)), key=lambda i: -sum(outcomes[i].mistakes().values()))
+    """The images with mistakes, those with the most first; equal ones in the order of the data."""
+    counts = [sum(outcome.mistakes().values()) for outcome in outcomes]
+    return sorted((i for i, count in enumerate(counts) if count), key=lambda i: -counts[i])

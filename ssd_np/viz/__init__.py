@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ssd_np.viz.draw import draw_truth as draw_truth
     from ssd_np.viz.draw import gallery as gallery
     from ssd_np.viz.draw import save_picture as save_picture
+    from ssd_np.viz.draw import scaled as scaled
     from ssd_np.viz.explain import decode_figure as decode_figure
     from ssd_np.viz.explain import mined_figure as mined_figure
     from ssd_np.viz.fitting import boxes_figure as boxes_figure

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image, ImageDraw
 
-from ssd_np.evaluate.confusion import CONFUSED, FOUND, LEFT_OUT, MISSED, Confusion, Outcome
-from ssd_np.picture import draw_boxes
+from ssd_np.evaluate.confusion import CONFUSED, MISSED, WRONG, Confusion, Outcome
+from ssd_np.picture import BLACK, WHITE, draw_boxes, fitted, font_of
 from ssd_np.records import Detections, Truth
 from ssd_np.viz.canvas import Out, canvas
+from ssd_np.viz.draw import scaled
 
 MOST = 20  # classes that are drawn by name
+MOST_LINES = 12  # mistakes that are told in words under a picture
 
 
 def confusion_figure(found: Confusion, out: Out) -> None:
@@ -41,19 +44,50 @@ def confusion_figure(found: Confusion, out: Out) -> None:
 
 
 def draw_outcome(
-    image: np.ndarray, found: Detections, truth: Truth, outcome: Outcome
+    image: np.ndarray, found: Detections, truth: Truth, outcome: Outcome, width: int = 480
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The objects, and what was detected, each with what went wrong; `found` best first."""
+    """The objects, and what was detected, `found` best first, both `width` pixels wide.
+
+    What is wrong has a number, an object and the detection that it is taken for the same one, and
+    stands in words under the picture: names would cover what is small.
+    """
     names = found.class_names
-    objects = truth.captions(names)
-    for i, by in enumerate(outcome.by):
-        if outcome.counted[i] and by == MISSED:
-            objects[i] += ": missed"
-        elif by != MISSED and outcome.kinds[by] == CONFUSED:
-            objects[i] += f": taken for {names[found.labels[by] - 1]}"
-    captions = [
-        caption if kind in (FOUND, LEFT_OUT) else f"{caption} {kind}"
-        for caption, kind in zip(found.captions(), outcome.kinds, strict=True)
-    ]
-    left = draw_boxes(image, truth.boxes_corner, truth.labels, objects)
-    return left, draw_boxes(image, found.boxes_corner, found.labels, captions)
+    tags, told = [0] * len(truth), dict[int, str]()
+    for i, caption in enumerate(truth.captions(names)):
+        by = int(outcome.by[i])
+        if outcome.counted[i] and (by == MISSED or outcome.kinds[by] == CONFUSED):
+            what = "missed" if by == MISSED else f"taken for {names[found.labels[by] - 1]}"
+            tags[i] = len(told) + 1
+            told[tags[i]] = f"{caption}: {what}"
+    taken = {int(by): tag for by, tag in zip(outcome.by, tags, strict=True) if tag}
+    marks, words, last = [0] * len(found), dict[int, str](), len(told)
+    for d, (caption, kind) in enumerate(zip(found.captions(), outcome.kinds, strict=True)):
+        if kind in WRONG:
+            last += kind != CONFUSED
+            marks[d] = taken[d] if kind == CONFUSED else last
+            words[marks[d]] = f"{caption}: {kind}"
+    left = _numbered(image, truth, tags, told, width)
+    return left, _numbered(image, found, marks, words, width)
+
+
+def _numbered(
+    image: np.ndarray,
+    things: Truth | Detections,
+    numbers: list[int],
+    words: dict[int, str],
+    width: int,
+) -> np.ndarray:
+    """The boxes with their numbers (0: none), scaled, and under them what the numbers mean."""
+    captions = [str(number or "") for number in numbers]
+    picture = draw_boxes(image, things.boxes_corner, things.labels, captions)
+    lines = [f"{number}  {text}" for number, text in sorted(words.items())]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more"]
+    shown, font = scaled(picture, width), font_of(14)
+    sheet = Image.new("RGB", (width, shown.height + 18 * len(lines)), WHITE)
+    sheet.paste(shown)
+    draw = ImageDraw.Draw(sheet)
+    for i, line in enumerate(lines):
+        place = 3, shown.height + 18 * i
+        draw.text(place, fitted(line, font, width)[0], fill=BLACK, font=font)
+    return np.asarray(sheet).copy()

@@ -55,7 +55,7 @@ def gallery(
         raise ShapeError("a gallery needs at least one pair of pictures and one pair in a line")
     pairs_across = min(pairs_across, len(rows))
     gap, large, small = 12, font_of(24), font_of(16)
-    pairs = [(caption, _scaled(a, cell_width), _scaled(b, cell_width)) for caption, a, b in rows]
+    pairs = [(caption, scaled(a, cell_width), scaled(b, cell_width)) for caption, a, b in rows]
     lines = [pairs[i : i + pairs_across] for i in range(0, len(pairs), pairs_across)]
     heights = [max(max(a.height, b.height) for _, a, b in line) + 24 + gap for line in lines]
     pair_width = 2 * cell_width + gap // 2
@@ -79,7 +79,8 @@ def gallery(
     return picture
 
 
-def _scaled(image: np.ndarray, width: int) -> Image.Image:
+def scaled(image: np.ndarray, width: int) -> Image.Image:
+    """The picture, so many pixels wide."""
     picture = enlarged(image, 1)
     height = max(1, round(picture.height * width / picture.width))
     return picture.resize((width, height), Image.Resampling.LANCZOS)

@@ -1,5 +1,8 @@
 """Boxes and labels on pictures: where they are, what colour, and that they can be read."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from ssd_np.errors import OutputError, ShapeError
-from ssd_np.picture import OKABE_ITO, class_color, fitted
+from ssd_np.picture import OKABE_ITO, class_color, fitted, font_of
 from ssd_np.records import Detections, Truth
 from ssd_np.viz.draw import draw_detections, draw_truth, gallery, save_picture
 
@@ -109,6 +112,35 @@ def test_label_carries_the_name_of_the_class():
         _, left, _, right = where(draw_detections(GREY, one), class_color(2))
         widths.append(right - left)
     assert widths[0] > widths[1] + 10  # "platelet 0.90" is wider than "cell 0.90"
+
+
+@pytest.mark.parametrize("letter", "äöüÄÖÜßéøłČşğжΩ")
+def test_letters_of_europe_are_drawn(letter):
+    """None looks like a letter that the font lacks, an empty box."""
+    font = font_of(20)
+    assert bytes(font.getmask(letter)) != bytes(font.getmask("\U0010fffd"))
+
+
+def test_the_font_does_not_import_matplotlib():
+    code = "import sys; from ssd_np.picture import font_of; font_of(9); "
+    code += "sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_matplotlib_s_file_pillow_s_own_font_is_taken(monkeypatch):
+    monkeypatch.setattr("ssd_np.picture._font_file", lambda: None)
+    assert font_of(14).getname() == ImageFont.load_default(14).getname()
+    monkeypatch.setattr(ImageFont, "load_default", lambda size: ImageFont.ImageFont())
+    with pytest.raises(OutputError, match="built without FreeType"):
+        font_of(14)
+
+
+def test_a_caption_hides_no_other_box_where_there_is_room():
+    above, below = [0.3, 0.3, 0.4, 0.48], [0.3, 0.5, 0.4, 0.7]
+    both = draw_detections(GREY, found([below, above], [1, 2], [0.9, 0.8]))
+    alone = draw_detections(GREY, found([above], [2], [0.8]))
+    box = np.s_[round(0.3 * 399) : round(0.48 * 399), round(0.3 * 499) : round(0.4 * 499)]
+    np.testing.assert_array_equal(both[box], alone[box])
 
 
 def test_text_too_wide_for_the_picture_is_cut():
