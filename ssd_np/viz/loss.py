@@ -88,13 +88,17 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
 
 
 def _draw_validations(axes: Axes, step: np.ndarray, scores: np.ndarray) -> None:
-    """A point for each of the validations (V,), and a star on the first best one."""
+    """A point for each of the validations (V,), a star on the first best one, and a line at its
+    height, by which a single one is seen, too."""
     best = int(scores.argmax())
-    axes.plot(step, scores, "o-", color=GREEN, markersize=4, linewidth=1)
-    axes.plot(step[best], scores[best], "*", color=VERMILION, markersize=13)
-    axes.set(ylabel="validation\nmAP", ylim=(scores.min() - 0.05, scores.max() + 0.05))
-    title = f"best: {scores[best]:.4f} after {step[best] + 1:.0f} steps"
-    axes.set_title(title, fontsize=9, loc="right")
+    axes.plot(step, scores, "o-", color=GREEN, markersize=4, linewidth=1, clip_on=False)
+    axes.plot(step[best], scores[best], "*", color=VERMILION, markersize=13, clip_on=False)
+    across = axes.get_yaxis_transform()
+    axes.hlines(scores[best], 0, 1, VERMILION, ":", linewidth=1, transform=across)
+    axes.set(ylabel="validation\nmAP", ylim=(0, 1), yticks=(0, 0.5, 1))
+    which = "best" if len(scores) > 1 else "the only one"
+    title = f"{which}: {scores[best]:.4f} after {step[best] + 1:.0f} steps"
+    axes.set_title(title, fontsize=9, loc="right", pad=9)  # above a star at 1
 
 
 def _read_columns(path: Path) -> dict[str, np.ndarray]:

@@ -96,6 +96,7 @@ def test_the_curve_marks_the_best(tmp_path):
     assert points.get_xydata().tolist() == [[9, 0.2], [19, 0.7], [29, 0.6]]
     assert star.get_xydata().tolist() == [[19, 0.7]]
     assert axes.get_title("right") == "best: 0.7000 after 20 steps"
+    assert axes.get_ylim() == (0, 1)  # no mAP is above
     assert [text.get_text() for text in loss_axes.get_legend().get_texts()] == ["total"]
     text = ["step,total,learning_rate,validation", "0,1,1,nan", "1,2,1,0.25"]
     (tmp_path / "log.csv").write_text("\n".join(text))
@@ -103,3 +104,6 @@ def test_the_curve_marks_the_best(tmp_path):
         figure = Figure()
         loss_curve(source, figure)
         assert len(figure.axes) == (3 if source == tmp_path / "log.csv" else 2)
+        if len(figure.axes) == 3:
+            assert figure.axes[1].get_title("right") == "the only one: 0.2500 after 2 steps"
+            assert figure.axes[1].get_ylim() == (0, 1) and len(figure.axes[1].collections) == 1
