@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from ssd_np.model.tflite_file import Tflite as Tflite
     from ssd_np.model.tflite_file import is_tflite as is_tflite
     from ssd_np.model.tflite_file import read_tflite as read_tflite
+    from ssd_np.model.torch_file import is_torch as is_torch
     from ssd_np.model.torch_file import read_torch as read_torch
     from ssd_np.model.torch_pickle import Machine as Machine
     from ssd_np.model.torch_pickle import Storage as Storage

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from ssd_np.config import Config, load_config
+from ssd_np.errors import WeightsError
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import HEADER, read_archive
 from ssd_np.model.provenance import Provenance, imported, provenance_in
 from ssd_np.model.published import Maker, maker_of
 from ssd_np.model.tflite_detector import ANCHORS
 from ssd_np.model.tflite_file import is_tflite, read_tflite
-from ssd_np.model.torch_file import read_torch
+from ssd_np.model.torch_file import is_torch, read_torch
 from ssd_np.model.weights import config_of, locate, optimiser_arrays, read_export
 
 # what batch normalisation has measured, here and in PyTorch; it was not learned
@@ -92,8 +93,8 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
     path = locate(path)
     where = str(path)
     with open(path, "rb") as file:
-        ours = HEADER.encode() in file.read(100)  # the name of the first array
-    if ours:
+        start = file.read(512)
+    if HEADER.encode() in start[:100]:  # the name of the first array
         header, arrays = read_archive(path)
         rest = set(optimiser_arrays(header, arrays, where))
         arrays = {name: array for name, array in arrays.items() if name not in rest}
@@ -107,8 +108,14 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
     elif is_tflite(path):
         header, arrays = {}, dict(read_tflite(path).arrays)
         arrays.pop(ANCHORS, None)
-    else:
+    elif where.endswith((".pth", ".pt")) or is_torch(start):
         header, arrays = {}, read_torch(path)
+    else:
+        raise WeightsError(
+            "is no file of weights",
+            where,
+            "read are .npz of ssd-np, .pth and .pt of PyTorch, .tflite of TensorFlow Lite",
+        )
     maker = maker_of(arrays)
     kind = f"{maker.name}'s {maker.network}" if maker else "tensors of a network that is not known"
     kind += ", the RFB variant" if any(".branch0." in name for name in arrays) else ""

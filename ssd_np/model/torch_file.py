@@ -43,6 +43,11 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
         return _read(file, size)
 
 
+def is_torch(start: bytes) -> bool:
+    """Whether a file may be PyTorch's, by its first 512 bytes."""
+    return start.startswith((b"PK\3\4", b"\x80")) or start[257:262] == b"ustar"
+
+
 def _read(file: BufferedIOBase, size: int) -> dict[str, np.ndarray]:
     start = file.read(512)
     file.seek(0)

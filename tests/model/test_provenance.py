@@ -268,3 +268,15 @@ def test_info_of_weights_that_do_not_tell(tmp_path, capsys):
     (tmp_path / "bad.npz").write_bytes(b"PK")
     assert main(["info", str(tmp_path / "bad.npz")]) == 1
     assert "bad.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("raw", [b"", b"# a text", b"\x89HDF\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_info_of_another_kind_of_file_names_those_it_reads(tmp_path, capsys, raw):
+    path = tmp_path / "some.file"
+    path.write_bytes(raw)
+    assert main(["info", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "some.file: is no file of weights (read are .npz " in said and "PyTorch file" not in said
+    assert ".pth" in said and ".tflite" in said
+    path = path.rename(tmp_path / "some.pth")  # by its ending it should be one
+    assert main(["info", str(path)]) == 1 and "is not a PyTorch file" in capsys.readouterr().err
