@@ -1,6 +1,7 @@
 """The `ssd-np` command: what can be said, and what is said when something goes wrong.
 
-Exit code 0 for success, 2 for a wrong command line, 1 for anything else, with one line on stderr.
+Exit code 0 for success, 2 for a wrong command line, 128 + its number for a signal (Ctrl-C: 130), 1
+for anything else, with one line on stderr.
 A command is a file of `commands/`: its options stand beside `run`, which reads them and imports
 what it needs, so that `--help` is quick. What it writes is checked here, before it runs.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -94,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = importlib.import_module(f"ssd_np.commands.{arguments.module}").run(arguments)
         all_said()
         return code
-    except KeyboardInterrupt:
-        return _fail("stopped by the user")
+    except KeyboardInterrupt as stop:  # as shells count: 128 and the signal's number
+        return _fail("stopped by the user", 128 + getattr(stop, "number", signal.SIGINT))
     except BrokenPipeError:  # whoever read our output has seen enough
         return 1
     except SsdError as error:
@@ -129,10 +131,10 @@ def _want_of_memory(error: BaseException | None) -> str:
     return ""
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 1) -> int:
     line = " ".join(message.split())
     note(f"ssd-np: {line[:LONGEST]}" + " ..." * (len(line) > LONGEST))
-    return 1
+    return code
 
 
 def build_parser() -> Parser:

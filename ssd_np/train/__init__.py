@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ssd_np.train.start import settle as settle
     from ssd_np.train.start import validate_every as validate_every
     from ssd_np.train.start import validations as validations
+    from ssd_np.train.stop import Stopped as Stopped
     from ssd_np.train.stop import StopRequests as StopRequests
     from ssd_np.train.trainer import Trainer as Trainer
     from ssd_np.train.trainer import TrainResult as TrainResult

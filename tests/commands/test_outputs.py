@@ -295,7 +295,7 @@ def test_force_leaves_nothing_of_the_run_before(capsys, here, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ssd_np.train.trainer.Trainer.fit", stop)
-    assert run(capsys, "train", [*argv, "--force"])[0] == 1
+    assert run(capsys, "train", [*argv, "--force"])[0] == 130
     assert old.keys() - contents(here / "run").keys() == {
         "best.npz", "last.npz", "log.csv", "loss.png"
     }  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_stop_before_the_first_checkpoint_advises_what_works(
     with monkeypatch.context() as patched:
         patched.setattr("ssd_np.train.checkpoint.Checkpoint.begin", stop)
         code, _, err = run(capsys, *argv)
-    assert code == 1 and "stopped; before its first step: begin again as before" in err
+    assert code == 130 and "stopped; before its first step: begin again as before" in err
     assert "--resume" not in err
     assert run(capsys, "train", "--resume", tmp_path / "run")[0] == 1
     assert run(capsys, *argv, "--force")[0] == 0  # as it said

@@ -171,7 +171,7 @@ def test_signals(name, place, full, tell):
             os.kill(process, number)
 
         ended = command([*name.split(), *WALK[name]], meanwhile=send, seconds=2 * MOST_SECONDS)
-        assert ended.code in (0, 1, 2, 70, -number), f"{name}, {number}: {ended}"
+        assert ended.code in (0, 1, 2, 70, -number, 128 + number), f"{name}, {number}: {ended}"
         assert "unexpected" not in ended.said, f"{name}, {number}: {ended}"
         after = contents(place)
         assert {key: after[key] for key in before} == before
