@@ -140,7 +140,7 @@ def test_a_stop_before_the_first_checkpoint_advises_what_works(
     with monkeypatch.context() as patched:
         patched.setattr("ssd_np.train.checkpoint.Checkpoint.begin", stop)
         code, _, err = run(capsys, "train", "--resume", tmp_path / "run")
-    assert code == 1 and f"go on with: ssd-np train --resume {tmp_path / 'run'}" in err
+    assert code == 130 and f"go on with: ssd-np train --resume {tmp_path / 'run'}" in err
 
 
 # --- length --------------------------------------------------------------------------------------
