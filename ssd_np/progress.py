@@ -14,7 +14,7 @@ from typing import TypeVar
 from ssd_np.terminal import note
 
 EVERY = 30.0  # seconds between two lines
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<LEFT{postfix}]"
 
 Item = TypeVar("Item")
 
@@ -36,21 +36,42 @@ def _tqdm() -> type:
 class Progress:
     """Counts what is done, for whoever watches. Use as a context manager, or `close`.
 
-    A terminal 80 columns wide shows the bar and a note of some 25 characters.
+    A terminal 80 columns wide shows the bar and a note of some 25 characters. How long the rest
+    takes follows from the second item on, for the first may have compiled, and once two of these
+    are done; not while the total is only a `limit`, until `lengthen` says it.
     """
 
-    def __init__(self, total: int, what: str, unit: str, done: int = 0, leave: bool = True) -> None:
+    def __init__(
+        self,
+        total: int,
+        what: str,
+        unit: str,
+        done: int = 0,
+        leave: bool = True,
+        limit: bool = False,
+    ) -> None:
         self.total, self.what, self.unit, self.done, self.begun = total, what, unit, done, done
-        self._started = self._told = time.monotonic()
+        self._limit, self._started = limit, time.monotonic()
+        self._first = self._told = self._started
         self._bar = None
         if in_notebook() or (sys.stderr is not None and sys.stderr.isatty()):
-            settings = {"desc": what, "leave": leave, "bar_format": BAR, "dynamic_ncols": True}
+            settings = {
+                "desc": what,
+                "leave": leave,
+                "bar_format": BAR.replace("LEFT", "?"),
+                "dynamic_ncols": True,
+            }
             self._bar = _tqdm()(total=total, initial=done, **settings)
 
     def update(self, note: str = "") -> None:
         """One more is done; `note` says how it went."""
         self.done += 1
+        if self.done == self.begun + 1:
+            self._first = time.monotonic()
         if self._bar is not None:
+            left = self._left()
+            words = "?" if left is None else self._bar.format_interval(left)
+            self._bar.bar_format = BAR.replace("LEFT", "timing" if self._limit else words)
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
         elif time.monotonic() - self._told >= EVERY:
@@ -59,7 +80,7 @@ class Progress:
 
     def lengthen(self, total: int) -> None:
         """So many there are, as is known now."""
-        self.total = total
+        self.total, self._limit = total, False
         if self._bar is not None:
             self._bar.total = total
 
@@ -71,11 +92,19 @@ class Progress:
             note(line)
 
     def _line(self, note: str) -> str:
-        seconds = self._told - self._started
-        left = seconds / (self.done - self.begun) * (self.total - self.done)
-        line = f"{self.what}: {self.unit} {self.done} of {self.total}"
-        line += f", {seconds:.0f} s, about {left:.0f} s to go"
+        left = self._left()
+        of = "" if self._limit else f" of {self.total}"
+        line = f"{self.what}: {self.unit} {self.done}{of}, {self._told - self._started:.0f} s"
+        line += f", about {left:.0f} s to go" if left is not None else ""
+        line += f", timing the first {self.unit}s" if self._limit else ""
         return f"{line}, {note}" if note else line
+
+    def _left(self) -> float | None:
+        """Seconds until all is done, if that can be told."""
+        timed = self.done - self.begun - 1
+        if self._limit or timed < 2:
+            return None
+        return (time.monotonic() - self._first) / timed * (self.total - self.done)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

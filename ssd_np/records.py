@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from ssd_np.errors import DegenerateBox, ShapeError
 from ssd_np.picture import as_html, draw_boxes
+from ssd_np.terminal import counted
 
 SHOWN = 0.5  # least score of what a notebook's picture shows
 ROWS = 20  # of a table
@@ -226,7 +227,7 @@ class Sample(_Record):
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
-        first = f"{self.name}: {width} x {height} pixels, {_count(len(self.truth), 'object')}"
+        first = f"{self.name}: {width} x {height} pixels, {counted(len(self.truth), 'object')}"
         return _table(first, [self.captions()], self.truth.boxes_corner)
 
     def _repr_html_(self) -> str:
@@ -306,7 +307,7 @@ class Detections(_Record):
 
     def __repr__(self) -> str:
         columns = [[f.name for f in self], [f"{f.score:.2f}" for f in self]]
-        return _table(_count(len(self), "detection"), columns, self.boxes_corner)
+        return _table(counted(len(self), "detection"), columns, self.boxes_corner)
 
     def _repr_html_(self) -> str | None:
         """The picture with what scores at least 0.5; None, so that the table is shown, without."""
@@ -315,12 +316,8 @@ class Detections(_Record):
             return None
         shown = self.at_least(SHOWN)
         picture = draw_boxes(image, shown.boxes_corner, shown.labels, shown.captions())
-        said = f"{len(shown)} of {_count(len(self), 'detection')} with a score of {SHOWN} or more"
+        said = f"{len(shown)} of {counted(len(self), 'detection')} with a score of {SHOWN} or more"
         return f"{as_html(picture)}<div>{said}</div>"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + "s" * (number != 1)
 
 
 def _table(first: str, columns: list[list[str]], boxes_corner: np.ndarray) -> str:

@@ -34,6 +34,16 @@ def shown(text: str) -> str:
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def counted(number: float, what: str, plural: str = "") -> str:
+    """A number of things.
+
+    >>> counted(1, "minute"), counted(1234, "image"), counted(0.5, "class", "classes")
+    ('1 minute', '1,234 images', '0.5 classes')
+    """
+    shape = "," if isinstance(number, int) else "g"
+    return f"{number:{shape}} {what if number == 1 else plural or what + 's'}"
+
+
 def last_names(text: str) -> str:
     """A path, or a text that holds some, without the folders above; safe to be shown.
 

@@ -15,12 +15,13 @@ from ssd_np.data.sources import FOLDER, SHAPES, describe, open_source
 from ssd_np.data.splits import SEED
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
-from ssd_np.terminal import note
+from ssd_np.terminal import counted, note
 
 TRAIN_SHAPES, EVAL_SHAPES = 10_000, 500  # images; painted on the fly, nothing is stored
 SEED_APART = 1_000_003  # evaluation draws its pictures from seeds that training does not use
 PROBLEMS_SHOWN = 5
 NOTHING = "there is no object to learn from"
+FEW_OBJECTS = 5  # of a class to learn from
 CAN_BE_NONE = ("--eval-split", "--val-split")
 KEPT = {  # kinds of problems that training goes on with
     "size": "images of another size than annotated",
@@ -94,9 +95,10 @@ def class_folders(
     learned = FolderDataset(folder, split)
     other = eval_split or "val"
     unseen = None if other == "none" else FolderDataset(folder, other, learned.class_names)
-    told = dict.fromkeys([*learned.problems, *(unseen.problems if unseen else ())])
-    for problem in list(told)[:PROBLEMS_SHOWN]:
-        note(f"{spec}: {problem}")
+    told = [(split, problem) for problem in learned.problems]
+    told += [(other, problem) for problem in (unseen.problems if unseen else ())]
+    for part, problem in told[:PROBLEMS_SHOWN]:
+        note(f"{describe(spec, part)}: {problem}")
     return learned, unseen, describe(spec, other)
 
 
@@ -118,6 +120,26 @@ def tell_idle(dataset: Dataset, rule: LossConfig) -> None:
         if idle:
             what = f"{idle} of the {len(dataset)} images have no object, and teach nothing so"
             note(f"note: {what}; loss.minimum_negatives of the config (3) changes that")
+
+
+def tell_classes(learned: Dataset, chosen_by: Dataset | None, measured: Dataset | None) -> None:
+    """Says which classes have hardly an object to learn from, which may be a name that was typed
+    wrong, and which can not be chosen by or measured for want of one."""
+    for data, purpose, few in (
+        (learned, "learns from", FEW_OBJECTS),
+        (chosen_by, "is chosen by", 1),
+        (measured, "is evaluated on", 1),
+    ):
+        if not isinstance(data, StoredDataset):
+            continue
+        truths = [data.truth(i) for i in range(len(data))]
+        objects = Counter(name for t in truths for name in t.labels[~t.crowd].tolist())
+        rare = [(k, n) for n, k in enumerate(data.class_names, 1) if objects[n] < few]
+        if rare:
+            told = ", ".join(f"{name!r} ({objects[n]})" for name, n in rare[:PROBLEMS_SHOWN])
+            told += f" and {len(rare) - PROBLEMS_SHOWN} more" if len(rare) > PROBLEMS_SHOWN else ""
+            what = f"of the {len(data.class_names)} classes {len(rare)} have fewer than"
+            note(f"note: {what} {counted(few, 'object')} in the images that it {purpose}: {told}")
 
 
 def describe_evaluation(spec: str, split: str) -> str:

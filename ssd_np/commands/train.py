@@ -14,7 +14,7 @@ from ssd_np.commands import options as kinds
 from ssd_np.data.sources import SHAPES, describe, usual_splits
 from ssd_np.errors import ConfigError
 from ssd_np.files import free_folder
-from ssd_np.terminal import last_names, note, say
+from ssd_np.terminal import counted, last_names, note, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +122,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
-    from ssd_np.commands.datasets import describe_evaluation, tell_idle, training_data
+    from ssd_np.commands.datasets import (
+        describe_evaluation,
+        tell_classes,
+        tell_idle,
+        training_data,
+    )
     from ssd_np.commands.run_folder import begin, recall
     from ssd_np.config import load_config, sized
     from ssd_np.data.splits import hold_back
@@ -152,10 +157,10 @@ def run(arguments: argparse.Namespace) -> int:
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
         arguments.held_back = []
-        if fits:
-            config = _fitted(arguments, dataset, seed, file)
         if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
             arguments.held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
+        if fits:
+            config = _fitted(arguments, dataset, seed, file)
         config, tensors = start.beginning(config, dataset.class_names, (kind, file), fits)
         if tunes:
             config = _fitted(arguments, dataset, seed, file, config)
@@ -189,8 +194,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         begin(out, arguments, config, dataset)
         tell_idle(dataset, config.loss)
-        say(f"{len(dataset)} images, classes: {', '.join(config.class_names)}")
+        say(f"{counted(len(dataset), 'image')}, classes: {', '.join(config.class_names)}")
         if fits or tunes:
+            tell_classes(dataset, validation, unseen)
             say(_chosen_by(arguments, seed))
         say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
     _fit(trainer)
@@ -250,11 +256,12 @@ def _fitted(
     from ssd_np.model.pretrained import network_of
 
     found, minutes = fingerprint(dataset, seed), arguments.minutes or MINUTES
+    held = len(arguments.held_back)
     if detector is not None:
-        config, reasons = tuned(found, detector, minutes, seed)
+        config, reasons = tuned(found, detector, minutes, seed, held)
     else:
         network = network_of(file) if file else NETWORK
-        config, reasons = fit(found, network, arguments.size, minutes=minutes, seed=seed)
+        config, reasons = fit(found, network, arguments.size, None, minutes, seed, held)
     *others, length = reasons
     given = arguments.steps or arguments.epochs
     reasons = others if given else [*others, length]
@@ -314,8 +321,8 @@ def _fit(trainer: Trainer) -> None:
         note(f"{str(stop) or 'stopped'}; {how}")
         raise
     say(
-        f"{result.steps} steps in {result.seconds:.0f} s, average loss {result.loss:.3f}, "
-        f"waited for data {result.waited:.1%} of the time"
+        f"{counted(result.steps, 'step')} in {result.seconds:.0f} s, "
+        f"average loss {result.loss:.3f}, waited for data {result.waited:.1%} of the time"
     )
     if result.waited > MOST_WAITED:
         note("note: reading images holds it up; smaller files, or a disk nearby, would be faster")

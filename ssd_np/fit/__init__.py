@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from ssd_np.fit.decide import input_shape as input_shape
     from ssd_np.fit.decide import learning_rate as learning_rate
     from ssd_np.fit.decide import light as light
+    from ssd_np.fit.decide import matchable as matchable
     from ssd_np.fit.decide import of_area as of_area
     from ssd_np.fit.decide import proportions as proportions
     from ssd_np.fit.decide import steps as steps
+    from ssd_np.fit.decide import too_small as too_small
     from ssd_np.fit.decide import zoom as zoom
     from ssd_np.fit.fingerprint import Fingerprint as Fingerprint
     from ssd_np.fit.fingerprint import class_weights as class_weights

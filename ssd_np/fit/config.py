@@ -55,9 +55,10 @@ def fit(
     affordable: int | None = None,
     minutes: float = MINUTES,
     seed: int = 0,
+    held_back: int = 0,
 ) -> Fitted:
     """The config for data that looks like this; a network (a preset, or a config with its
-    layers) and the input (height, width) may be given.
+    layers) and the input (height, width) may be given. `held_back` images are not learned from.
 
     The training takes `affordable` steps or, if it is not known yet how many these are, `minutes`.
     """
@@ -67,7 +68,8 @@ def fit(
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
     augmentation, why_augmentation = decide.augmentation(f, chosen)
-    training, why_training = training_for(f, network, affordable, minutes, seed)
+    images = len(f.shapes) - held_back
+    training, why_training = training_for(images, network, affordable, minutes, seed)
     config = dataclasses.replace(
         network,
         name="fitted",
@@ -80,32 +82,41 @@ def fit(
         training=training,
     )
     config = with_boxes(config, f, chosen, seed)
-    reasons = [f"network {network.name}", why_shape, boxes_in_words(config, f)]
+    why_shapes = [why_shape, *decide.too_small(f, chosen)]
+    reasons = [f"network {network.name}", *why_shapes, boxes_in_words(config, f)]
     return Fitted(config, [*reasons, *why_augmentation, *why_training])
 
 
-def tuned(f: Fingerprint, detector: Config, minutes: float = MINUTES, seed: int = 0) -> Fitted:
+def tuned(
+    f: Fingerprint,
+    detector: Config,
+    minutes: float = MINUTES,
+    seed: int = 0,
+    held_back: int = 0,
+) -> Fitted:
     """The config of a detector that goes on with data that looks like this: its own network and
     boxes, which its weights belong to, and augmentation and training for the data. What it knows
     moves at half the rate."""
     augmentation, why = decide.augmentation(f, detector.input.shape)
-    training, why_training = training_for(f, detector, None, minutes, seed, decide.TUNED)
+    images = len(f.shapes) - held_back
+    training, why_training = training_for(images, detector, None, minutes, seed, decide.TUNED)
     config = dataclasses.replace(detector, augmentation=augmentation, training=training)
-    return Fitted(config, [boxes_in_words(config, f), *why, *why_training])
+    small = decide.too_small(f, detector.input.shape)
+    return Fitted(config, [*small, boxes_in_words(config, f), *why, *why_training])
 
 
 def training_for(
-    f: Fingerprint,
+    images: int,
     network: Config,
     affordable: int | None,
     minutes: float,
     seed: int,
     slower: float = 1.0,
 ) -> tuple[TrainConfig, list[str]]:
-    """How a network is trained on data that looks like this, and why so."""
+    """How a network is trained on so many images, and why so."""
     normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
     rate, why_rate = decide.learning_rate(normalised, slower=slower)
-    steps, why_steps = decide.steps(len(f.shapes), affordable, minutes)
+    steps, why_steps = decide.steps(images, affordable, minutes)
     training = dataclasses.replace(
         load_config(NETWORK).training,
         learning_rate=rate,

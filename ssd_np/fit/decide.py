@@ -11,13 +11,17 @@ from ssd_np.config import AugmentationConfig, Brightness, Contrast, Crop, Expand
 from ssd_np.fit.boxes import ENOUGH, chance_to_match
 from ssd_np.fit.fingerprint import Fingerprint
 from ssd_np.geometry import Size
+from ssd_np.terminal import counted
 
 SIDES = (256, 320, 384)  # of an input, were it square
+LARGER = range(448, 1025, 64)  # that are advised where these are too small
+FEW_MATCHED = 0.9  # of the objects, below which that is said
 FINEST = (8.0, 8.0)  # pixels between the cells of the shallowest map
 MULTIPLE = 32  # of which an input's sides are: whole cells on most maps
 ONE_WAY = 0.8  # of the images lie, or stand, before the input does
 OBLONG, MOST_OBLONG = 1.15, 2.0  # width / height from which on, and up to which
 UPRIGHT, MIRRORED, COLOURFUL = 2.0, 0.3, 0.3  # see Fingerprint
+SAME = 0.02  # share of how pictures differ from themselves upside down that all may have in common
 ZOOM = 1.2  # factor between sizes of one class from which on a zoom is worth while
 LEAST_ZOOM, MOST_ZOOM = 2.0, 3.0  # and of the zoom, then
 STILL_MATCHED = 0.95  # of the objects, after zooming out
@@ -48,7 +52,7 @@ def input_shape(f: Fingerprint) -> tuple[Size, str]:
     ratio, why = proportions(f.shapes)
     for side in SIDES:
         shape = of_area(side, ratio)
-        share = float(chance_to_match(f.objects * shape, FINEST) @ f.weights)
+        share = matchable(f, shape)
         if share >= ENOUGH:
             break
     cost = shape[0] * shape[1] / SIDES[0] ** 2
@@ -57,6 +61,33 @@ def input_shape(f: Fingerprint) -> tuple[Size, str]:
         f"input {shape[1]} x {shape[0]} (width x height): {why}; the finest cells can match "
         f"{share:.1%} of the objects; {times} the arithmetic of 256 x 256"
     )
+
+
+def matchable(f: Fingerprint, shape: Size, smaller: float = 1.0) -> float:
+    """The share of the objects that the finest cells can match, made smaller by a factor."""
+    return float(chance_to_match(f.objects * shape / smaller, FINEST) @ f.weights)
+
+
+def too_small(f: Fingerprint, shape: Size) -> list[str]:
+    """A warning where this input shows many objects too small: which one would not, if the pictures
+    have its pixels, and what it costs."""
+    share = matchable(f, shape)
+    if share >= FEW_MATCHED:
+        return []
+    what = f"warning: {1 - share:.0%} of the objects are too small for this input"
+    pixels, area = float(np.median(f.shapes.prod(axis=1))), shape[0] * shape[1]
+    larger = [of_area(side, shape[1] / shape[0]) for side in LARGER]
+    larger = [(h, w) for h, w in larger if area < h * w <= pixels]
+    if not larger:
+        return [
+            f"{what}, and the pictures have few pixels more: cut out what matters, or go closer"
+        ]
+    height, width = next((s for s in larger if matchable(f, s) >= ENOUGH), larger[-1])
+    rate, cost = matchable(f, (height, width)), height * width / area
+    return [
+        f"{what}: train with --size {width}x{height}, where the finest cells can match {rate:.0%}, "
+        f"at {cost:.2g} times the arithmetic and memory"
+    ]
 
 
 def of_area(side: int, ratio: float) -> Size:
@@ -82,6 +113,10 @@ def flips(f: Fingerprint) -> tuple[float, float, str]:
         return 0.0, 0.0, "no flips: mirrored, objects of one class look like those of another"
     if f.upright > UPRIGHT:
         return 0.5, 0.0, "flips left and right; upside down these pictures look different"
+    # of n pictures u = 1 + n * share, give or take 1: the share may be as large as this
+    if f.upright + 1 > SAME * f.looked_at:
+        few = counted(f.looked_at, "picture")
+        return 0.5, 0.0, f"flips left and right; {few} can not tell whether upside down is the same"
     return 0.5, 0.5, "flips both ways: upside down these pictures look the same"
 
 
@@ -95,8 +130,7 @@ def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
     if f.spread < ZOOM:
         return *none, f"no zoom: objects of one class have one size (a factor of {f.spread:.2f})"
     crop = Crop(0.5, scale=(1 / factor, 1.0))
-    small = float(chance_to_match(f.objects * shape / factor, FINEST) @ f.weights)
-    if small < STILL_MATCHED:
+    if matchable(f, shape, factor) < STILL_MATCHED:
         return crop, none[1], f"zooms in by up to {factor:.2f}; zoomed out, objects are too small"
     why = f"zooms in and out by up to {factor:.2f}, as objects of one class differ in size"
     return crop, Expand(0.5, factor), why
@@ -132,9 +166,12 @@ def steps(
     nobody knows how many `minutes` allow."""
     useful = max(FEWEST_STEPS, MOST_PASSES * images // batch)
     if affordable is None:
-        what = f"as many steps as {minutes:g} minutes allow, at most {useful:,}"
-        return useful, f"{what}: {MOST_PASSES} passes over {images:,} images are enough"
+        what = f"as many steps as {counted(minutes, 'minute')} allow{'s' * (minutes == 1)}"
+        what += f", at most {useful:,}"
+        many = counted(images, "image")
+        return useful, f"{what}: {MOST_PASSES} passes over {many} are enough"
     count = min(affordable, useful)
     passes = count * batch / images
     limit = "the time" if count == affordable else f"{MOST_PASSES} passes are enough"
-    return count, f"{count:,} steps, {passes:.3g} passes over {images:,} images: {limit}"
+    over = f"{counted(round(passes, 1), 'pass', 'passes')} over {counted(images, 'image')}"
+    return count, f"{counted(count, 'step')}, {over}: {limit}"

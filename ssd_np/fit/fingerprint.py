@@ -17,6 +17,7 @@ from ssd_np.data.image import resize
 from ssd_np.data.items import AnnotatedDataset, Dataset
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
+from ssd_np.terminal import counted
 
 LOOKS, OBJECTS = 128, 4  # pictures that are decoded, objects of each that are cut out
 SIDE = 12  # of a cut-out object
@@ -61,6 +62,11 @@ class Fingerprint:
         return (self.boxes[:, 2:] - self.boxes[:, :2])[:, ::-1]
 
     @property
+    def looked_at(self) -> int:
+        """Pictures with objects that `upright` is measured on."""
+        return round(len(np.unique(self.images)) * min(1, LOOKS / max(1, len(self.shapes))))
+
+    @property
     def spread(self) -> float:
         """By which factor objects of one class differ in size, usually (exp of the deviation)."""
         sizes = np.log(self.objects.prod(axis=1)) / 2
@@ -74,7 +80,8 @@ class Fingerprint:
         height, width = np.median(self.shapes, axis=0)
         low, middle, high = np.percentile(np.sqrt(self.objects.prod(axis=1)), (5, 50, 95))
         return [
-            f"{images:,} images, usually {width:.0f} x {height:.0f} pixels, {objects:,} objects "
+            f"{counted(images, 'image')}, usually {width:.0f} x {height:.0f} pixels, "
+            f"{counted(objects, 'object')} "
             f"({objects / images:.1f} an image), classes: {', '.join(self.class_names)}",
             f"objects take {low:.0%} to {high:.0%} of the image's side, half of them less than "
             f"{middle:.0%}; one class's differ in size by a factor of {self.spread:.2f}",

@@ -1,7 +1,8 @@
 """How many steps a training has that is given minutes: its own first steps are timed.
 
-The first step compiles, the next twenty are timed, then one image is detected as often as it takes
-to know how long that takes, and a checkpoint is written. Of the minutes are left
+The first step compiles, the next twenty are timed, or where a third of the minutes is over before,
+fewer, but three. Then one image is detected as often as it takes to know how long that takes, and a
+checkpoint is written. Of the minutes are left
 
     minutes - what went by so far - images to validate and evaluate - pictures
 
@@ -23,6 +24,7 @@ from ssd_np.config import TIMED_STEPS, config_to_json
 from ssd_np.data.items import sample_at
 from ssd_np.files import write_atomically
 from ssd_np.infer.detect import Detector
+from ssd_np.terminal import counted
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.start import validate_every, validations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
 
 LOOKED_AT = 8  # images that are detected for the clock
+FEWEST, SHARE = 4, 1 / 3  # steps of which three are timed; of the minutes, where these are enough
 PICTURES = 10.0  # seconds for the report of an evaluation, with what it draws
 
 
@@ -49,8 +52,11 @@ class Budget(Callback):
         if trainer.config.minutes is None:
             return
         self._ends.append(time.perf_counter())
+        timed = len(self._ends)
+        late = self._ends[-1] - self.began > 60 * trainer.config.minutes * SHARE
+        enough = timed == TIMED_STEPS or (late and timed >= FEWEST)
         # one that was stopped and goes on times others, but none behind the warm-up
-        if trainer.progress.step == trainer.config.warmup_steps or len(self._ends) == TIMED_STEPS:
+        if enough or trainer.progress.step == trainer.config.warmup_steps:
             self._fix(trainer, trainer.config.minutes, step)
 
     def _fix(self, trainer: Trainer, minutes: float, step: Step) -> None:
@@ -66,14 +72,20 @@ class Budget(Callback):
         if trainer.validation is not None:
             shown += len(trainer.validation) * validations(len(trainer.validation))
         after = shown * looking + (PICTURES if self.evaluated else 0)
-        left = 60 * minutes - (time.perf_counter() - self.began) - after
+        least = time.perf_counter() - self.began + after
+        left = 60 * minutes - least
         done, most = trainer.progress.step, trainer.config.steps
-        set_length(trainer, max(done + 1, min(most, done + int(left / each))))
-        steps = trainer.config.steps
-        why = f"{minutes:g} minutes allow that" if steps < most else "more would be of no use"
+        set_length(trainer, max(done, min(most, done + int(left / each))))
+        steps, given = trainer.config.steps, counted(minutes, "minute")
+        if left < 0:
+            why = f"{given} can not hold, for these alone take about {least:.0f} s"
+        elif steps < most:
+            why = f"{given} allow{'s' * (minutes == 1)} that"
+        else:
+            why = "more would be of no use"
         trainer.bar.say(
-            f"{steps} steps: {why}, at {each:.2g} s a step and {after:.0f} s for looking at "
-            f"{shown} images; to repeat this training: --steps {steps}"
+            f"{counted(steps, 'step')}: {why}, at {each:.2g} s a step and {after:.0f} s for "
+            f"looking at {counted(shown, 'image')}; to repeat this training: --steps {steps}"
         )
 
 

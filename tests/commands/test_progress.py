@@ -36,6 +36,49 @@ def test_elsewhere_a_line_every_30_seconds(capsys, clock):
     ]
 
 
+def test_nothing_follows_from_a_first_item_that_compiled(capsys, clock):
+    with Progress(72, "detect", "image") as bar:
+        for seconds in (183, 30, 30):
+            clock[0] += seconds
+            bar.update()
+    assert capsys.readouterr().err.splitlines() == [
+        "detect: image 1 of 72, 183 s",
+        "detect: image 2 of 72, 213 s",
+        "detect: image 3 of 72, 243 s, about 2070 s to go",  # 69 images, 30 s each
+    ]
+
+
+def test_nothing_follows_from_the_steps_that_are_timed(capsys, clock):
+    with Progress(4500, "train", "step", limit=True) as bar:
+        for _ in range(3):
+            clock[0] += 40
+            bar.update("loss 1.000")
+        bar.lengthen(5)
+        clock[0] += 40
+        bar.update()
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"train: step {i}, {40 * i} s, timing the first steps, loss 1.000" for i in (1, 2, 3)),
+        "train: step 4 of 5, 160 s, about 40 s to go",
+    ]
+
+
+def test_a_terminal_shows_no_rest_before_it_is_known(monkeypatch, clock):
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    with Progress(100, "train", "step", limit=True) as bar:
+        for seconds, expected in ((600, "timing"), (2, "timing"), (2, "00:14")):
+            clock[0] += seconds
+            if expected == "00:14":
+                bar.lengthen(10)
+            bar.update()
+            bar._bar.refresh()
+            assert f"<{expected}" in terminal.getvalue().rpartition("[")[2]
+    with Progress(100, "detect", "image") as bar:
+        clock[0] += 600
+        bar.update()
+        bar._bar.refresh()
+        assert "<?" in terminal.getvalue().rpartition("[")[2]
+
+
 def test_what_is_over_sooner_says_nothing(capsys, clock):
     for item in progress.progress(range(20), 20, "detect", "image"):
         clock[0] += 1
@@ -50,7 +93,7 @@ def test_at_80_columns_there_is_a_bar(monkeypatch):
 
     class Trainer:
         class config:
-            steps = 120_000
+            steps, minutes = 120_000, None
 
         class progress:
             step = 60_000

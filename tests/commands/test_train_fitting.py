@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import re
+import shutil
 import types
 
 import numpy as np
@@ -21,6 +23,7 @@ from ssd_np.model.archive import read_archive
 from ssd_np.model.pretrained import network_of
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import BASE, load, save
+from ssd_np.train import budget
 from ssd_np.train.average import AVERAGE
 from ssd_np.train.trainer import Trainer, TrainResult
 
@@ -428,6 +431,97 @@ def test_minutes_fix_the_steps_and_the_number_repeats_them(
     assert f"{steps} steps: 0.6 minutes allow that" in err and f"--steps {steps}" in err
     assert run(capsys, *argv, tmp_path / "again", "--steps", steps)[0] == 0
     assert_same(tmp_path / "timed", tmp_path / "again")
+
+
+def test_where_minutes_are_too_few_the_timing_ends_and_the_truth_is_said(
+    capsys, tmp_path, photographs, monkeypatch
+):
+    argv = ["train", "--data", photographs, *SMALL, "--eval-split", "none", "--out"]
+    with monkeypatch.context() as patched:
+        now = itertools.count()
+        clock = types.SimpleNamespace(perf_counter=lambda: 20 * next(now))
+        for place in ("ssd_np.train.budget.time", "ssd_np.commands.train.time"):
+            patched.setattr(place, clock)
+        code, _, err = run(capsys, *argv, tmp_path / "timed", "--minutes", 1)
+    assert code == 0, err
+    assert "4 steps: 1 minute can not hold, for these alone take about" in err
+    assert "20 s a step" in err and "allow" not in err and "1 minutes" not in err
+    assert run(capsys, *argv, tmp_path / "again", "--steps", 4)[0] == 0
+    assert_same(tmp_path / "timed", tmp_path / "again")
+
+
+class Trained:
+    """What a budget asks of a trainer, on a machine that takes `each` seconds for a step."""
+
+    def __init__(self, minutes, monkeypatch, each, first=0.0):
+        training = load_config("small").training
+        self.config = dataclasses.replace(
+            training, minutes=minutes, steps=4500, schedule="warmup_cosine", warmup_steps=100
+        )
+        self.validation, self.said, self.now = None, [], 0.0
+        self.progress = types.SimpleNamespace(step=0)
+        self.bar = types.SimpleNamespace(say=self.said.append)
+        clock = types.SimpleNamespace(perf_counter=lambda: self.now)
+        monkeypatch.setattr(budget, "time", clock)
+        monkeypatch.setattr(budget, "_seconds_to_detect", lambda _: 0.1)
+        monkeypatch.setattr(budget, "set_length", self.set_length)
+        watch = budget.Budget()
+        while self.config.minutes is not None:
+            self.now += each if self.progress.step else each + first
+            self.progress.step += 1
+            watch.after_step(self, types.SimpleNamespace(seconds=each))
+        self.timed = self.progress.step
+
+    def save(self):
+        pass
+
+    def set_length(self, _, steps):
+        self.config = dataclasses.replace(self.config, steps=steps, minutes=None)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "each", "first", "timed", "steps"),
+    [
+        (6, 0.125, 20, 21, 2720),
+        (6, 10, 20, 11, 34),  # 120 s are over after the eleventh
+        (1, 10, 0, 4, 6),
+        (1, 10, 168, 4, 4),  # too few
+        (1, 5, 0, 5, 12),
+    ],
+)
+def test_no_more_than_a_third_of_the_minutes_is_timed(
+    monkeypatch, minutes, each, first, timed, steps
+):
+    trained = Trained(minutes, monkeypatch, each, first)
+    assert (trained.timed, trained.config.steps) == (timed, steps)
+    (said,) = trained.said
+    if steps > timed:
+        assert trained.now + (steps - timed) * each <= 60 * minutes
+        given = "1 minute allows" if minutes == 1 else "6 minutes allow"
+        assert f"{steps:,} steps: {given} that, at" in said
+    else:
+        assert "1 minute can not hold, for these alone take about 208 s" in said
+
+
+def test_what_is_held_back_is_not_counted_and_rare_classes_are_told(
+    capsys, tmp_path, begun, photographs
+):
+    folder = tmp_path / "rare"
+    shutil.copytree(photographs.removeprefix("voc:"), folder)
+    names = (folder / "ImageSets" / "Main" / "trainval.txt").read_text().split()
+    first = folder / "Annotations" / f"{names[0]}.xml"
+    first.write_text(re.sub("<name>.*?</name>", "<name>dics</name>", first.read_text()))
+    argv = ["train", "--data", f"voc:{folder}", "--from-scratch", *SMALL, "--seed", 0]
+    code, out, err = run(capsys, *argv, "--out", tmp_path / "run")
+    assert code == 0, err
+    assert "300 passes over 40 images" in out and "\n40 images" in out
+    held = names[0] in begun[0].validation.names
+    told = [line for line in err.splitlines() if line.startswith("note: of the 3 classes")]
+    assert f"fewer than 5 objects in the images that it learns from: 'dics' ({1 - held})" in told[0]
+    assert "fewer than 1 object in the images that it is evaluated on: 'dics' (0)" in told[-1]
+    assert len(told) == (2 if held else 3)
+    code, _, err = run(capsys, "train", "--data", photographs, *SMALL, "--out", tmp_path / "b")
+    assert code == 0 and "of the 2 classes" not in err
 
 
 def test_a_fit_of_the_fingerprint_is_all_that_decides(photographs):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ssd_np.cli import main
+from ssd_np.commands.datasets import class_folders
 from ssd_np.data.class_folders import FolderDataset
 from ssd_np.data.sources import check_spec
 from ssd_np.errors import DataError, NoSuchSplit
@@ -115,6 +116,17 @@ def test_single_pictures_and_damaged_ones_are_told(tmp_path, capsys):
     (tmp_path / "val.zip").write_bytes(content)
     val = FolderDataset(tmp_path, "val", (*KINDS, "cat"))
     assert len(val) == 3 and "can not be unpacked: Bad CRC-32" in val.problems[0]
+
+
+def test_a_class_with_one_picture_is_told_with_its_split(tmp_path, capsys):
+    write(tmp_path / "train", 3)
+    write(tmp_path / "train", 1, ["cat"])
+    write(tmp_path / "val", 1, ["ant"])
+    class_folders(f"folder:{tmp_path}", "train", None)
+    assert capsys.readouterr().err.splitlines() == [
+        f"folder:{tmp_path}, split train: class 'cat' has one picture",
+        f"folder:{tmp_path}, split val: class 'ant' has one picture",
+    ]
 
 
 def test_names_in_a_zip_are_no_places(tmp_path):

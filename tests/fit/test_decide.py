@@ -1,6 +1,9 @@
 """Each decision on fingerprints that were made up for it."""
 
+import re
+
 import numpy as np
+import pytest
 from made_up import ANIMALS, CARS, CELLS, made_up
 
 from ssd_np.fit import decide
@@ -31,6 +34,40 @@ def test_no_flip_that_makes_something_else():
     assert decide.flips(CARS)[:2] == (0.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("images", "upright", "expected"),
+    [
+        (25, 1.0, "25 pictures can not tell"),
+        (25, 0.3, "25 pictures can not tell"),  # chance alone
+        (90, 1.0, "90 pictures can not tell"),
+        (100, 1.0, "flips both ways"),
+        (128, 1.7, "128 pictures can not tell"),
+        (5000, 1.2, "flips both ways"),
+        (25, 2.5, "look different"),
+    ],
+)
+def test_upside_down_only_where_enough_pictures_tell(images, upright, expected):
+    across, down, why = decide.flips(made_up(images, 2, (0.2, 0.5), upright=upright))
+    assert expected in why and (across, down) == (0.5, 0.5 * ("both" in why))
+
+
+def test_objects_that_are_too_small_are_warned_about():
+    assert decide.too_small(ANIMALS, (384, 288)) == []
+    f = made_up(100, 5, (0.02, 0.1), (1200, 1600))
+    shape = decide.input_shape(f)[0]
+    (line,) = decide.too_small(f, shape)
+    width, height = map(int, re.search(r"--size (\d+)x(\d+)", line).groups())
+    assert width / height == pytest.approx(4 / 3, rel=0.1) and "warning" in line
+    assert decide.matchable(f, (height, width)) >= 0.98 > decide.matchable(f, shape)
+    cost = height * width / (shape[0] * shape[1])
+    assert f"{cost:.2g} times the arithmetic" in line
+    assert decide.too_small(f, (height, width)) == []
+    # pictures that have no more pixels
+    few = made_up(100, 5, (0.02, 0.1), (300, 400))
+    assert "few pixels more" in decide.too_small(few, shape)[0]
+    assert "--size" not in decide.too_small(few, shape)[0]
+
+
 def test_zoom_as_objects_differ():
     crop, expand, why = decide.zoom(CELLS, (288, 384))
     assert crop.probability == expand.probability == 0 and "one size" in why
@@ -58,4 +95,8 @@ def test_rate_and_steps():
     assert decide.steps(205, 2000)[0] == 2000  # the time
     assert decide.steps(50, 4000)[0] == 50 * 300 // 8  # each image 300 times
     assert decide.steps(3, 4000)[0] == 1000
+    assert (
+        "as 1 minute allows, at most 1,000: 300 passes over 1 image"
+        in (decide.steps(1, None, 1.0)[1])
+    )
     assert "the time" in decide.steps(5000, 100)[1] and "300 passes" in decide.steps(50, 4000)[1]
