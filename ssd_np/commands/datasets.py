@@ -95,10 +95,12 @@ def class_folders(
     learned = FolderDataset(folder, split)
     other = eval_split or "val"
     unseen = None if other == "none" else FolderDataset(folder, other, learned.class_names)
-    told = [(split, problem) for problem in learned.problems]
-    told += [(other, problem) for problem in (unseen.problems if unseen else ())]
-    for part, problem in told[:PROBLEMS_SHOWN]:
-        note(f"{describe(spec, part)}: {problem}")
+    told: dict[str, list[str]] = {}  # of which splits
+    for part, data in ((split, learned), (other, unseen)):
+        for problem in data.problems if data else ():
+            told.setdefault(problem, []).append(part)
+    for problem, parts in list(told.items())[:PROBLEMS_SHOWN]:
+        note(f"{describe(spec, '+'.join(parts))}: {problem}")
     return learned, unseen, describe(spec, other)
 
 

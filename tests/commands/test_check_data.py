@@ -184,7 +184,7 @@ def test_train_on_coco_and_evaluate_by_every_metric(capsys, tmp_path):
     out = tmp_path / "out"
     argv = ["train", "--config", "tiny", "--data", data, "--split", "train", "--steps", 1]
     code, text, err = run(capsys, *argv, "--out", out)
-    assert code == 0 and "1 images, classes: dog" in text and "learns from" not in err
+    assert code == 0 and "1 image, classes: dog" in text and "learns from" not in err
     assert "waited for data" in text and err.count("objects left out: 1") == 2  # train and test
     options = ["--data", data, "--split", "test", "--out", tmp_path / "e", "--force"]
     for metric, words in (

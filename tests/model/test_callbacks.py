@@ -179,7 +179,7 @@ def test_the_command_trains_without_a_thread_on_the_plain_engine(tmp_path):
     command = [sys.executable, "-c", NO_THREADS, str(tmp_path / "run")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "1 steps in" in done.stdout and "numba" not in done.stderr
+    assert "1 step in" in done.stdout and "numba" not in done.stderr
 
 
 def losses(engine, monkeypatch, out, steps, dtype):
