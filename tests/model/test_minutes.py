@@ -47,7 +47,8 @@ def assert_same(one, other):
 
 def test_steps_by_the_clock_and_the_same_number_repeats_them(tmp_path, clock, capsys):
     """21 s: begun at 0, 15 steps end at 7.5, after a third; detection takes three looks and the
-    checkpoint two, the last is at 10.5; half a second a step, and little for checkpoints, leave 20 steps."""
+    checkpoint two, the last is at 10.5; half a second a step, and little for
+    checkpoints, leave 20."""
     trainer = make(tmp_path / "timed")
     steps = trainer.fit().steps
     each = TICK + TICK / BY_TIME.checkpoint_every
