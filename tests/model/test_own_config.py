@@ -79,9 +79,11 @@ def test_from_the_config_to_detections(tmp_path):
     model = SSD(config)
     result = Trainer(model, data, config.training, tmp_path, validation=ShapesDataset(1, 2)).fit()
     assert result.steps == 4 and np.isfinite(result.loss)
-    for name in ("best.npz", "last.npz"):
-        assert load(tmp_path / name).config == config
-    again = load(tmp_path / "last.npz")
+    best, again = load(tmp_path / "best.npz"), load(tmp_path / "last.npz")
+    threshold = best.config.decoding.show_threshold  # chosen on the validation
+    decoding = dataclasses.replace(config.decoding, show_threshold=threshold)
+    assert best.config == dataclasses.replace(config, decoding=decoding)
+    assert again.config == config
     image = data[0].image
     found = Detector(again, score_threshold=0.0).detect(image)
     assert len(found) and found == Detector(model, score_threshold=0.0).detect(image)
