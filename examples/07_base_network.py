@@ -169,7 +169,7 @@ panel = plt.figure(layout="constrained").gca()
 for name, losses in curves.items():
     print(f"frozen base, {name}: loss {losses[0]:.1f}, after 40 steps {np.mean(losses[-8:]):.1f}")
     panel.plot(losses, label=f"frozen base: {name}")
-panel.set(xlabel="step", ylabel="loss")
+panel.set(xlabel="step", ylabel="loss", title="Two heads on a frozen base")
 panel.legend()
 show()
 

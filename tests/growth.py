@@ -182,15 +182,15 @@ def pixels(_: Path) -> Iterator[Pair]:
 
 
 ROWS = {
-    "order of an epoch, images": (epoch_order, "PyTorch's sampler"),
-    "matching a crowd, truths": (matching, "torchvision's matcher"),
-    "loss, batch 2, classes": (loss, "torchvision's loss"),
-    "writing weights, million numbers": (saving, "torch.save"),
-    "reading weights, million numbers": (reading, "torch.load"),
-    "opening COCO's annotations, images": (annotations, "pycocotools"),
-    "reading a JPEG, megapixels": (photographs, "Pillow, whole"),
-    "forward of tiny, images in a batch": (batches, "PyTorch"),
-    "forward of tiny, pixels": (pixels, "PyTorch"),
+    "an epoch's order, images": (epoch_order, "PyTorch"),
+    "matching a crowd, truths": (matching, "torchvision"),
+    "loss, classes": (loss, "torchvision"),
+    "writing, million weights": (saving, "torch.save"),
+    "reading, million weights": (reading, "torch.load"),
+    "opening COCO, images": (annotations, "pycocotools"),
+    "a JPEG, megapixels": (photographs, "Pillow, whole"),
+    "tiny, images in a batch": (batches, "PyTorch"),
+    "tiny, pixels": (pixels, "PyTorch"),
 }
 
 
@@ -216,14 +216,14 @@ def exponent(sizes: np.ndarray, times: np.ndarray) -> float:
 
 
 def table(measured: dict[str, np.ndarray]) -> str:
-    lines = ["| | sizes | ms at the largest | exponent | its peer | peer's ms | exponent | ratio |"]
+    lines = ["| | sizes | ms | exponent | peer | its ms | exponent | ratio |"]
     lines.append("|---" * 8 + "|")
     for name, values in measured.items():
         sizes, ours, theirs = values.T
         told = f"{sizes[0]:,.0f} to {sizes[-1]:,.0f}"
         lines.append(
-            f"| {name} | {told} | {1e3 * ours[-1]:.3g} | {exponent(sizes, ours):.2f} | "
-            f"{ROWS[name][1]} | {1e3 * theirs[-1]:.3g} | {exponent(sizes, theirs):.2f} | "
+            f"| {name} | {told} | {1e3 * ours[-1]:,.4g} | {exponent(sizes, ours):.2f} | "
+            f"{ROWS[name][1]} | {1e3 * theirs[-1]:,.4g} | {exponent(sizes, theirs):.2f} | "
             f"{ours[-1] / theirs[-1]:.2f} |"
         )
     return "\n".join(lines)

@@ -52,7 +52,7 @@ def test_the_training_is_made_for_the_data(photographs, parent, tmp_path, capsys
 
     monkeypatch.setattr(Trainer, "fit", remember)
     argv = ["train", "--fine-tune", str(parent), "--data", photographs, "--eval-split", "none"]
-    assert main([*argv, "--out", str(tmp_path / "run")]) == 1
+    assert main([*argv, "--out", str(tmp_path / "run")]) == 130
     out = capsys.readouterr().out
     assert "learning rate 0.005: batches of 8, without batch normalisation, for a detector" in out
     assert "as many steps as 6 minutes allow" in out and "held back by seed 0" in out
