@@ -59,18 +59,19 @@ class Best(Callback):
             if self.validation is not None:
                 result = evaluate_voc(*detect_dataset(trainer.model, self.validation))
                 score = result.mean_ap
-                trainer.log.measured(score)
             best = progress.best_score
             better = best is None or score > best
-            progress.stale = 0 if better else progress.stale + 1
             if better or score == best:  # on few images many are equal: the longest trained counts
                 check_before_writing(trainer)
-                progress.best_score = float(score)
                 sign(trainer, None if self.validation is None else float(score))
                 header, arrays = contents_of(trainer.model)
                 if self.validation is not None:
                     header["config"] = config_to_json(_drawing(trainer.model.config, result))
                 write_archive(trainer.out_dir / BEST, header, arrays, make_folder=False)
+                progress.best_score = float(score)  # not where a write failed: it is made up for
+            progress.stale = 0 if better else progress.stale + 1
+            if self.validation is not None:
+                trainer.log.measured(score)
 
 
 def _drawing(config: Config, result: VocResult) -> Config:
