@@ -34,7 +34,7 @@ from ssd_np.model.weights import (
     set_parameters,
 )
 from ssd_np.train.callbacks import Callback, Step
-from ssd_np.train.origin import begin, sign
+from ssd_np.train.origin import sign
 from ssd_np.train.parts import Optimiser, name_of
 
 if TYPE_CHECKING:
@@ -220,16 +220,8 @@ class Checkpoint(Callback):
     """Keeps last.npz: written before the first step, so that a stop before the next write is no
     loss, then every `checkpoint_every` steps and at the end."""
 
-    def __init__(self) -> None:
-        self.resumed = False
-
-    def resume(self, trainer: Trainer) -> None:
-        self.resumed = True  # the weights have a line of this training, even before its first step
-
     def begin(self, trainer: Trainer) -> None:
         if trainer.progress.step == 0:
-            if not self.resumed:
-                begin(trainer)
             trainer.save()
 
     def after_step(self, trainer: Trainer, step: Step) -> None:

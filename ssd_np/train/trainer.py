@@ -28,6 +28,7 @@ from ssd_np.errors import ConfigError, NotFinite
 from ssd_np.files import remove_leftovers
 from ssd_np.model.provenance import Origin
 from ssd_np.model.ssd import SSD
+from ssd_np.train import origin
 from ssd_np.train.average import optimiser_of
 from ssd_np.train.bar import Bar
 from ssd_np.train.best import Best
@@ -124,6 +125,7 @@ class Trainer:
         check_ready(self)
         if not self.conditions:  # it neither goes on nor is called again
             claim_folder(self, self._force)
+            origin.begin(self)
             self.conditions = conditions_of(self)
         remove_leftovers(self.out_dir)
         quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is told as NotFinite

@@ -21,6 +21,7 @@ from ssd_np.model.provenance import MOST, Measured, Origin, Used, imported
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import export, load, load_torch, save
 from ssd_np.terminal import last_names
+from ssd_np.train.callbacks import Callback
 from ssd_np.train.trainer import Trainer
 
 
@@ -181,6 +182,25 @@ class StopAfter:
             raise KeyboardInterrupt
 
     resume = begin = save = failed = end = lambda self, *_: None
+
+
+def test_a_training_that_is_called_twice_has_one_line(tmp_path):
+    """As in a notebook, where it was stopped before its first step."""
+
+    class Stop(Callback):
+        def begin(self, trainer):
+            self.begin = lambda _: None
+            raise KeyboardInterrupt
+
+    config = load_config("tiny").training
+    rule = dataclasses.replace(config, steps=1, batch_size=1)
+    trainer = Trainer(
+        SSD(load_config("tiny")), ShapesDataset(0, 2), rule, tmp_path / "run", callbacks=[Stop()]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    trainer.fit()
+    assert len(load(tmp_path / "run" / "last.npz").provenance) == 1
 
 
 def test_a_base_and_what_is_trained_from_it(tmp_path, few):
