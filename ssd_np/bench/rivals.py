@@ -152,13 +152,14 @@ def _onnx_network(onnx: ModuleType, model: SSD, batch: int):
 
     def merge(x: str, layer) -> str:
         up = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
-        constants[f"{layer.name}_size"] = np.array([batch, widths[x], *cells[layer.lateral]])
+        constants[f"{layer.name}_size"] = np.array(
+            [batch, places[x].channels, *places[layer.lateral].size]
+        )
         inputs = [x, "", "", f"{layer.name}_size"]
         enlarged = node("Resize", inputs, f"{layer.name}_up", nearest_mode="floor", **up)
         return node("Concat", [enlarged, layer.lateral], layer.name, axis=1)
 
-    cells = {place.layer.name: place.size for place in config.walk()}
-    widths = {place.layer.name: place.channels for place in config.walk()}
+    places = {place.layer.name: place for place in config.walk()}
     kinds = {
         "conv": conv,
         "depthwise": conv,

@@ -122,16 +122,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains and reports; the output folder holds everything, also what a resumed run needs."""
-    from ssd_np.commands.datasets import (
-        describe_evaluation,
-        tell_classes,
-        tell_idle,
-        training_data,
-    )
-    from ssd_np.commands.run_folder import begin, recall
-    from ssd_np.config import load_config, sized
-    from ssd_np.data.splits import hold_back
-    from ssd_np.data.stored import StoredDataset
+    from ssd_np.commands.datasets import describe_evaluation, training_data
+    from ssd_np.commands.run_folder import recall
+    from ssd_np.config import load_config
     from ssd_np.model.weights import BASE
     from ssd_np.train import start
     from ssd_np.train.trainer import Trainer
@@ -145,9 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.split = arguments.split or usual[0]
         arguments.eval_split = arguments.eval_split or usual[1]
     fits = data != SHAPES and not (arguments.config or arguments.fine_tune)
-    tunes = data != SHAPES and bool(arguments.fine_tune)
-    preset = "tiny" if data == SHAPES else "small"
-    config = load_config(arguments.config or preset)
+    config = load_config(arguments.config or ("tiny" if data == SHAPES else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
     dataset = training_data(
@@ -156,20 +147,12 @@ def run(arguments: argparse.Namespace) -> int:
     kind, file = _origin(arguments, fits)
     tensors: dict[str, np.ndarray] = {}
     if not arguments.resume:
-        arguments.held_back = []
-        if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
-            arguments.held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
-        if fits:
-            config = _fitted(arguments, dataset, seed, file)
-        config, tensors = start.beginning(config, dataset.class_names, (kind, file), fits)
-        if tunes:
-            config = _fitted(arguments, dataset, seed, file, config)
-        config = sized(config, arguments.size) if arguments.size and not fits else config
+        config, tensors = _beginning(arguments, dataset, config, seed, (kind, file), fits)
     # data that is missing should be missed before the training, not after it
     names = config.class_names if arguments.resume else dataset.class_names
     dataset, validation, unseen = _parts(arguments, dataset, names, seed)
     if not arguments.resume:
-        inherited = None if tunes else arguments.fine_tune
+        inherited = arguments.fine_tune if data == SHAPES else None
         config = start.fitted(
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,
             0 if validation is None else len(validation), arguments.minutes, arguments.patience,
@@ -192,13 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
         trainer.resume()
         say(f"{out}: going on at step {trainer.progress.step} of {config.training.steps}")
     else:
-        begin(out, arguments, config, dataset)
-        tell_idle(dataset, config.loss)
-        say(f"{counted(len(dataset), 'image')}, classes: {', '.join(config.class_names)}")
-        if fits or tunes:
-            tell_classes(dataset, validation, unseen)
-            say(_chosen_by(arguments, seed))
-        say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
+        _begin(arguments, config, out, (dataset, validation, unseen), seed)
     _fit(trainer)
     if validation is not None:
         split = f"{arguments.split}, held back" if arguments.held_back else arguments.val_split
@@ -207,6 +184,54 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
+
+
+def _beginning(
+    arguments: argparse.Namespace,
+    dataset: Dataset,
+    config: Config,
+    seed: int,
+    origin: tuple[str, str | None],
+    fits: bool,
+) -> tuple[Config, dict[str, np.ndarray]]:
+    """The config and the tensors of a training that begins: fitted to the data, or with weights
+    that go on with it, or as asked for. Images that choose instead of teaching are held back."""
+    from ssd_np.config import sized
+    from ssd_np.data.splits import hold_back
+    from ssd_np.data.stored import StoredDataset
+    from ssd_np.train import start
+
+    tunes = arguments.data != SHAPES and bool(arguments.fine_tune)
+    arguments.held_back = []
+    if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
+        arguments.held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
+    if fits:
+        config = _fitted(arguments, dataset, seed, origin[1])
+    config, tensors = start.beginning(config, dataset.class_names, origin, fits)
+    if tunes:
+        config = _fitted(arguments, dataset, seed, origin[1], config)
+    return (sized(config, arguments.size) if arguments.size and not fits else config), tensors
+
+
+def _begin(
+    arguments: argparse.Namespace,
+    config: Config,
+    out: Path,
+    parts: tuple[Dataset, Dataset | None, Dataset | None],
+    seed: int,
+) -> None:
+    """Writes what the run is told, and says what it begins with; `parts`: see `_parts`."""
+    from ssd_np.commands.datasets import tell_classes, tell_idle
+    from ssd_np.commands.run_folder import begin
+
+    dataset, *others = parts
+    begin(out, arguments, config, dataset)
+    tell_idle(dataset, config.loss)
+    say(f"{counted(len(dataset), 'image')}, classes: {', '.join(config.class_names)}")
+    if arguments.data != SHAPES and not arguments.config:  # fitted
+        tell_classes(dataset, *others)
+        say(_chosen_by(arguments, seed))
+    say(f"results go to {out}: config.json, run.json, log.csv, loss.png, last.npz, best.npz")
 
 
 def _told(arguments: argparse.Namespace) -> Origin:

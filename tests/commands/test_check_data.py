@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
 
-from ssd_np.cli import main
 from ssd_np.commands.datasets import (
     PROBLEMS_SHOWN,
     evaluation_data,
@@ -53,15 +53,6 @@ def write_coco(root, split="train", boxes=((10, 10, 60, 60), (5, 5, 0, 9))):
 
 
 GOOD, EMPTY = ("dog", 10, 10, 90, 80), ("dog", 5, 5, 5, 9)
-
-
-def run(capsys, *argv):
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_nothing_wrong_is_exit_code_0(capsys, tmp_path):

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
 
 from ssd_np.cli import main
@@ -30,15 +31,6 @@ def picture(tmp_path):
     path = tmp_path / "ein Bild.png"
     Image.fromarray(ShapesDataset(5, 1)[0].image).save(path)
     return path
-
-
-def run(capsys, *argv) -> tuple[int, str, str]:
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
 
-from ssd_np.cli import main
 from ssd_np.config import config_from_json, load_config
 from ssd_np.model.pretrained import save_base, trunk_names
 
@@ -34,15 +34,6 @@ def poles(tmp_path):
         text = "\n".join(map(str, names))
         (root / "ImageSets" / "Main" / f"{split}.txt").write_text(text)
     return f"voc:{root}"
-
-
-def run(capsys, *argv):
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_a_fitted_config_is_printed_and_its_reasons_beside_it(capsys, poles, tmp_path):

@@ -8,8 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from in_process import run
 
-from ssd_np.cli import COMMANDS, build_parser, main
+from ssd_np.cli import COMMANDS, build_parser
 from ssd_np.config import config_to_json, load_config, sized
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.errors import ConfigError
@@ -36,14 +37,6 @@ def narrow(tmp_path):
         config_to_json(dataclasses.replace(config, layers=layers))
     )
     return tmp_path / "narrow.json"
-
-
-def run(capsys, *argv) -> tuple[int, str, str]:
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:
-        code = stop.code
-    return code, *capsys.readouterr()
 
 
 # --- what is evaluated ---------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """`ssd-np train --data D` and nothing else: what it fits, begins with, holds back, and repeats."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -9,6 +10,7 @@ import types
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
 
 from ssd_np.cli import main
@@ -102,15 +104,6 @@ def write(root, layout, splits):
         }  # fmt: skip
         (root / split / "_annotations.coco.json").write_text(json.dumps(content))
     return f"{kind}:{root}"
-
-
-def run(capsys, *argv):
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 @pytest.fixture(scope="module")
@@ -412,16 +405,23 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert_same(trained, tmp_path / "run")
 
 
+@contextlib.contextmanager
+def clock_that_ticks(monkeypatch, seconds):
+    """In here each look at the clock by which minutes are kept finds it that much later."""
+    with monkeypatch.context() as patched:
+        now = itertools.count()
+        clock = types.SimpleNamespace(perf_counter=lambda: seconds * next(now))
+        for place in ("ssd_np.train.budget.time", "ssd_np.commands.train.time"):
+            patched.setattr(place, clock)
+        yield
+
+
 def test_minutes_fix_the_steps_and_the_number_repeats_them(
     capsys, tmp_path, photographs, monkeypatch
 ):
     monkeypatch.setattr("ssd_np.fit.decide.WARM_UP", 22)
     argv = ["train", "--data", photographs, *SMALL, "--out"]
-    with monkeypatch.context() as patched:
-        now = itertools.count()
-        clock = types.SimpleNamespace(perf_counter=lambda: 0.5 * next(now))
-        for place in ("ssd_np.train.budget.time", "ssd_np.commands.train.time"):
-            patched.setattr(place, clock)
+    with clock_that_ticks(monkeypatch, 0.5):
         # 36 s: looking at 84 images takes an eighth of half a second each
         code, _, err = run(capsys, *argv, tmp_path / "timed", "--minutes", 0.6)
     assert code == 0, err
@@ -437,11 +437,7 @@ def test_where_minutes_are_too_few_the_timing_ends_and_the_truth_is_said(
     capsys, tmp_path, photographs, monkeypatch
 ):
     argv = ["train", "--data", photographs, *SMALL, "--eval-split", "none", "--out"]
-    with monkeypatch.context() as patched:
-        now = itertools.count()
-        clock = types.SimpleNamespace(perf_counter=lambda: 20 * next(now))
-        for place in ("ssd_np.train.budget.time", "ssd_np.commands.train.time"):
-            patched.setattr(place, clock)
+    with clock_that_ticks(monkeypatch, 20):
         code, _, err = run(capsys, *argv, tmp_path / "timed", "--minutes", 1)
     assert code == 0, err
     assert "4 steps: 1 minute can not hold, for these alone take about" in err
