@@ -12,6 +12,7 @@ import colorsys
 import functools
 import importlib.util
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def _font_file() -> str | None:
     if found is None or found.origin is None:
         return None
     path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return str(path) if path.is_file() else None
+    return str(path) if os.path.isfile(path) else None
 
 
 def fitted(caption: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str, tuple[int, int]]:

@@ -52,7 +52,7 @@ def test_a_resume_with_changed_data(tmp_path, capsys, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("ssd_np.train.stop.StopRequests.after_step", stop)
-        assert main([*start, "--out", run]) == 1
+        assert main([*start, "--out", run]) == 130
     (voc / "ImageSets/Main/all.txt").write_text("0\n1\n2")
     capsys.readouterr()
     assert main(["train", "--resume", run]) == 1

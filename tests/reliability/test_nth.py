@@ -14,7 +14,7 @@ from training_runs import ENVIRONMENT, narrow_config
 from ssd_np.config import config_to_json
 
 HERE = Path(__file__).parent
-EVERY = {"writes": 13, "allocations": 211}  # of a quick run
+EVERY = {"writes": 31, "allocations": 211}  # of a quick run
 
 
 @pytest.fixture
