@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssd_np.config import AugmentationConfig, Brightness, Contrast, Crop, Expand, Hue, Saturation
+from ssd_np.config import (
+    TIMED_STEPS,
+    AugmentationConfig,
+    Brightness,
+    Contrast,
+    Crop,
+    Expand,
+    Hue,
+    Saturation,
+)
 from ssd_np.fit.boxes import ENOUGH, chance_to_match
 from ssd_np.fit.fingerprint import Fingerprint
 from ssd_np.geometry import Size
@@ -31,7 +40,7 @@ BATCH = 8
 RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
 MOST_PASSES, FEWEST_STEPS = 300, 1000
 TUNED = 0.5  # of these rates, for a detector that is tuned
-WARM_UP = 100  # steps, however many follow: the first are the same in trainings of any length
+WARM_UP = TIMED_STEPS  # those of a training by minutes, which can not know how many follow
 AVERAGE = 0.1  # of the steps, see train/average.py
 
 

@@ -4,15 +4,17 @@ The first step compiles, the next twenty are timed, or where a third of the minu
 fewer, but three. Then one image is detected as often as it takes to know how long that takes, and a
 checkpoint is written. Of the minutes are left
 
-    minutes - what went by so far - images to validate and evaluate - pictures
+    minutes - what went by so far - images to evaluate - pictures
 
-and the steps that fit into that are the training's length from here on. They stand in config.json;
+and the steps that fit into that, with the images that so many steps are validated on, are the
+training's length from here on. They stand in config.json;
 `train --steps N` is the same training to the last bit, for nothing in the timed steps depends on
 how many there will be (`warmup_cosine`, train/schedule.py; average.py).
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import time
@@ -27,7 +29,7 @@ from ssd_np.infer.detect import Detector
 from ssd_np.terminal import counted
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.schedule import learning_rate
-from ssd_np.train.start import validate_every, validations
+from ssd_np.train.start import looks, validate_every
 
 if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
@@ -68,16 +70,24 @@ class Budget(Callback):
         start = time.perf_counter()
         trainer.save()
         each += (time.perf_counter() - start) / trainer.config.checkpoint_every
-        shown = self.evaluated
-        if trainer.validation is not None:
-            shown += len(trainer.validation) * validations(len(trainer.validation))
-        after = shown * looking + (PICTURES if self.evaluated else 0)
-        least = time.perf_counter() - self.began + after
-        left = 60 * minutes - least
+        images = 0 if trainer.validation is None else len(trainer.validation)
+        last = self.evaluated * looking + (PICTURES if self.evaluated else 0)
+        left = 60 * minutes - (time.perf_counter() - self.began) - last
         done, most = trainer.progress.step, trainer.config.steps
-        set_length(trainer, max(done, min(most, done + int(left / each))))
+
+        def shown(steps: int) -> int:
+            """Images that are looked at to choose by, in a training of so many steps."""
+            return images * looks(dataclasses.replace(trainer.config, steps=steps), images)
+
+        def seconds_for(steps: int) -> float:
+            return (steps - done) * each + shown(steps) * looking
+
+        longest = bisect.bisect_right(range(done, most + 1), left, key=seconds_for) - 1
+        set_length(trainer, max(done, done + longest))
         steps, given = trainer.config.steps, counted(minutes, "minute")
-        if left < 0:
+        seen, over = shown(steps) + self.evaluated, left - seconds_for(steps)
+        least, after = 60 * minutes - over, last + shown(steps) * looking
+        if over < 0:
             why = f"{given} can not hold, for these alone take about {least:.0f} s"
         elif steps < most:
             why = f"{given} allow{'s' * (minutes == 1)} that"
@@ -85,7 +95,7 @@ class Budget(Callback):
             why = "more would be of no use"
         trainer.bar.say(
             f"{counted(steps, 'step')}: {why}, at {each:.2g} s a step and {after:.0f} s for "
-            f"looking at {counted(shown, 'image')}; to repeat this training: --steps {steps}"
+            f"looking at {counted(seen, 'image')}; to repeat this training: --steps {steps}"
         )
 
 

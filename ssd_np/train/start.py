@@ -94,6 +94,14 @@ def validations(images: int) -> int:
     return min(VALIDATIONS, max(FEWEST_VALIDATIONS, LOOKED_AT // images))
 
 
+def looks(training: TrainConfig, images: int) -> int:
+    """How often a training of `steps` steps looks at so many images: also at its end."""
+    if not images:
+        return 0
+    every = training.validate_every or validate_every(training, images)
+    return math.ceil(training.steps / every)
+
+
 def validate_every(training: TrainConfig, images: int) -> int:
     """After how many steps; not before the end of a warm-up that others are as long as."""
     least = training.warmup_steps if training.schedule == "warmup_cosine" else 1

@@ -14,7 +14,7 @@ from ssd_np.model.archive import read_archive
 from ssd_np.model.ssd import SSD
 from ssd_np.train.callbacks import Callback
 from ssd_np.train.schedule import learning_rate
-from ssd_np.train.start import validate_every, validations
+from ssd_np.train.start import looks, validate_every, validations
 from ssd_np.train.trainer import Trainer
 
 TICK = 0.5  # seconds between two looks at the clock
@@ -68,8 +68,8 @@ def test_what_is_looked_at_later_counts(tmp_path, clock):
     rule = dataclasses.replace(BY_TIME, minutes=0.55)
     trainer = make(tmp_path, rule, validation=ShapesDataset(9, 1))
     trainer.budget.evaluated = 2
-    # an image takes half a second here: ten times the one, and two; ten for the pictures
-    assert trainer.fit().steps == 21 + int((33 - 13.5 - 6 - 10) / (TICK + TICK / 250))
+    # an image takes half a second here: the two, and twice the one; ten seconds for the pictures
+    assert trainer.fit().steps == 21 + int((33 - 13.5 - 2 - 10) / (TICK + TICK / 250)) == 35
     assert trainer.config.validate_every == 22  # not before the warm-up is over
 
 
@@ -142,3 +142,10 @@ def test_many_images_are_looked_at_less_often():
     late = dataclasses.replace(BY_TIME, minutes=None, warmup_steps=100, steps=3000)
     assert validate_every(late, 20) == 300 and validate_every(late, 500) == 1500
     assert validate_every(dataclasses.replace(late, steps=300), 20) == 100
+
+    def often(steps, images=20):
+        return looks(dataclasses.replace(late, steps=steps), images)
+
+    assert [often(steps) for steps in (50, 100, 101, 300, 3000)] == [1, 1, 2, 3, 10]
+    assert often(3000, 0) == 0 and often(3000, 500) == 2
+    assert all(often(steps) <= often(steps + 1) for steps in range(1, 2000))  # so it is searched
