@@ -36,8 +36,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", type=kinds.split, help="of the data to fit to (default: what there is)"
     )
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--base-weights", metavar="FILE", type=kinds.Input, help="fit a network for this base"
+    )
+    start.add_argument(
+        "--from-scratch", action="store_true", help="fit a network that begins with random weights"
     )
     parser.add_argument(
         "--out", metavar="FILE", type=kinds.output_file, help="write the fitted config here"
@@ -55,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.dialects import dialect_table
     from ssd_np.model.trace import trace_table
 
-    given = {name: getattr(arguments, name) for name in ("split", "base_weights", "out", "draw")}
+    of_fit = ("split", "base_weights", "from_scratch", "out", "draw")
+    given = {name: getattr(arguments, name) or None for name in of_fit}
     if arguments.fit:
         if arguments.config:
             raise ConfigError("--fit makes its own config", hint=f"leave {arguments.config} out")
@@ -84,14 +89,15 @@ def _fit(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.datasets import training_data
     from ssd_np.config import config_to_json, load_config
     from ssd_np.data.sources import usual_splits
-    from ssd_np.fit.config import NETWORK, fit
+    from ssd_np.fit.config import fit
     from ssd_np.fit.fingerprint import fingerprint
     from ssd_np.model.pretrained import network_of
 
     split = arguments.split or usual_splits(arguments.fit)[0]
     found = fingerprint(training_data(arguments.fit, split, seed=0))
     base = arguments.base_weights
-    fitted = fit(found, network_of(base) if base else NETWORK)
+    network = network_of(base) if base else None
+    fitted = fit(found, network, from_scratch=arguments.from_scratch)
     if arguments.draw:
         from ssd_np.viz.fitting import boxes_figure
 

@@ -276,7 +276,7 @@ def _fitted(
 ) -> Config:
     """The config that fits the data and the weights that it begins with, or that of a `detector`
     which goes on with the data; says why."""
-    from ssd_np.fit.config import MINUTES, NETWORK, fit, tuned
+    from ssd_np.fit.config import MINUTES, fit, tuned
     from ssd_np.fit.fingerprint import fingerprint
     from ssd_np.model.pretrained import network_of
 
@@ -285,8 +285,8 @@ def _fitted(
     if detector is not None:
         config, reasons = tuned(found, detector, minutes, seed, held)
     else:
-        network = network_of(file) if file else NETWORK
-        config, reasons = fit(found, network, arguments.size, None, minutes, seed, held)
+        network, how = network_of(file) if file else None, (None, minutes, seed, held)
+        config, reasons = fit(found, network, arguments.size, *how, arguments.from_scratch)
     *others, length = reasons
     given = arguments.steps or arguments.epochs
     reasons = others if given else [*others, length]

@@ -27,7 +27,6 @@ from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.feature_map import ListedMapConfig
 from ssd_np.kinds.walk import walk
 
-NETWORK = "small"  # the preset whose base comes with the package
 MINUTES = 6.0
 OBJECTS = 4000  # that boxes are fitted to: each as often as it takes, or a part of them
 SIZES, SIDES = 0.3, 0.1  # a stranger's objects: logs of the factors by which they differ
@@ -50,20 +49,24 @@ class Map(NamedTuple):
 
 def fit(
     f: Fingerprint,
-    network: Config | str = NETWORK,
+    network: Config | str | None = None,
     shape: Size | None = None,
     affordable: int | None = None,
     minutes: float = MINUTES,
     seed: int = 0,
     held_back: int = 0,
+    from_scratch: bool = False,
 ) -> Fitted:
     """The config for data that looks like this; a network (a preset, or a config with its
-    layers) and the input (height, width) may be given. `held_back` images are not learned from.
+    layers) and the input (height, width) may be given. `held_back` images are not learned from;
+    `from_scratch`: with random weights.
 
     The training takes `affordable` steps or, if it is not known yet how many these are, `minutes`.
     """
-    usual = load_config(NETWORK)
-    network = load_config(network) if isinstance(network, str) else network
+    usual = load_config(decide.USUAL)
+    given = load_config(network) if isinstance(network, str) else network
+    name, why_network = decide.network(given.name if given else None, from_scratch)
+    network = given or load_config(name)
     chosen, why_shape = decide.input_shape(f)
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
@@ -83,7 +86,7 @@ def fit(
     )
     config = with_boxes(config, f, chosen, seed)
     why_shapes = [why_shape, *decide.too_small(f, chosen)]
-    reasons = [f"network {network.name}", *why_shapes, boxes_in_words(config, f)]
+    reasons = [why_network, *why_shapes, boxes_in_words(config, f)]
     return Fitted(config, [*reasons, *why_augmentation, *why_training])
 
 
@@ -118,7 +121,7 @@ def training_for(
     rate, why_rate = decide.learning_rate(normalised, slower=slower)
     steps, why_steps = decide.steps(images, affordable, minutes)
     training = dataclasses.replace(
-        load_config(NETWORK).training,
+        load_config(decide.USUAL).training,
         learning_rate=rate,
         steps=steps,
         minutes=minutes if affordable is None else None,

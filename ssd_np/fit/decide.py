@@ -36,12 +36,23 @@ LEAST_ZOOM, MOST_ZOOM = 2.0, 3.0  # and of the zoom, then
 STILL_MATCHED = 0.95  # of the objects, after zooming out
 LIGHT, CONTRAST = 5.0, 1.1  # variations that are worth a change of light
 MANY_IMAGES = 5000  # of which each is seen a few times only
+USUAL, SCRATCH = "small", "scratch"  # presets; the base of the first comes with the package
 BATCH = 8
 RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
 MOST_PASSES, FEWEST_STEPS = 300, 1000
 TUNED = 0.5  # of these rates, for a detector that is tuned
 WARM_UP = TIMED_STEPS  # those of a training by minutes, which can not know how many follow
 AVERAGE = 0.1  # of the steps, see train/average.py
+
+
+def network(given: str | None, from_scratch: bool) -> tuple[str, str]:
+    """The preset whose layers are trained, where no network is given: that of the base, or the one
+    that learns most without."""
+    if given:
+        return given, f"network {given}"
+    if from_scratch:
+        return SCRATCH, f"network {SCRATCH}: full convolutions, which learn most without a base"
+    return USUAL, f"network {USUAL}: separable convolutions, which come with a base"
 
 
 def proportions(shapes: np.ndarray) -> tuple[float, str]:

@@ -81,6 +81,19 @@ def test_a_given_input_and_a_base():
     assert coverage(CELLS.boxes, based.config).uncovered < 0.02
 
 
+@pytest.mark.parametrize("f", [CELLS, ANIMALS, CARS], ids=["cells", "animals", "cars"])
+def test_without_a_base_convolutions_are_full(f):
+    """What mixes channels and what mixes places is one layer; all else is as with a base."""
+    (based, whys), (bare, why) = fit(f), fit(f, from_scratch=True)
+    assert why[0].startswith("network scratch: full convolutions")
+    assert whys[0].startswith("network small: separable")
+    assert {layer.kind for layer in bare.layers} <= {"conv", "batchnorm", "pool"}
+    assert "depthwise" in {layer.kind for layer in based.layers}
+    assert bare.input.shape == based.input.shape and bare.augmentation == based.augmentation
+    assert steps_of(bare) == steps_of(based)
+    assert fit(f, "slim", from_scratch=True).reasons[0] == "network slim"
+
+
 def test_first_guess_grows_from_small_to_large_objects():
     maps = available_maps(load_config("small"), (256, 256))
     assert [m.step for m in maps] == [(8, 8), (16, 16), (32, 32), (64, 64)]
@@ -120,7 +133,7 @@ fingerprints = st.builds(
 
 
 @settings(max_examples=25, deadline=None)
-@given(f=fingerprints, preset=st.sampled_from(["small", "slim", "mobilenet_coco"]))
+@given(f=fingerprints, preset=st.sampled_from(["small", "scratch", "slim", "mobilenet_coco"]))
 def test_any_fingerprint_gives_a_config_that_can_be_written_and_built(f, preset):
     config, reasons = fit(f, preset)
     assert config_from_json(config_to_json(config)) == config
