@@ -104,9 +104,10 @@ LINES: dict[str, tuple[str, str] | str] = {
         "ssd-np train --data voc:FOLDER --minutes 0.5 --out run-fitted",
     ),
     "ssd-np config --fit voc:FOLDER --out mine.json --draw boxes.png": ("user", AS_IT_IS),
-    "ssd-np train --config mine.json --data voc:FOLDER": (
+    "ssd-np train --config mine.json --base-weights base --data voc:FOLDER": (
         "user",
-        "ssd-np train --config mine.json --data voc:FOLDER --steps 2 --out run-mine",
+        "ssd-np train --config mine.json --base-weights base --data voc:FOLDER --steps 2 "
+        "--out run-mine",
     ),
     "ssd-np train --config full.json --data voc:BCCD --split train --eval-split val --seed 0": (
         "user",

@@ -56,7 +56,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--base-weights",
         metavar="FILE",
         type=kinds.Input,
-        help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ...",
+        help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ..., or "
+        "base, the one that comes with the package",
     )
     start.add_argument(
         "--from-scratch",
@@ -249,14 +250,14 @@ def _told(arguments: argparse.Namespace) -> Origin:
 def _origin(arguments: argparse.Namespace, fits: bool) -> tuple[str, str | None]:
     """How the training begins, and with which file: a config that is fitted with the base that
     comes with the package, unless told otherwise."""
-    from ssd_np.model.weights import BASE
+    from ssd_np.model.weights import BASE, locate
 
     if arguments.fine_tune:
         if arguments.config:
             raise ConfigError("--fine-tune brings its own config", hint="leave --config out")
         return "detector", arguments.fine_tune
     if arguments.base_weights:
-        return "base", arguments.base_weights
+        return "base", str(locate(arguments.base_weights))
     if fits and not arguments.from_scratch:
         return "base", str(BASE)
     if arguments.freeze_base is not None and not arguments.resume:

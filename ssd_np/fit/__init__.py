@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ssd_np.fit.decide import learning_rate as learning_rate
     from ssd_np.fit.decide import light as light
     from ssd_np.fit.decide import matchable as matchable
+    from ssd_np.fit.decide import network as network
     from ssd_np.fit.decide import of_area as of_area
     from ssd_np.fit.decide import proportions as proportions
     from ssd_np.fit.decide import steps as steps

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ssd_np.train.sgd import shortening as shortening
     from ssd_np.train.start import beginning as beginning
     from ssd_np.train.start import fitted as fitted
+    from ssd_np.train.start import looks as looks
     from ssd_np.train.start import network as network
     from ssd_np.train.start import settle as settle
     from ssd_np.train.start import validate_every as validate_every

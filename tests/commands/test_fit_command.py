@@ -63,6 +63,8 @@ def test_another_split_and_a_base(capsys, poles, tmp_path):
     code, out, err = run(capsys, "config", "--fit", poles, "--base-weights", tmp_path / "b.npz")
     assert "network slim" in err
     assert config_from_json(out).layers[0] == other.layers[0]
+    code, out, err = run(capsys, "config", "--fit", poles, "--from-scratch")
+    assert code == 0 and "network scratch" in err and '"depthwise"' not in out
     picture = tmp_path / "boxes.png"
     code, *_ = run(capsys, "config", "--fit", poles, "--draw", picture)
     assert code == 0 and np.asarray(Image.open(picture)).shape[1] > 1000  # two panels
@@ -72,6 +74,7 @@ def test_another_split_and_a_base(capsys, poles, tmp_path):
     ("argv", "words"),
     [
         (["small", "--split", "val"], "--split: belongs to --fit DATA"),
+        (["small", "--from-scratch"], "--from-scratch: belongs to --fit DATA"),
         (["small", "--out", "new.json"], "--out: belongs to --fit DATA"),
         (["small", "--fit", "voc:x"], "--fit makes its own config (leave small out)"),
         (["--fit", "voc:nothing"], "nothing: no such folder"),
@@ -90,7 +93,7 @@ def test_check_data_ends_with_what_fitting_would_change(capsys, poles):
     code, out, _ = run(capsys, "check-data", poles, "--split", "train", "--json")
     report = json.loads(out)
     assert report["fitted"]["uncovered"] == 0 < report["coverage"]["uncovered"]
-    assert report["fitted"]["reasons"][0] == "network small"
+    assert report["fitted"]["reasons"][0].startswith("network small: separable")
 
 
 def test_check_data_fits_nothing_to_data_that_stops_the_training(capsys, poles):

@@ -234,14 +234,22 @@ def test_it_begins_with_the_base_that_comes_with_the_package(capsys, tmp_path, b
     assert "begins with the base of this package" in out
     code, out, err = run(capsys, *argv, tmp_path / "b", "--from-scratch")
     assert code == 0, err
-    assert "begins with" not in out
-    based, scratch = (trainer.model for trainer in begun)
+    assert "begins with" not in out and "network scratch" in out
+    code, out, err = run(capsys, "config", "--fit", few, "--out", tmp_path / "mine.json")
+    assert code == 0, err
+    argv = ["train", "--config", tmp_path / "mine.json", "--base-weights", "base", "--data", few]
+    code, out, err = run(capsys, *argv, "--out", tmp_path / "c")
+    assert code == 0, err
+    assert "begins with the base of this package" in out
+    based, scratch, written = (trainer.model for trainer in begun)
     fresh, arrays = SSD(scratch.config), read_archive(BASE)[1]
     kernels = [name for name, p in trunk(based).items() if p.value.ndim > 1]
     assert len(kernels) > 10
     for name in kernels:
         np.testing.assert_array_equal(based.parameters[name].value, arrays[name])
-        np.testing.assert_array_equal(scratch.parameters[name].value, fresh.parameters[name].value)
+        np.testing.assert_array_equal(written.parameters[name].value, arrays[name])
+    for name, parameter in fresh.parameters.items():
+        np.testing.assert_array_equal(scratch.parameters[name].value, parameter.value)
 
 
 def test_a_file_of_ones_own_brings_its_network(capsys, tmp_path, begun, few):

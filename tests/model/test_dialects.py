@@ -118,7 +118,8 @@ def test_the_printed_table_has_every_key_value_and_name(capsys):
     assert "boxes.clip: " in printed
     assert '    "sizes"                         torchvision\n' in printed
     assert (
-        '    "antialias"                     sgrvinod, [mobilenet_coco, scratch, small, tiny]\n' in printed
+        '    "antialias"                     sgrvinod, [mobilenet_coco, scratch, small, tiny]\n'
+        in printed
     )
     assert "    [127.5, 127.5, 127.5]           [tiny]\n" in printed  # nobody's but ours
     for choice in CHOICES:
