@@ -15,6 +15,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 from ssd_np.terminal import note
 
@@ -33,12 +34,23 @@ def njit(**options: Any) -> Callable:
     return compiled
 
 
+def inlined(function: Callable) -> Callable:
+    """Part of the kernels that call it, so that it is compiled once with each of them.
+
+    A kernel that is called is compiled on its own, and once more inside each caller, and callers of
+    that: what goes four deep takes four times as long.
+    """
+    return numba.njit(inline="always")(function)
+
+
 class _Cache(FunctionCache):
     """Numba's, but what can not be stored or read back is compiled again."""
 
-    def load_overload(self, *arguments: object) -> object:
+    def load_overload(self, signature: object, context: Any) -> object:
+        """Without `context.refresh()`: all that Numba compiles with need not be there to load."""
+        rtsys.initialize(context)
         try:
-            return super().load_overload(*arguments)
+            return self._load_overload(signature, context)
         except OSError:
             return None
         except (EOFError, pickle.UnpicklingError):  # written by half when the power failed

@@ -131,8 +131,12 @@ def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
 
 def _kept(boxes: np.ndarray, iou_threshold: float) -> np.ndarray:
     """(D, 4), best first -> (D,) bool."""
-    floats = boxes.astype(np.result_type(boxes, np.float32), copy=False)
-    return _keep_kernel(floats, floats.dtype.type(iou_threshold))
+    sides = boxes.T.astype(np.result_type(boxes, np.float32), order="C")  # (4, D)
+    xmin, ymin, xmax, ymax = sides
+    area = np.maximum(xmax - xmin, 0) * np.maximum(ymax - ymin, 0)
+    over = np.zeros_like(area)
+    _keep_kernel(*sides, area, sides.dtype.type(iou_threshold), over)
+    return over <= 0
 
 
 @njit(nogil=True, error_model="numpy")
@@ -202,14 +206,13 @@ def _best(row, count):  # (T,) -> (count,): the largest, best first; of equal on
 
 
 @njit(nogil=True, error_model="numpy")
-def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
-    zero, one = boxes.dtype.type(0), boxes.dtype.type(1)
-    # one array a side, cut at i, and no branch in the inner loop: so it works on whole vectors
-    xmin, ymin = boxes[:, 0].copy(), boxes[:, 1].copy()
-    xmax, ymax = boxes[:, 2].copy(), boxes[:, 3].copy()
-    area = np.maximum(xmax - xmin, zero) * np.maximum(ymax - ymin, zero)
-    over = np.zeros(len(boxes), boxes.dtype)  # 1: overlaps a kept box too much
-    for i in range(len(boxes)):
+def _keep_kernel(xmin, ymin, xmax, ymax, area, threshold, over):
+    """Boxes best first, a side an array; over (D,) zeros: 1 where one overlaps a kept one.
+
+    Cut at i, and no branch in the inner loop: so it works on whole vectors.
+    """
+    zero, one = over.dtype.type(0), over.dtype.type(1)
+    for i in range(len(over)):
         if over[i] > zero:
             continue
         left, top, right, bottom = xmin[i:], ymin[i:], xmax[i:], ymax[i:]
@@ -221,4 +224,3 @@ def _keep_kernel(boxes, threshold):  # boxes sorted best first -> (D,) bool
             union = rest_area[0] + rest_area[j] - intersection
             too_much = intersection / union > threshold  # 0 / 0 is not
             rest_over[j] = max(rest_over[j], one if too_much else zero)
-    return over <= zero

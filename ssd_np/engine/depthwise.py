@@ -8,7 +8,7 @@ threads; the gradient of the kernel is summed by each thread on its own.
 
 import numpy as np
 
-from ssd_np.engine.direct import copy, laid_out_width, lay_out
+from ssd_np.engine.direct import copy, lay_out
 from ssd_np.engine.memory import FRESH, LINE, Place
 from ssd_np.engine.microkernel import VECTOR_BYTES, tile
 from ssd_np.engine.plan import taps_of
@@ -147,7 +147,7 @@ def _kernel_gradient_kernel(x, dout, table, first, last, taps, buffer, sums):
     step = table[0]
     c, wo, lanes = step.channels, step.wo, VECTOR_BYTES // x.itemsize
     low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
-    down = step.stride * laid_out_width(step) * c
+    down = step.stride * step.line * c
     while first < last:
         image, oy = first // step.ho, first % step.ho
         lines = min(step.lines, last - first, step.ho - oy)

@@ -12,12 +12,15 @@ computes it: runs are bit-equal. Where a step needs what an earlier one gave, th
 counter until all tiles are done.
 """
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from ssd_np.engine.atomic import give_way, look, take
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
-from ssd_np.kernels import njit
+from ssd_np.kernels import inlined, njit
 
 DENSE, DEPTHWISE, MAX = 0, 1, 2  # kinds of steps
 IMAGE = -1  # the source that is what came in
@@ -26,7 +29,7 @@ PATIENCE = 1000  # looks at a counter before another thread may have the core
 
 _FIELDS = (
     "kind source height width channels kh kw stride above beside dilation ho wo c_out "
-    "weight bias target lays_out front lines groups panels splits tiles places after"
+    "weight bias target lays_out line front lines groups panels splits tiles places after"
 )
 NODE = np.dtype(
     [(name, np.int64) for name in _FIELDS.split()] + [("low", np.float64), ("high", np.float64)]
@@ -36,6 +39,7 @@ NODE = np.dtype(
 source, target  where its input and output begin in `maps`
 weight, bias    where its packed kernel and its bias begin in `weights`
 lays_out        whether lines go to the buffer first: not where a 1x1 convolution reads all pixels
+line            pixels of a line there
 front           number of the depthwise convolution that is computed together with it, or -1
 lines, groups   of the output: lines of a tile, tiles that an image has of them
 panels, splits  the same for vectors of output channels
@@ -45,32 +49,57 @@ low, high       limits of the activation
 """
 
 
-@njit(nogil=True)
-def run(x, maps, buffers, table, places, weights, counters, lane, lanes):
-    """All steps of `table` by one of the `lanes` threads; lane 0 comes back when all is done.
+@functools.cache
+def network(depthwise: bool) -> Callable:
+    """The kernel for all steps; where none is depthwise, what computes those is not compiled."""
 
-    x         what comes in, flat (N H W C); maps: what all steps give, at their places
-    buffers   memory for laid out lines, an equal part for each thread
-    counters  zeros: of each step the tiles that are done, then those that are taken of each share
-    """
-    buffer, done = lane * (len(buffers) // lanes), 0
-    for s in range(len(table)):
-        step = table[s]
-        done = _wait(table, counters, done, step.after)
-        for k in range(lanes):
-            share = (lane + k) % lanes  # its own first
-            start, end = step.tiles * share // lanes, step.tiles * (share + 1) // lanes
+    @njit(nogil=True, error_model="numpy")
+    def run(x, maps, buffers, table, places, weights, counters, lane, lanes):
+        """All steps of `table` by one of the `lanes` threads; lane 0 comes back when all is done.
+
+        x         what comes in, flat (N H W C); maps: what all steps give, at their places
+        buffers   memory for laid out lines, an equal part for each thread
+        counters  zeros: of each step the tiles that are done, then those taken of each share
+        """
+        buffer, done = lane * (len(buffers) // lanes), 0
+        for s in range(len(table)):
+            step = table[s]
+            reads = table[step.front] if step.front >= 0 else step
+            done = _wait(table, counters, done, step.after)
             while True:
-                number = start + take(counters, len(table) + s * lanes + share)
-                if number >= end:
+                number = _take_tile(step.tiles, counters, len(table) + s * lanes, lane, lanes)
+                if number < 0:
                     break
-                _compute(x, maps, buffers, buffer, table, s, places, weights, number)
+                image, first, last, begin, end = _bounds(step, number, x.itemsize)
+                target = step.target + (image * step.ho + first) * step.wo * step.c_out
+                pixels = (last - first) * step.wo
+                source = x if reads.source == IMAGE else maps
+                start = image * reads.height * reads.width * reads.channels + max(0, reads.source)
+                if step.kind == MAX:
+                    _max_lines(source, start, step, first, last, maps, target)
+                elif reads.lays_out:
+                    behind = buffer + lay_out(source, start, reads, first, last, buffers, buffer)
+                    source, start = buffers, buffer
+                    if depthwise and reads.kind == DEPTHWISE:
+                        alone = step.front < 0
+                        out, to = (maps, target) if alone else (buffers, behind)
+                        panels = -(-reads.c_out // (VECTOR_BYTES // x.itemsize))
+                        low, high = (begin, end) if alone else (0, panels)
+                        _depthwise(source, start, places, weights, reads, pixels, low, high,
+                                   out, to)  # fmt: skip
+                        start = behind
+                else:
+                    start += first * step.wo * step.channels
+                if step.kind == DENSE:
+                    _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
                 take(counters, s)
-    if lane == 0:
-        _wait(table, counters, done, len(table))
+        if lane == 0:
+            _wait(table, counters, done, len(table))
+
+    return run
 
 
-@njit(nogil=True)
+@inlined
 def _wait(table, counters, done, steps):
     """Until the first `steps` steps are done, of which `done` are known to be."""
     for s in range(done, steps):
@@ -82,43 +111,32 @@ def _wait(table, counters, done, steps):
     return max(done, steps)
 
 
-@njit(nogil=True)
-def _compute(x, maps, buffers, buffer, table, s, places, weights, number):
-    """A tile: lines `first` to `last` of an image, panels `begin` to `end`."""
-    step = table[s]
+@inlined
+def _take_tile(tiles, counters, place, lane, lanes):
+    """Number of the next tile that nobody has taken, of its own share first; -1 where none is."""
+    for k in range(lanes):
+        share = (lane + k) % lanes
+        number = tiles * share // lanes + take(counters, place + share)
+        if number < tiles * (share + 1) // lanes:
+            return number
+    return -1
+
+
+@inlined
+def _bounds(step, number, item):
+    """A tile: image, lines `first` to `last` of it, vectors `begin` to `end`."""
     group, split = number // step.splits, number % step.splits
     image, first = group // step.groups, group % step.groups * step.lines
-    last, begin = min(first + step.lines, step.ho), split * step.panels
-    end = min(begin + step.panels, -(-step.c_out // (VECTOR_BYTES // x.itemsize)))
-    target = step.target + (image * step.ho + first) * step.wo * step.c_out
-    pixels = (last - first) * step.wo
-    reads = table[step.front] if step.front >= 0 else step
-    source = x if reads.source == IMAGE else maps
-    start = max(0, reads.source) + image * reads.height * reads.width * reads.channels
-    if step.kind == MAX:
-        _max_lines(source, start, step, first, last, maps, target)
-        return
-    if not reads.lays_out:
-        start += first * step.wo * step.channels
-        _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
-        return
-    size = lay_out(source, start, reads, first, last, buffers, buffer)
-    if step.front >= 0:
-        panels = -(-reads.c_out // (VECTOR_BYTES // x.itemsize))
-        _depthwise(buffers, buffer, places, weights, reads, pixels, 0, panels,
-                   buffers, buffer + size)  # fmt: skip
-        _dense(buffers, buffer + size, places, weights, step, pixels, begin, end, maps, target)
-    elif step.kind == DENSE:
-        _dense(buffers, buffer, places, weights, step, pixels, begin, end, maps, target)
-    else:
-        _depthwise(buffers, buffer, places, weights, step, pixels, begin, end, maps, target)
+    begin, vectors = split * step.panels, -(-step.c_out // (VECTOR_BYTES // item))
+    last, end = min(first + step.lines, step.ho), min(begin + step.panels, vectors)
+    return image, first, last, begin, end
 
 
-@njit(nogil=True)
+@inlined
 def lay_out(source, start, step, first, last, buffers, buffer):
     """The lines that the lines `first` to `last` of the output look at, zeros where nothing is."""
     h, w, c = step.height, step.width, step.channels
-    width = laid_out_width(step)
+    width = step.line
     left, skipped = max(0, min(step.beside, width)), max(0, -step.beside)
     inside = max(0, min(w - skipped, width - left))
     target = buffer
@@ -132,21 +150,15 @@ def lay_out(source, start, step, first, last, buffers, buffer):
     return -(-(target - buffer) // LINE) * LINE
 
 
-@njit(nogil=True)
-def laid_out_width(step):
-    """Pixels of a laid out line."""
-    return (step.wo - 1) * step.stride + step.dilation * (step.kw - 1) + 1
-
-
 # indices are unsigned: Numba need not ask whether they count from the end
-@njit(nogil=True)
+@inlined
 def _fill(target, start, count):
     place = np.uint64(start)
     for k in range(np.uint64(count)):
         target[place + k] = 0
 
 
-@njit(nogil=True)
+@inlined
 def copy(source, start, target, to, count):
     here, there = np.uint64(start), np.uint64(to)
     for k in range(np.uint64(count)):
@@ -156,10 +168,10 @@ def copy(source, start, target, to, count):
 def _convolution(mixes: int, taps: int = 0):
     """The kernel for some pixels and panels, from `source` to `out`."""
 
-    @njit(nogil=True)
+    @inlined
     def convolve(source, start, places, weights, step, pixels, first, last, out, target):
         lanes = VECTOR_BYTES // source.itemsize
-        segment = step.dilation * laid_out_width(step) * step.channels
+        segment = step.dilation * step.line * step.channels
         hop = 1 if mixes else step.dilation * step.channels
         length = step.kw * step.channels if mixes else step.kw
         low, high = source.dtype.type(step.low), source.dtype.type(step.high)
@@ -182,7 +194,7 @@ def _convolution(mixes: int, taps: int = 0):
 _dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
 
 
-@njit(nogil=True)
+@inlined
 def _depthwise(source, start, places, weights, step, pixels, first, last, out, target):
     if step.kh == step.kw == 3:
         _around3(source, start, places, weights, step, pixels, first, last, out, target)
@@ -190,7 +202,7 @@ def _depthwise(source, start, places, weights, step, pixels, first, last, out, t
         _around(source, start, places, weights, step, pixels, first, last, out, target)
 
 
-@njit(nogil=True)
+@inlined
 def _max_lines(source, start, step, first, last, out, target):
     """The maximum of each window; NaN wins, so that it is not hidden."""
     c = step.channels
@@ -208,16 +220,3 @@ def _max_lines(source, start, step, first, last, out, target):
                         out[to + k] = value if larger else best
                     fresh = False
             target, left = target + c, left + step.stride
-
-
-@njit(nogil=True)
-def pack(w, out):
-    """w (taps, Co) -> out (panels, taps, vector): the kernel as the microkernel reads it."""
-    panels, taps, lanes = out.shape
-    for panel in range(panels):
-        count = min(lanes, w.shape[1] - panel * lanes)
-        for t in range(taps):
-            for k in range(count):
-                out[panel, t, k] = w[t, panel * lanes + k]
-            for k in range(count, lanes):
-                out[panel, t, k] = 0

@@ -91,6 +91,7 @@ def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> S
     step["above"], step["beside"] = pad[0][0], pad[1][0]
     step["ho"], step["wo"], step["c_out"] = (*cells, c_out)
     step["low"], step["high"] = between
+    step["line"] = (cells[1] - 1) * stride + dilation * (taps[1] - 1) + 1
     step["lays_out"] = kind == DEPTHWISE or (kind == DENSE and not whole)
     return (n, *cells, c_out)
 
@@ -163,7 +164,7 @@ def _buffer(step: np.void, table: np.ndarray) -> int:
         return 0
     rows = (step["lines"] - 1) * reads["stride"] + reads["dilation"] * (reads["kh"] - 1) + 1
     between = step["lines"] * reads["wo"] * reads["c_out"] if step["front"] >= 0 else 0
-    return _rounded(rows * _width(reads) * reads["channels"]) + _rounded(between)
+    return _rounded(rows * reads["line"] * reads["channels"]) + _rounded(between)
 
 
 def _rounded(numbers: int) -> int:
@@ -171,15 +172,10 @@ def _rounded(numbers: int) -> int:
     return int(-(-numbers // LINE) * LINE)
 
 
-def _width(step: np.void) -> int:
-    """Pixels of a laid out line."""
-    return int((step["wo"] - 1) * step["stride"] + step["dilation"] * (step["kw"] - 1) + 1)
-
-
 def taps_of(step: np.void) -> np.ndarray:
     """Where in laid out lines each tap of the kernel lies, from the first one on."""
     line, column = np.arange(step["kh"])[:, None], np.arange(step["kw"])
-    return ((line * _width(step) + column) * step["dilation"] * step["channels"]).reshape(-1)
+    return ((line * step["line"] + column) * step["dilation"] * step["channels"]).reshape(-1)
 
 
 def _tabulate(table: np.ndarray) -> np.ndarray:
@@ -189,7 +185,7 @@ def _tabulate(table: np.ndarray) -> np.ndarray:
     lines_of[table["front"][table["front"] >= 0]] = table["lines"][table["front"] >= 0]
     for step, lines in zip(table, lines_of, strict=True):
         line, column = np.arange(lines)[:, None], np.arange(step["wo"])
-        width = _width(step) if step["lays_out"] else step["wo"]
+        width = step["line"] if step["lays_out"] else step["wo"]
         step["places"] = start
         places.append(((line * width + column) * step["stride"] * step["channels"]).reshape(-1))
         start += len(places[-1])

@@ -1,7 +1,10 @@
-"""Softmax with the largest logit and the sum of a row found by kernels: rows are short here.
+"""Softmax of short rows, as they are here, class by class: whole columns of numbers at a time.
 
-NumPy's reductions over a last axis of a few classes spend their time between the rows.
+NumPy's reductions over a last axis of a few classes spend their time between the rows. Short rows
+need no kernel either, which a first detection would have to compile.
 """
+
+import functools
 
 import numpy as np
 
@@ -13,16 +16,17 @@ LONG_ROW = 64  # numbers, from which NumPy's own maximum is faster
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(..., K) -> (..., K), each row sums to 1."""
-    check_logits(logits)
-    exponential = np.exp(logits - _largest(logits))
-    return exponential / _over_rows(_sum_kernel, exponential)
+    shifted = _shifted(logits)
+    exponential = np.exp(shifted, out=shifted)
+    exponential /= _sums(exponential)
+    return np.ascontiguousarray(exponential)
 
 
 def log_softmax_forward(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(..., K) -> (..., K) and the cache (the output)."""
-    check_logits(logits)
-    shifted = logits - _largest(logits)
-    out = shifted - np.log(_over_rows(_sum_kernel, np.exp(shifted)))
+    shifted = _shifted(logits)
+    shifted -= np.log(_sums(np.exp(shifted)))
+    out = np.ascontiguousarray(shifted)
     return out, out
 
 
@@ -36,29 +40,23 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return out
 
 
-def _largest(x: np.ndarray) -> np.ndarray:
-    """x.max(axis=-1, keepdims=True); NaN is the largest, to both."""
-    if x.shape[-1] >= LONG_ROW:
-        return x.max(axis=-1, keepdims=True)
-    return _over_rows(_max_kernel, x)
+def _shifted(logits: np.ndarray) -> np.ndarray:
+    """logits - their row's largest; of short rows, class after class lies together."""
+    check_logits(logits)
+    if logits.shape[-1] >= LONG_ROW:
+        return logits - logits.max(axis=-1, keepdims=True)
+    columns = np.moveaxis(logits, -1, 0).copy()  # (K, ...)
+    columns -= columns.max(axis=0)
+    return np.moveaxis(columns, 0, -1)
 
 
-def _over_rows(kernel, x: np.ndarray) -> np.ndarray:
-    """x.max or x.sum(axis=-1, keepdims=True), several times faster for rows of a few classes."""
+def _sums(x: np.ndarray) -> np.ndarray:
+    """(..., K) -> (..., 1), each row from left to right."""
+    if x.shape[-1] < LONG_ROW:
+        return functools.reduce(np.add, np.moveaxis(x, -1, 0))[..., None]
     out = np.empty((*x.shape[:-1], 1), x.dtype)
-    kernel(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), out.reshape(-1))
+    _sum_kernel(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), out.reshape(-1))
     return out
-
-
-@njit(nogil=True)
-def _max_kernel(rows, out):
-    for i in range(rows.shape[0]):
-        largest = rows[i, 0]
-        for j in range(1, rows.shape[1]):
-            value = rows[i, j]
-            larger = value > largest or value != value  # NaN wins, so that it is not hidden
-            largest = value if larger else largest
-        out[i] = largest
 
 
 @njit(nogil=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ssd_np.engine.direct import pack, run
+from ssd_np.engine.direct import DEPTHWISE, network
 from ssd_np.engine.memory import fresh
 from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
@@ -15,6 +15,7 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     buffers = fresh((steps.buffer * steps.lanes,), x.dtype)
     counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
+    run = network(depthwise=bool((steps.table["kind"] == DEPTHWISE).any()))
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 
@@ -26,11 +27,14 @@ def packed(steps: Plan, blocks: list[tuple], dtype: np.dtype) -> np.ndarray:
         if not isinstance(w, np.ndarray):
             continue
         for array, place in ((w, step["weight"]), (b, step["bias"])):
-            rows = np.ascontiguousarray(array).reshape(-1, w.shape[-1])  # (taps, Co)
-            rows.flags.writeable = False
-            vectors = -(-w.shape[-1] // lanes)
-            of_it = weights[place : place + vectors * len(rows) * lanes]
-            pack(rows, of_it.reshape(vectors, len(rows), lanes))
+            rows = array.reshape(-1, w.shape[-1])  # (taps, Co)
+            whole, rest = divmod(w.shape[-1], lanes)
+            end = place + (whole + (rest > 0)) * len(rows) * lanes
+            panels = weights[place:end].reshape(-1, len(rows), lanes)
+            split = rows[:, : whole * lanes].reshape(len(rows), whole, lanes)
+            panels[:whole] = split.transpose(1, 0, 2)
+            if rest:
+                panels[whole, :, :rest], panels[whole, :, rest:] = rows[:, whole * lanes :], 0
     return weights
 
 

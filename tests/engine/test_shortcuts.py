@@ -8,7 +8,8 @@ from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.nms import nms_each_class as plain_nms
 from ssd_np.boxes.targets import make_targets as plain_targets
 from ssd_np.config import load_config
-from ssd_np.engine import boxes, multibox, softmax
+from ssd_np.engine import boxes, direct, multibox, softmax
+from ssd_np.model.ssd import SSD
 
 
 @pytest.mark.parametrize("classes", [2, 21, 63, 64, 1204])
@@ -27,13 +28,23 @@ def test_background_loss_in_blocks_is_that_of_all_rows(classes, rng, monkeypatch
     )
 
 
+@pytest.mark.parametrize("classes", [37, 70])  # short rows, and long ones
 @pytest.mark.parametrize("rows", [1, 3, 4, 9])
-def test_sums_side_by_side_are_those_from_left_to_right(rows, rng):
-    x = rng.standard_normal((rows, 37)).astype(np.float32) * 1e3
+def test_sums_side_by_side_are_those_from_left_to_right(rows, classes, rng):
+    x = rng.standard_normal((rows, classes)).astype(np.float32) * 1e3
     expected = np.zeros(rows, np.float32)
     for column in x.T:
         expected += column
-    assert np.array_equal(softmax._over_rows(softmax._sum_kernel, x)[:, 0], expected)
+    assert np.array_equal(softmax._sums(x)[:, 0], expected)
+
+
+def test_only_what_a_network_has_is_compiled_for_it():
+    """No network of ordinary convolutions waits until depthwise ones are compiled."""
+    ordinary, separable = direct.network(depthwise=False), direct.network(depthwise=True)
+    model, rng = SSD(load_config("tiny")), np.random.default_rng(0)
+    before = len(separable.signatures)
+    model.forward(rng.standard_normal((1, 128, 128, 3)).astype(np.float32))
+    assert ordinary.signatures and len(separable.signatures) == before
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.999])
