@@ -7,6 +7,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ssd_np.kernels import njit
+
+PATIENCE = 1000  # looks at a counter before another thread may have the core
+TAKEN, UP, DOWN, DONE = range(4)  # counters of tiles
+
 
 def _pointer(context, builder, signature, arguments):
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -48,3 +53,26 @@ def _give_way(typing):
 
 
 take, look, give_way = intrinsic(_take), intrinsic(_look), intrinsic(_give_way)
+
+
+@njit(nogil=True)
+def watch(counters, index, enough):
+    """Until counters[index] is `enough`."""
+    looks = 0
+    while look(counters, index) < enough:
+        looks += 1
+        if looks > PATIENCE:
+            give_way()
+
+
+@njit(nogil=True)
+def claim(counters, lane, tiles, middle, back):
+    """A tile that nobody has taken, or -1; they are counted round from `middle`.
+
+    Lane 0 takes them upwards from there, others downwards, and on the way `back` the other way
+    round: so a second pass begins with what a thread's cache still holds of the first one.
+    """
+    if take(counters, TAKEN) >= tiles:
+        return -1
+    number = take(counters, DOWN if lane else UP)
+    return (middle + (-1 - number if back == (lane == 0) else number)) % tiles

@@ -1,17 +1,19 @@
-"""Batch normalisation in few passes over memory; sums over the batch are taken in float64.
+"""Batch normalisation in two passes over memory, forward and back, in one call of all threads.
 
-The activation goes along in the last pass forward. On the way back its mask is computed once more
-from the input, which has to be read anyway. Rows of few channels are joined to longer ones, so that
-the inner loop pays.
+The first pass adds up, in float64, differences from a number near a channel's mean and their
+squares: mean and variance come from one reading, and nothing is lost where the mean is large. The
+activation goes along in the last pass forward. On the way back its mask is computed once more from
+the input, which has to be read anyway. Rows of few channels are joined to longer ones, so that the
+inner loop pays. Sums belong to tiles: any number of threads gives the same numbers.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 
+from ssd_np.engine.atomic import DONE, UP, claim, take, watch
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import limits
-from ssd_np.engine.threads import for_each, shares
+from ssd_np.engine.steps import writable
+from ssd_np.engine.threads import thread_count, together
 from ssd_np.errors import ShapeError
 from ssd_np.kernels import njit
 from ssd_np.nn.batchnorm import check_batchnorm
@@ -19,7 +21,10 @@ from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 
 ROW = 512  # numbers of a joined row
-LEAST_VALUES = 1 << 15  # for which another thread is worth the call
+BLOCK = 8  # rows that are added up in the type of the maps, before float64
+TILE = 1 << 16  # numbers that a thread takes at a time
+LEAST_VALUES = 1 << 18  # for which another thread is worth the call
+PIXELS = 16  # near whose mean the differences are added up
 
 
 def batchnorm_forward(
@@ -55,9 +60,9 @@ def batchnorm_block_forward(
     count = x.size // x.shape[-1]
     if count < 2:
         raise ShapeError(f"x has shape {x.shape}", hint="one value a channel has no variance")
-    mean = (_sums(_sum_kernel, x)[0] / count).astype(x.dtype)
-    variance = (_sums(_square_kernel, x, mean)[0] / count).astype(x.dtype)
-    out, cache = _normalise(x, scale, shift, mean, variance, eps, memory, activation)
+    near = x.reshape(count, -1)[:: -(-count // PIXELS)].mean(axis=0)
+    mean, variance = np.empty((2, x.shape[-1]), x.dtype)
+    out, cache = _normalise(x, scale, shift, mean, variance, eps, memory, activation, near)
     return out, (cache, (shift, activation))
 
 
@@ -90,13 +95,14 @@ def batchnorm_inference_backward(
 
 
 def _normalise(
-    x, scale, shift, mean, variance, eps, memory, activation="none"
+    x, scale, shift, mean, variance, eps, memory, activation="none", near=None
 ) -> tuple[np.ndarray, tuple]:
-    """One factor and one term for each channel."""
-    factor = scale / np.sqrt(variance + eps)
-    out, term = memory.empty(x.shape, x.dtype), shift - mean * factor
-    low, high = limits(activation, x.dtype)
-    _each_share(_affine_kernel, (x, factor, term, out), low, high)
+    """One factor and one term for each channel. With `near`, numbers that those of each channel lie
+    near, mean and variance are measured."""
+    out, limit = memory.empty(x.shape, x.dtype), limits(activation, x.dtype)
+    of_batch = near is not None
+    numbers = [near if of_batch else mean, scale, shift, mean, variance]
+    _run(_forward_kernel, [x, out], numbers, of_batch, x.dtype.type(eps), *limit)
     return out, (x, scale, mean, variance, eps)
 
 
@@ -111,95 +117,162 @@ def _gradients(
 ) -> Gradients:
     x, scale, mean, variance, eps = cache
     check_gradient(dout, x.shape, of)
-    std, dout = np.sqrt(variance + eps), np.ascontiguousarray(dout)
-    factor, (low, high) = scale / std, limits(activation, x.dtype)
-    term = (0 if shift is None else shift) - mean * factor
-    dshift, along = _sums(_gradient_kernel, dout, x, mean, factor, term, rest=(low, high))
-    dshift, dscale = dshift.astype(x.dtype), (along / std).astype(x.dtype)
-    # dx = factor * (dout - mean of dout - u * mean of dout u), u = (x - mean) / std
-    count = x.size // x.shape[-1] if of_batch else np.inf
-    away, slope = dshift / x.dtype.type(count), dscale / x.dtype.type(count) / std
-    dx = memory.empty(x.shape, x.dtype)
-    _each_share(_input_gradient_kernel, (dout, x, mean, factor, term, away, slope, dx), low, high)
+    dx, limit = memory.empty(x.shape, x.dtype), limits(activation, x.dtype)
+    dscale, dshift = np.empty((2, x.shape[-1]), x.dtype)
+    shift = np.zeros_like(scale) if shift is None else shift
+    numbers = [scale, shift, mean, variance, dscale, dshift]
+    maps = [np.ascontiguousarray(dout), x, dx]
+    _run(_backward_kernel, maps, numbers, of_batch, x.dtype.type(eps), *limit)
     return dx, dscale, dshift
 
 
-def _joined(arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
-    """Maps (..., C) as (M / r, r C) and numbers of channels (C,) as (r C,): so many rows in one."""
-    c = arrays[0].shape[-1]
-    count, r = arrays[0].size // c, 1
+def _run(kernel, maps: list[np.ndarray], numbers: list[np.ndarray], *rest) -> None:
+    """Calls `kernel` on all threads: maps (..., C) as rows, of which each holds as many pixels as
+    pay, and numbers of channels (C,)."""
+    size, c = maps[0].size, maps[0].shape[-1]
+    count, r = size // c, 1
     while 2 * r * c <= ROW and count % (2 * r) == 0:
         r *= 2
-    return r, [
-        np.broadcast_to(a, (r, c)).reshape(-1) if a.ndim == 1 else a.reshape(-1, r * c)
-        for a in arrays
-    ]
+    rows = [a.reshape(-1, r * c) for a in maps]
+    lines = -(-TILE // (r * c * BLOCK)) * BLOCK  # of a tile
+    tiles = -(-len(rows[0]) // lines)
+    sums, counters = np.zeros((tiles, 2, r * c)), np.zeros((2, 4), np.int64)
+    work = *rows, *(writable(a) for a in numbers), *rest, lines, sums, counters
+    together(lambda lane: kernel(*work, lane), thread_count() if size >= LEAST_VALUES else 1)
 
 
-def _sums(kernel, *maps: np.ndarray, rest: tuple = ()) -> np.ndarray:
-    """(2, C) float64: what `kernel` adds up over the pixels of maps (..., C)."""
-    r, arrays = _joined(maps)
-    bounds = shares(len(arrays[0]), least=1 + LEAST_VALUES // arrays[0].shape[1])
-    sums = np.zeros((len(bounds) - 1, 2, arrays[0].shape[1]))
-
-    def job(share: int, _worker: int) -> None:
-        part = slice(bounds[share], bounds[share + 1])
-        kernel(*(a[part] if a.ndim == 2 else a for a in arrays), *rest, sums[share])
-
-    for_each(job, len(sums))
-    return sums.sum(axis=0).reshape(2, r, -1).sum(axis=1)
-
-
-def _each_share(kernel, maps: tuple[np.ndarray, ...], *rest: np.floating) -> None:
-    _, arrays = _joined(maps)
-    bounds = shares(len(arrays[0]), least=1 + LEAST_VALUES // arrays[0].shape[1])
-
-    def job(share: int, _worker: int) -> None:
-        part = slice(bounds[share], bounds[share + 1])
-        kernel(*(a[part] if a.ndim == 2 else a for a in arrays), *rest)
-
-    for_each(job, len(bounds) - 1)
+# What stands in loops here, and not as NumPy's operations, is compiled in a fifth of the time.
+@njit(nogil=True)
+def _forward_kernel(
+    x, out, near, scale, shift, mean, variance, of_batch, eps, low, high, lines, sums, counters,
+    lane,
+):  # fmt: skip
+    tiles, width, c = len(sums), x.shape[1], len(scale)
+    part, nears = np.zeros((2, width), x.dtype), np.empty(width, x.dtype)
+    factor, term = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    total, count = np.zeros((2, c)), x.size // c
+    if of_batch:
+        for k in range(width):
+            nears[k] = near[k % c]
+        while True:
+            tile = claim(counters[0], lane, tiles, 0, False)
+            if tile < 0:
+                break
+            for i in range(tile * lines, min((tile + 1) * lines, len(x)), BLOCK):
+                _add_differences(x, i, min(i + BLOCK, len(x)), nears, part, sums[tile])
+            take(counters[0], DONE)
+        watch(counters[0], DONE, tiles)
+        _add_tiles(sums, total)
+    for k in range(width):
+        m, v = mean[k % c], variance[k % c]
+        if of_batch:
+            away = total[0, k % c] / count
+            m = x.dtype.type(near[k % c] + away)
+            v = x.dtype.type(max(0.0, total[1, k % c] / count - away * away))
+        if lane == 0:
+            mean[k % c], variance[k % c] = m, v
+        factor[k] = scale[k % c] / np.sqrt(v + eps)
+        term[k] = shift[k % c] - m * factor[k]
+    while True:
+        tile = claim(counters[1], lane, tiles, counters[0, UP], True)
+        if tile < 0:
+            break
+        for i in range(tile * lines, min((tile + 1) * lines, len(x))):
+            for k in range(width):
+                value = x[i, k] * factor[k] + term[k]
+                value = low if value < low else value  # NaN stays NaN
+                out[i, k] = high if value > high else value
+        take(counters[1], DONE)
+    if lane == 0:
+        watch(counters[1], DONE, tiles)
 
 
 @njit(nogil=True)
-def _sum_kernel(rows, total):
-    for i in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            total[0, k] += rows[i, k]
+def _add_differences(x, first, last, near, part, total):
+    """Of a block of rows, from the numbers that they lie near, and their squares."""
+    for i in range(first, last):
+        for k in range(x.shape[1]):
+            difference = x[i, k] - near[k]
+            part[0, k] += difference
+            part[1, k] += difference * difference
+    _move(part, total)
 
 
 @njit(nogil=True)
-def _square_kernel(rows, mean, total):
-    for i in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            difference = rows[i, k] - mean[k]
-            total[0, k] += difference * difference
+def _backward_kernel(
+    d, x, dx, scale, shift, mean, variance, dscale, dshift, of_batch, eps, low, high, lines, sums,
+    counters, lane,
+):  # fmt: skip
+    """dx = factor * (dz - mean of dz - u * mean of dz u), u = (x - mean) / std"""
+    tiles, width, c = len(sums), x.shape[1], len(scale)
+    part, total, count = np.zeros((2, width), x.dtype), np.zeros((2, c)), x.size // c
+    means, factor, term = (
+        np.empty(width, x.dtype),
+        np.empty(width, x.dtype),
+        np.empty(width, x.dtype),
+    )
+    away, slope = np.zeros(width, x.dtype), np.zeros(width, x.dtype)
+    for k in range(width):
+        means[k] = mean[k % c]
+        factor[k] = scale[k % c] / np.sqrt(variance[k % c] + eps)
+        term[k] = shift[k % c] - means[k] * factor[k]
+    while True:
+        tile = claim(counters[0], lane, tiles, 0, False)
+        if tile < 0:
+            break
+        for i in range(tile * lines, min((tile + 1) * lines, len(x)), BLOCK):
+            _add_gradients(d, x, i, min(i + BLOCK, len(x)), means, factor, term, low, high, part,
+                           sums[tile])  # fmt: skip
+        take(counters[0], DONE)
+    watch(counters[0], DONE, tiles)
+    _add_tiles(sums, total)
+    for k in range(width):
+        std = np.sqrt(variance[k % c] + eps)
+        along = total[1, k % c] / std
+        if of_batch:
+            away[k], slope[k] = total[0, k % c] / count, along / count / std
+        if lane == 0:
+            dshift[k % c], dscale[k % c] = total[0, k % c], along
+    zero = x.dtype.type(0)
+    while True:
+        tile = claim(counters[1], lane, tiles, counters[0, UP], True)
+        if tile < 0:
+            break
+        for i in range(tile * lines, min((tile + 1) * lines, len(x))):
+            for k in range(width):
+                z = x[i, k] * factor[k] + term[k]
+                dz = d[i, k] if low < z < high else zero
+                dx[i, k] = factor[k] * (dz - away[k] - (x[i, k] - means[k]) * slope[k])
+        take(counters[1], DONE)
+    if lane == 0:
+        watch(counters[1], DONE, tiles)
 
 
 @njit(nogil=True)
-def _gradient_kernel(d, rows, mean, factor, term, low, high, total):
-    """dshift, and dscale times the standard deviation."""
-    for i in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            z = rows[i, k] * factor[k] + term[k]
+def _add_gradients(d, x, first, last, mean, factor, term, low, high, part, total):
+    """dshift, and dscale times the standard deviation, of a block of rows."""
+    for i in range(first, last):
+        for k in range(x.shape[1]):
+            z = x[i, k] * factor[k] + term[k]
             dz = d[i, k] if low < z < high else d.dtype.type(0)
-            total[0, k] += dz
-            total[1, k] += dz * (rows[i, k] - mean[k])
+            part[0, k] += dz
+            part[1, k] += dz * (x[i, k] - mean[k])
+    _move(part, total)
 
 
 @njit(nogil=True)
-def _affine_kernel(rows, factor, term, out, low, high):
-    for i in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            value = rows[i, k] * factor[k] + term[k]
-            value = low if value < low else value  # NaN stays NaN
-            out[i, k] = high if value > high else value
+def _move(part, total):
+    """Sums in the type of the maps to those in float64."""
+    for which in range(2):
+        for k in range(part.shape[1]):
+            total[which, k] += part[which, k]
+            part[which, k] = 0
 
 
 @njit(nogil=True)
-def _input_gradient_kernel(d, rows, mean, factor, term, away, slope, dx, low, high):
-    for i in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            z = rows[i, k] * factor[k] + term[k]
-            dz = d[i, k] if low < z < high else d.dtype.type(0)
-            dx[i, k] = factor[k] * (dz - away[k] - (rows[i, k] - mean[k]) * slope[k])
+def _add_tiles(sums, total):
+    """(tiles, 2, r C) -> (2, C)"""
+    for tile in range(len(sums)):
+        for which in range(2):
+            for k in range(sums.shape[2]):
+                total[which, k % total.shape[1]] += sums[tile, which, k]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.engine.atomic import give_way, look, take
+from ssd_np.engine.atomic import take, watch
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.kernels import inlined, njit
@@ -25,7 +25,6 @@ from ssd_np.kernels import inlined, njit
 DENSE, DEPTHWISE, MAX = 0, 1, 2  # kinds of steps
 IMAGE = -1  # the source that is what came in
 BLOCK = 96  # pixels for which a panel of the kernel is used while it lies in the nearest cache
-PATIENCE = 1000  # looks at a counter before another thread may have the core
 
 _FIELDS = (
     "kind source height width channels kh kw stride above beside dilation ho wo c_out "
@@ -103,11 +102,7 @@ def network(depthwise: bool) -> Callable:
 def _wait(table, counters, done, steps):
     """Until the first `steps` steps are done, of which `done` are known to be."""
     for s in range(done, steps):
-        looks = 0
-        while look(counters, s) < table[s].tiles:
-            looks += 1
-            if looks > PATIENCE:
-                give_way()
+        watch(counters, s, table[s].tiles)
     return max(done, steps)
 
 
