@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ssd_np.checks import as_path
 from ssd_np.config_json import Section, differences, join, read, require, require_name, write
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.geometry import Size, borders, pair, shortest
@@ -479,13 +480,13 @@ def load_config(name_or_path: str | Path, kinds: Iterable[type[LayerKind]] = ())
     >>> load_config("tiny").input.size
     128
     """
+    path = as_path(name_or_path)
     if str(name_or_path).lower().startswith("ssd500"):
         raise ConfigError(
             f"no config {str(name_or_path)!r}: SSD500 was in the paper's first version only",
             hint="the published one is SSD512, with a seventh feature map and other box sizes: "
             "ssd512_voc or ssd512_coco",
         )
-    path = Path(name_or_path)
     preset = PRESETS / f"{name_or_path}.json"
     if os.path.isfile(preset):
         path = preset

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ssd_np.checks import as_path
 from ssd_np.errors import OutputError
 
 
@@ -158,7 +159,9 @@ def write_atomically(
     What is too large to be put together first, a function writes to the file that it is given.
     Without `make_folder` a folder that is gone stays gone: with one file alone it would look whole.
     """
-    path = Path(path)
+    path = as_path(path)
+    if not path.name or not str(path).isprintable():
+        raise OutputError("is no name of a file", where=ascii(str(path))[1:-1])
     content = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{_start_of(path.name)}.{uuid.uuid4().hex}")
     try:

@@ -6,8 +6,10 @@ Sizes are (height, width). A border is one number of cells for all four sides, o
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
+from ssd_np.checks import check_whole
 from ssd_np.errors import ShapeError
 
 Size = tuple[int, int]  # height, width
@@ -34,7 +36,21 @@ def borders(pad: Pad) -> tuple[tuple[int, int], tuple[int, int]]:
     >>> borders(1)
     ((1, 1), (1, 1))
     """
-    return ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad
+    sides: Any = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else pad
+    both = isinstance(sides, tuple | list) and len(sides) == 2
+    if not both or not all(isinstance(side, tuple | list) and len(side) == 2 for side in sides):
+        raise ShapeError(f"pad is {pad!r}", hint="a number, or ((top, bottom), (left, right))")
+    return sides
+
+
+def ends(border: int | tuple[int, int], least: int = 0) -> tuple[int, int]:
+    """(before, after) of an axis: a border that holds for both, or each its own."""
+    both = (border, border) if isinstance(border, Integral) else border
+    if not isinstance(both, tuple | list) or len(both) != 2:
+        raise ShapeError(f"a border is {border!r}", hint="a whole number, or (before, after)")
+    for cells in both:
+        check_whole(cells, "a border", least)
+    return both[0], both[1]
 
 
 def output_size(
@@ -44,17 +60,22 @@ def output_size(
     border: int | tuple[int, int] = (0, 0),
     dilation: int = 1,
     ceil: bool = False,
+    least: int = 0,
 ) -> int:
     """Cells along an axis of the output, for `size` cells of the input.
 
     A window has `kernel` taps, `dilation` apart, and must fit into the input and its border
     (one number of cells, or cells before, cells after). `ceil` keeps a last window that does not
-    (Caffe's rule: 75 -> 38). Raises ShapeError where no window fits at all.
+    (Caffe's rule: 75 -> 38). A border below 0, down to `least`, cuts cells off.
+    Raises ShapeError where no window fits at all.
 
     >>> output_size(75, kernel=2, stride=2), output_size(75, kernel=2, stride=2, ceil=True)
     (37, 38)
     """
-    before, after = (border, border) if isinstance(border, int) else border
+    before, after = ends(border, least)
+    for name, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        check_whole(value, name)
+    check_whole(size, "a number of cells", 0)
     reach = dilation * (kernel - 1) + 1
     span = size + before + after - reach
     out = (-(-span // stride) if ceil else span // stride) + 1

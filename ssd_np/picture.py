@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ssd_np.checks import as_array, check_whole
 from ssd_np.errors import OutputError, ShapeError
 
 Color = tuple[int, int, int]
@@ -96,6 +97,8 @@ def draw_boxes(
 
 def enlarged(image: np.ndarray, min_side: int) -> Image.Image:
     """The picture, its shorter side at least `min_side` pixels if the longer one allows."""
+    check_whole(min_side, "min_side")
+    image = as_array(image, "image")
     if image.ndim == 2 or image.shape[2:] == (1,):  # grey
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ssd_np.checks import as_array, check_factor, check_list
 from ssd_np.errors import DegenerateBox, ShapeError
 from ssd_np.picture import as_html, draw_boxes
 from ssd_np.terminal import counted
@@ -87,9 +88,9 @@ class Truth(_Record):
             "area": _check_area(area, boxes, size, where),
         }
         for name, column in columns.items():
-            if column is not None and len(column) != len(boxes):
+            if column is not None and column.shape[:1] != (len(boxes),):
                 raise ShapeError(
-                    f"Truth.{name} has {len(column)} rows, boxes_corner has {len(boxes)}",
+                    f"Truth.{name} has {len(np.atleast_1d(column))} rows, {len(boxes)} boxes",
                     where,
                     "one row for each object",
                 )
@@ -101,6 +102,9 @@ class Truth(_Record):
 
     def captions(self, class_names: Sequence[str]) -> list[str]:
         """For each object its name, and why it is not counted."""
+        check_list(class_names, str, "class_names")
+        if len(class_names) < max(self.labels, default=0):
+            raise ShapeError(f"{len(class_names)} class_names for label {max(self.labels)}")
         flags = zip(self.difficult, self.crowd, strict=True)
         notes = [" (difficult)" * bool(d) + " (crowd)" * bool(c) for d, c in flags]
         names = [class_names[label - 1] for label in self.labels]
@@ -108,8 +112,8 @@ class Truth(_Record):
 
 
 def _check_boxes(boxes_corner: ArrayLike, where: str) -> np.ndarray:
-    boxes = np.asarray(boxes_corner)
-    if boxes.size and (boxes.shape[-1] != 4 or boxes.dtype.kind not in "fiu"):
+    boxes = as_array(boxes_corner, "Truth.boxes_corner", where)
+    if boxes.size and (boxes.shape[-1:] != (4,) or boxes.dtype.kind not in "fiu"):
         raise ShapeError(
             f"Truth.boxes_corner is {boxes.shape} {boxes.dtype}", where, "expected numbers (G, 4)"
         )
@@ -140,7 +144,7 @@ def _row(boxes: np.ndarray, good: np.ndarray | np.bool_) -> str:
 
 
 def _check_labels(given: ArrayLike, where: str) -> np.ndarray:
-    labels = np.asarray(given).reshape(-1)
+    labels = as_array(given, "Truth.labels", where).reshape(-1)
     numbers = labels.dtype.kind in "iuf" and np.isfinite(labels).all()
     if labels.size and not (numbers and (labels == np.trunc(labels)).all()):
         raise ShapeError(f"Truth.labels are {labels.dtype}", where, "classes are whole numbers")
@@ -152,7 +156,7 @@ def _check_labels(given: ArrayLike, where: str) -> np.ndarray:
 
 
 def _check_flags(name: str, values: ArrayLike | None, count: int, where: str) -> np.ndarray:
-    flags = np.zeros(count, bool) if values is None else np.asarray(values)
+    flags = np.zeros(count, bool) if values is None else as_array(values, f"Truth.{name}", where)
     if flags.size and flags.dtype != bool and not _zeros_and_ones(flags):
         raise ShapeError(f"Truth.{name} are {flags.dtype}", where, "True or False for each object")
     return flags.astype(bool)
@@ -168,7 +172,7 @@ def _check_area(
     if given is None:
         width, height = (boxes[:, 2:] - boxes[:, :2]).T
         return width * height * size[0] * size[1] if size else None
-    area = np.asarray(given)
+    area = as_array(given, "Truth.area", where)
     if area.size and not (area.dtype.kind in "iuf" and np.isfinite(area).all() and area.min() >= 0):
         raise ShapeError(f"Truth.area is {area}", where, "square pixels, a number for each object")
     return area.astype(np.float64)
@@ -197,7 +201,8 @@ class Sample(_Record):
     class_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        shape, dtype = np.shape(self.image), getattr(self.image, "dtype", type(self.image).__name__)
+        shape = as_array(self.image, "image", str(self.name)).shape
+        dtype = getattr(self.image, "dtype", type(self.image).__name__)
         if dtype == np.uint8 and (len(shape) == 2 or shape[2:] == (1,)):
             grey = self.image.reshape(*shape[:2], 1)
             shape = (*shape[:2], 3)
@@ -269,7 +274,7 @@ class Detections(_Record):
 
     def __post_init__(self, image: np.ndarray | None) -> None:
         for name in ("boxes_corner", "labels", "scores"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+            object.__setattr__(self, name, as_array(getattr(self, name), f"Detections.{name}"))
         if image is not None:
             _recent.append(image)
             object.__setattr__(self, "_image", weakref.ref(image))
@@ -298,6 +303,7 @@ class Detections(_Record):
 
     def at_least(self, score: float) -> Detections:
         """Those with at least this score, best first."""
+        check_factor(score, "score")
         best = np.argsort(-self.scores, kind="stable")
         return self[best[self.scores[best] >= score]]
 

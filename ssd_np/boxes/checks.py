@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssd_np.checks import as_array, check_factor, check_whole
+from ssd_np.config import Config
 from ssd_np.errors import ConfigError, DegenerateBox, ShapeError
+from ssd_np.kinds.feature_map import FeatureMap
+from ssd_np.nn.checks import check_floats
 
 IN_PIXELS = "boxes are fractions of the image; divide pixels by its width and height"
 
 
 def check_boxes(boxes: np.ndarray, name: str) -> np.ndarray:
     """`boxes` as an array (..., 4), or a ShapeError that names the argument."""
-    boxes = np.asarray(boxes)
+    boxes = as_array(boxes, name)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
         raise ShapeError(
             f"{name} has shape {boxes.shape}", hint="boxes need four numbers in the last axis"
         )
-    if boxes.dtype.kind not in "fiu":
-        raise ShapeError(f"{name} is {boxes.dtype}", hint="boxes are numbers, float32 or float64")
+    boxes = as_numbers(boxes, name)
     return boxes.astype(np.float64) if boxes.dtype.itemsize > 8 else boxes
+
+
+def as_numbers(values: object, name: str, what: str = "boxes") -> np.ndarray:
+    """`values` as an array of numbers, or a ShapeError that names the argument."""
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiu":
+        raise ShapeError(f"{name} is {array.dtype}", hint=f"{what} are numbers, float32 or float64")
+    return array
 
 
 def check_two_lists(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +38,14 @@ def check_two_lists(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarra
     b = check_boxes(b, "b_corner").reshape(-1, 4)
     dtype = np.result_type(a, b, np.float32)  # whole numbers become floats
     return a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+
+
+def check_window(window: np.ndarray) -> np.ndarray:
+    """The corners (4,) of a part of a picture."""
+    window = check_boxes(window, "window")
+    if window.shape != (4,):
+        raise ShapeError(f"window has shape {window.shape}", hint="expected (4,)")
+    return window
 
 
 def check_fractions(boxes: np.ndarray, name: str) -> np.ndarray:
@@ -50,11 +69,22 @@ def check_grid(boxes_corner: np.ndarray, name: str) -> np.ndarray:
 
 def check_zone(threshold: float, neutral_threshold: float | None) -> None:
     """A neutral zone, if there is one, ends at the threshold."""
+    check_factor(threshold, "threshold")
+    if neutral_threshold is not None:
+        check_factor(neutral_threshold, "neutral_threshold")
     if neutral_threshold is not None and neutral_threshold > threshold:
         raise ConfigError(
             f"neutral_threshold {neutral_threshold} is above threshold {threshold}",
             hint="the neutral zone is [neutral_threshold, threshold)",
         )
+
+
+def check_overlaps(iou: np.ndarray) -> np.ndarray:
+    """(G, T) floats."""
+    iou = as_numbers(iou, "iou", "overlaps")
+    if iou.ndim != 2:
+        raise ShapeError(f"iou has shape {iou.shape}", hint="expected (G, T)")
+    return iou.astype(np.float32 if iou.dtype.itemsize <= 4 else np.float64, copy=False)
 
 
 def check_count(count: int | None, name: str) -> int | None:
@@ -67,7 +97,7 @@ def check_count(count: int | None, name: str) -> int | None:
 def check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An image's objects, boxes (G, 4) with an area and a label (G,) from 1 each."""
     gt_corner = check_fractions(gt_corner, "gt_corner").reshape(-1, 4)
-    gt_labels = np.asarray(gt_labels)
+    gt_labels = as_array(gt_labels, "gt_labels")
     if gt_labels.shape != (len(gt_corner),):
         raise ShapeError(
             f"gt_labels has shape {gt_labels.shape}, gt_corner {gt_corner.shape}",
@@ -94,7 +124,7 @@ def check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarra
 
 def check_default_boxes(default_boxes: np.ndarray) -> np.ndarray:
     """Default boxes with their variances, (T, 8)."""
-    default_boxes = np.asarray(default_boxes)
+    default_boxes = as_numbers(default_boxes, "default_boxes")
     if default_boxes.shape[-1:] != (8,):
         raise ShapeError(
             f"default_boxes has shape {default_boxes.shape}",
@@ -103,9 +133,26 @@ def check_default_boxes(default_boxes: np.ndarray) -> np.ndarray:
     return default_boxes
 
 
+def check_matches(
+    matched: np.ndarray, gt_corner: np.ndarray, gt_labels: np.ndarray, default_boxes: np.ndarray
+) -> None:
+    """For each default box its object, or that it has none: what `match` gives, (T,)."""
+    arrays = (matched, "matched"), (gt_corner, "gt_corner"), (gt_labels, "gt_labels")
+    for array, name in (*arrays, (default_boxes, "default_boxes")):
+        check_floats(array, name, "fiu")
+    objects = len(check_truth(gt_corner, gt_labels)[1])
+    boxes = len(check_default_boxes(default_boxes))
+    known = matched.shape == (boxes,) and matched.dtype.kind == "i" and gt_corner.ndim == 2
+    if not known or (boxes and not -2 <= matched.min() <= matched.max() < objects):
+        raise ShapeError(
+            f"matched is {matched.shape} {matched.dtype} for {boxes} boxes and {objects} objects",
+            hint="expected what match gives: an object for each box, -1 none, -2 neutral",
+        )
+
+
 def check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> None:
     """One default box (T, 8) for each of the boxes (..., T, 4)."""
-    shapes = boxes.shape[:-1], np.shape(default_boxes)[:-1]
+    shapes = boxes.shape[:-1], check_default_boxes(default_boxes).shape[:-1]
     if shapes[0][len(shapes[0]) - len(shapes[1]) :] != shapes[1]:
         raise ShapeError(
             f"{name} has shape {boxes.shape}, default_boxes {np.shape(default_boxes)}",
@@ -124,11 +171,20 @@ def check_area(boxes_center: np.ndarray, name: str) -> None:
         )
 
 
+def check_scores(scores: np.ndarray, name: str = "scores") -> np.ndarray:
+    """A number (D,) for each box."""
+    scores = as_numbers(scores, name, name)
+    if scores.ndim != 1:
+        raise ShapeError(f"{name} have shape {scores.shape}", hint="expected (D,)")
+    return scores
+
+
 def check_scored(
-    boxes: np.ndarray, scores: np.ndarray, expected: str = "(D, 4) and (D,)"
+    boxes: np.ndarray, scores: np.ndarray, threshold: float, expected: str = "(D, 4) and (D,)"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corner boxes and a score for each, or, as `expected` says, one for each and each class."""
-    boxes, scores = check_boxes(boxes, "boxes_corner"), np.asarray(scores)
+    boxes, scores = check_boxes(boxes, "boxes_corner"), as_numbers(scores, "scores", "scores")
+    check_factor(threshold, "a threshold")
     dimensions = 2 if expected.endswith("K)") else 1
     if boxes.ndim != 2 or scores.ndim != dimensions or len(scores) != len(boxes):
         raise ShapeError(
@@ -136,3 +192,21 @@ def check_scored(
             hint=f"expected {expected}",
         )
     return boxes, scores
+
+
+def check_sizes(maps: int, **sizes: float) -> None:
+    """How many maps, and sizes by their names."""
+    check_whole(maps, "maps", 0)
+    for name, size in sizes.items():
+        check_factor(size, name)
+        if not 0 <= size < 1e9:
+            raise ConfigError(f"{name} is {size!r}", hint="expected a size from 0 on")
+
+
+def map_of(config: Config, index: int) -> FeatureMap:
+    """One of the feature maps of a config."""
+    check_whole(index, "index", 0)
+    if index >= len(config.feature_maps):
+        hint = f"{config.name} has {len(config.feature_maps)} maps"
+        raise ShapeError(f"index is {index}", hint=hint)
+    return config.feature_maps[index]

@@ -17,6 +17,7 @@ from ssd_np.boxes.checks import (
     check_fractions,
     check_pairs,
 )
+from ssd_np.checks import check_factor
 from ssd_np.errors import ShapeError
 
 # of the logarithm of a size: a box e^40 times its default box covers every image, and its area is
@@ -56,6 +57,7 @@ def decode(
     t_cx, t_cy, t_w, t_h = np.moveaxis(offsets, -1, 0)  # each (..., T)
     d_cx, d_cy, d_w, d_h, v_cx, v_cy, v_w, v_h = _columns(default_boxes)  # each (T,)
     limit = LARGEST_EXPONENT if max_exponent is None else max_exponent
+    check_factor(limit, "max_exponent")
     log_w, log_h = np.minimum(t_w * v_w, limit), np.minimum(t_h * v_h, limit)
     cx, cy = d_cx + t_cx * v_cx * d_w, d_cy + t_cy * v_cy * d_h
     return np.stack([cx, cy, d_w * np.exp(log_w), d_h * np.exp(log_h)], axis=-1)
@@ -72,10 +74,10 @@ def decode_backward(
     d cx / d t_cx = v_0 d_w;  d w / d t_w = v_2 w, and 0 beyond the limit of the exponent.
     Derivation: docs/derivations.md#decoding, (14).
     """
-    dcenter = check_boxes(dcenter, "dcenter")
-    if dcenter.shape != np.shape(offsets):
+    dcenter, offsets = check_boxes(dcenter, "dcenter"), check_boxes(offsets, "offsets")
+    if dcenter.shape != offsets.shape:
         raise ShapeError(
-            f"dcenter has shape {dcenter.shape}, offsets {np.shape(offsets)}",
+            f"dcenter has shape {dcenter.shape}, offsets {offsets.shape}",
             hint="dcenter is the gradient of what decode returned",
         )
     dcx, dcy, dw, dh = np.moveaxis(dcenter, -1, 0)  # each (..., T)

@@ -9,6 +9,7 @@ import itertools
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_sizes, map_of
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.errors import ConfigError, ShapeError
 
@@ -34,6 +35,7 @@ def derive_sizes(
     SSD300 on COCO is (300, 7, 15, 90, 6); SSD512 is (512, 7, 15, 90, 7) on VOC and
     (512, 4, 10, 90, 7) on COCO. Raises ConfigError for fewer than three maps: m is then 1 or 0.
     """
+    check_sizes(maps, input_size=input_size, first=first, low=low, high=high)
     if maps < 3:
         raise ConfigError(
             f"sizes for {maps} maps", hint="the formula spaces at least two maps after the first"
@@ -55,6 +57,7 @@ def derive_scales(
     >>> [[round(scale, 3) for scale, _ in pairs] for pairs in derive_scales()][:2]
     [[0.1, 0.2, 0.2], [0.35, 0.35, 0.35, 0.35, 0.35, 0.418]]
     """
+    check_sizes(maps, low=low, high=high)
     scales = [*np.linspace(low, high, maps).round(6).tolist(), 1.0]
     rest = [
         [*((scale, ratio) for ratio in (1, 2, 1 / 2, 3, 1 / 3)), ((scale * following) ** 0.5, 1)]
@@ -82,7 +85,7 @@ def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np
 
 def cell_shapes(config: Config, index: int) -> np.ndarray:
     """(A, 2) widths and heights in pixels by the rule of the map: Caffe's, or one by one."""
-    feature_map = config.feature_maps[index]
+    feature_map = map_of(config, index)
     if isinstance(feature_map, FeatureMapConfig):
         return box_shapes(feature_map, config.boxes.integer_sizes)
     sides, ratios = np.array(feature_map.listed(config.input.shape)).T
@@ -94,7 +97,7 @@ def default_boxes_for_map(config: Config, index: int) -> np.ndarray:
 
     Cell (i, j) is centred on ((j + 0.5) step, (i + 0.5) step) pixels, each axis with its own step.
     """
-    feature_map = config.feature_maps[index]
+    feature_map = map_of(config, index)
     shapes = cell_shapes(config, index)
     (rows, columns), (down, across) = feature_map.shape, feature_map.steps
     height, width = config.input.shape

@@ -11,7 +11,7 @@ Matching has no gradient: it picks, and a small change of a box changes no pick.
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_fractions, check_grid, check_zone
+from ssd_np.boxes.checks import check_fractions, check_grid, check_overlaps, check_zone
 from ssd_np.boxes.iou import iou_matrix
 
 BACKGROUND, NEUTRAL = -1, -2
@@ -40,6 +40,7 @@ def match_iou(
 ) -> np.ndarray:
     """The same from the (G, T) overlaps."""
     check_zone(threshold, neutral_threshold)
+    iou = check_overlaps(iou)
     truths, boxes = iou.shape
     matched = np.full(boxes, BACKGROUND, np.int64)
     if truths == 0:

@@ -7,7 +7,7 @@ section 2.2, end of "Hard negative mining" and section 3.7, "Inference time").
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_count, check_scored
+from ssd_np.boxes.checks import check_count, check_scored, check_scores
 from ssd_np.boxes.iou import iou_matrix
 
 
@@ -22,7 +22,7 @@ def nms(
     Only the `top_k` best-scored candidates enter. A box goes when its IoU with a kept one is above
     `iou_threshold`; among equal scores the lower index wins.
     """
-    boxes, scores = check_scored(boxes_corner, scores)
+    boxes, scores = check_scored(boxes_corner, scores, iou_threshold)
     waiting, kept = best_first(scores, top_k), []
     while len(waiting):
         best, waiting = waiting[0], waiting[1:]
@@ -44,7 +44,7 @@ def nms_each_class(
     Each class is on its own: a cat and the dog behind it may overlap as much as they like. Rows
     enter whose score of the class is above `score_threshold`.
     """
-    boxes, scores = check_scored(boxes_corner, scores, "(T, 4) and (T, K)")
+    boxes, scores = check_scored(boxes_corner, scores, score_threshold, "(T, 4) and (T, K)")
     kept = []
     for score in scores.T[1:]:  # (T,)
         rows = np.flatnonzero(score > score_threshold)
@@ -54,4 +54,4 @@ def nms_each_class(
 
 def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     """(D,) -> indices of the `top_k` highest scores, best first; of equal ones the lower index."""
-    return np.argsort(-np.asarray(scores), kind="stable")[: check_count(top_k, "top_k")]
+    return np.argsort(-check_scores(scores), kind="stable")[: check_count(top_k, "top_k")]

@@ -5,7 +5,7 @@ The only place where matches become labels and offsets.
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_default_boxes, check_truth
+from ssd_np.boxes.checks import check_default_boxes, check_matches, check_truth
 from ssd_np.boxes.codec import encode
 from ssd_np.boxes.coords import center_to_corner, corner_to_center
 from ssd_np.boxes.matching import NEUTRAL, match
@@ -34,6 +34,7 @@ def targets_of_matches(
     matched: np.ndarray, gt_corner: np.ndarray, gt_labels: np.ndarray, default_boxes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same from what `match` gave, (T,)."""
+    check_matches(matched, gt_corner, gt_labels, default_boxes)
     labels = np.where(matched == NEUTRAL, -1, 0)  # (T,)
     offsets = np.zeros((len(default_boxes), 4), default_boxes.dtype)
     positive = matched >= 0

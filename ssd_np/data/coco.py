@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import as_path
 from ssd_np.data.items import Item, Labelled, Problem, item_by_name
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.stored import StoredDataset
@@ -63,7 +64,7 @@ class CocoSource:
     annotated_size = True
 
     def __init__(self, images: str | Path, annotations: str | Path) -> None:
-        self._folder, self._path = Path(images), Path(annotations)
+        self._folder, self._path = as_path(images), as_path(annotations)
         self._content = read_instances(self._path)
         if not os.path.isdir(self._folder):
             raise DataError(

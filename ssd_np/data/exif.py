@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_boxes
 from ssd_np.data.geometric import mirror_x, mirror_y
 
 TRANSPOSED = (5, 6, 7, 8)  # orientations that exchange height and width
@@ -19,7 +20,7 @@ def turn_boxes(boxes_corner: np.ndarray, orientation: int) -> np.ndarray:
 
     A quarter turn clockwise (6) is x, y -> 1 - y, x: an exchange of the axes, then a mirror.
     """
-    boxes = boxes_corner
+    boxes = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4)
     if orientation in TRANSPOSED:
         boxes = boxes[:, [1, 0, 3, 2]]
     if orientation in (2, 3, 6, 7):

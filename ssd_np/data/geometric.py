@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_boxes
+from ssd_np.boxes.checks import check_boxes, check_window
+from ssd_np.checks import as_array
 from ssd_np.config import Crop as CropConfig
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
+from ssd_np.errors import ShapeError
 
 Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
 
@@ -35,11 +37,13 @@ def mirror_y(boxes_corner: np.ndarray) -> np.ndarray:
 
 def into_window(boxes_corner: np.ndarray, window: np.ndarray) -> np.ndarray:
     """(G, 4) fractions of the picture -> (G, 4) fractions of the window (4,)."""
+    boxes_corner, window = check_boxes(boxes_corner, "boxes_corner"), check_window(window)
     return (boxes_corner - np.tile(window[:2], 2)) / np.tile(window[2:] - window[:2], 2)
 
 
 def out_of_window(boxes_corner: np.ndarray, window: np.ndarray) -> np.ndarray:
     """The way back: (G, 4) fractions of the window (4,) -> (G, 4) fractions of the picture."""
+    boxes_corner, window = check_boxes(boxes_corner, "boxes_corner"), check_window(window)
     return boxes_corner * np.tile(window[2:] - window[:2], 2) + np.tile(window[:2], 2)
 
 
@@ -48,7 +52,10 @@ def keep_centred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a window (4,) keeps of boxes (G, 4) and labels (G,): objects whose centre is inside, cut
     off at its border, in fractions of it."""
-    kept = centres_inside(window[None], boxes_corner)[0]  # (G,)
+    boxes_corner, labels = check_boxes(boxes_corner, "boxes_corner"), as_array(labels, "labels")
+    if boxes_corner.ndim != 2 or labels.shape != boxes_corner.shape[:1]:
+        raise ShapeError(f"boxes {boxes_corner.shape}, labels {labels.shape}", hint="one for each")
+    kept = centres_inside(check_window(window)[None], boxes_corner)[0]  # (G,)
     return np.clip(into_window(boxes_corner[kept], window), 0, 1), labels[kept]
 
 

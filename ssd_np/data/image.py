@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from ssd_np.boxes.checks import check_window
+from ssd_np.checks import as_path
 from ssd_np.config import Config, InputConfig
 from ssd_np.data.reading import PICTURE, check_regular
 from ssd_np.errors import DataError, ShapeError
@@ -80,7 +82,7 @@ def read_header(path: str | Path) -> Header:
 def _opened(path: str | Path | bytes) -> Image.Image:
     """The file with its header read, its pixels not yet decoded."""
     if not isinstance(path, bytes):
-        check_regular(Path(path), "image file", PICTURE)
+        check_regular(as_path(path), "image file", PICTURE)
     try:
         if (len(path) if isinstance(path, bytes) else Path(path).stat().st_size) == 0:
             raise DataError("the image file is empty (0 bytes)", where=_where(path))
@@ -165,8 +167,11 @@ def resize(
                   to float32.
     """
     image = as_array(image)
-    if min(height, width) < 1:
+    whole = all(type(side) is int or isinstance(side, np.integer) for side in (height, width))
+    if not whole or not 0 < min(height, width) <= max(height, width) < 1 << 20:
         raise ShapeError(f"can not resize to {width} x {height} pixels", hint="at least 1 x 1")
+    if box is not None:
+        check_window(box)
     if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
         channels_first = image.ndim == 3 and image.shape[0] == 3
         hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)" if channels_first else ""
@@ -212,8 +217,11 @@ def _neighbours(
 def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
     """(x - mean) / std per channel, on the 0..255 scale, to float32."""
     channels = len(config.mean)
-    if np.ndim(image) != 3 or np.shape(image)[2] != channels:
-        raise ShapeError(f"the image is {np.shape(image)}", hint=f"expected (H, W, {channels})")
+    image = as_array(image)
+    numbers = image.dtype.kind in "fiu" and image.size > 0
+    if image.ndim != 3 or image.shape[2] != channels or not numbers:
+        what = f"the image is {image.shape} {image.dtype}"
+        raise ShapeError(what, hint=f"expected (H, W, {channels})")
     height, width = image.shape[:2]
     # whole rows of repeated numbers: NumPy is four times slower with three at a time
     mean, std = (np.tile(np.array(v, np.float32), width) for v in (config.mean, config.std))
@@ -236,6 +244,9 @@ def as_array(image: np.ndarray | Image.Image) -> np.ndarray:
 
 def to_grey(image: np.ndarray) -> np.ndarray:
     """(H, W, 3), (H, W, 1) or (H, W) uint8 -> (H, W, 1), by Pillow's weights (ITU-R 601)."""
+    image = as_array(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise ShapeError(f"the image is {image.shape} {image.dtype}", hint="expected uint8")
     if image.ndim == 3 and image.shape[2] == 3 and image.size:
         return np.asarray(Image.fromarray(image).convert("L"))[..., None]
     return image[..., None] if image.ndim == 2 else image

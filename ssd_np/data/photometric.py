@@ -12,21 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.checks import check_list
 from ssd_np.data.transform import Transform
+from ssd_np.errors import ShapeError
+from ssd_np.nn.checks import check_colours
 
 
 def brightness(image: np.ndarray, delta: float) -> np.ndarray:
     """Adds a number of grey levels."""
+    check_colours(image, delta, "delta")
     return image + delta
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Multiplies all values by a factor; black stays black."""
+    check_colours(image, factor, "factor")
     return image * factor
 
 
 def lighting_noise(image: np.ndarray, order: list[int]) -> np.ndarray:
     """The colour channels in another order: new channel k is old channel order[k]."""
+    check_colours(image, 0, "nothing")
+    check_list(order, int, "order")
+    if sorted(order) != [0, 1, 2]:
+        raise ShapeError(f"order is {order!r}", hint="expected the three channels anew")
     out = np.empty_like(image)
     for new, old in enumerate(order):  # three strided copies; image[..., order] takes twice as long
         out[..., new] = image[..., old]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ssd_np.checks import check_whole
 from ssd_np.data.items import Dataset, DrawingDataset, check_area, item_place, sample_at
 from ssd_np.errors import DataError
 from ssd_np.records import Sample
@@ -27,6 +28,7 @@ def check_dataset(dataset: Dataset, count: int = ITEMS, seed: int = 0) -> None:
     no `Sample` that can be trained on, or where two reads of an item, with equal generators if
     the data set draws (`DrawingDataset`), are not the same.
     """
+    check_whole(count, "count")
     check_class_names(dataset)
     if len(dataset) == 0:
         raise DataError("the data set has no images", _kind(dataset), "training needs one")

@@ -45,6 +45,8 @@ def is_stored(text: str) -> bool:
 
 def check_spec(spec: str) -> None:
     """DataError if the text is no name of stored data."""
+    if not isinstance(spec, str):
+        raise DataError(f"{spec!r} is no data set", hint=f"known: {STORED}")
     kind, _, place = spec.partition(":")
     annotations, colon, images = place.partition(":")
     incomplete = kind == "coco" and (annotations.endswith(".json") or colon) and not images

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.checks import as_path, check_list
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem
 from ssd_np.data.reading import LISTING, below, read_text
@@ -131,8 +132,9 @@ def pair_roots(
     root: str | Path | Sequence[str | Path], split: str | Sequence[str]
 ) -> list[tuple[Path, str]]:
     """Which split is read of which folder; see VOCDataset."""
-    roots = [root] if isinstance(root, str | Path) else list(root)
-    splits = split.split("+") if isinstance(split, str) else list(split)
+    roots = [*root] if isinstance(root, list | tuple) else [root]
+    splits = split.split("+") if isinstance(split, str) else split
+    check_list(splits, str, "split")
     if len(splits) == 1:
         splits *= len(roots)
     if len(roots) == 1:
@@ -142,7 +144,7 @@ def pair_roots(
             f"{len(roots)} folders and {len(splits)} splits",
             hint="give as many of both, or one that serves all",
         )
-    return [(Path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
+    return [(as_path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
 
 
 def list_files(root: Path, split: str) -> list[tuple[str, Path, Path]]:

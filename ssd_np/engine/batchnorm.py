@@ -55,7 +55,7 @@ def batchnorm_block_forward(
     memory: Place = FRESH,
 ) -> tuple[np.ndarray, tuple]:
     """The same with the activation in the same pass."""
-    check_batchnorm(x, scale, shift)
+    check_batchnorm(x, scale, shift, eps=eps)
     x = np.ascontiguousarray(x)
     count = x.size // x.shape[-1]
     if count < 2:
@@ -83,7 +83,7 @@ def batchnorm_inference_forward(
     memory: Place = FRESH,
 ) -> tuple[np.ndarray, tuple]:
     """With running statistics, mean (C,) and variance (C,): x (..., C) -> (..., C), the cache."""
-    check_batchnorm(x, scale, shift)
+    check_batchnorm(x, scale, shift, mean, variance, eps=eps)
     return _normalise(np.ascontiguousarray(x), scale, shift, mean, variance, eps, memory)
 
 

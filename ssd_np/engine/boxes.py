@@ -11,7 +11,9 @@ from ssd_np.boxes.checks import (
     check_default_boxes,
     check_fractions,
     check_grid,
+    check_overlaps,
     check_scored,
+    check_scores,
     check_truth,
     check_two_lists,
     check_zone,
@@ -48,7 +50,9 @@ def match_iou(
 ) -> np.ndarray:
     """(G, T) -> (T,) int64. Each object remembers its favourite: no search through all pairs."""
     check_zone(threshold, neutral_threshold)
+    iou = check_overlaps(iou)
     neutral = threshold if neutral_threshold is None else neutral_threshold  # an empty zone
+    threshold, neutral = float(threshold), float(neutral)  # one kernel for all kinds of number
     matched = np.full(iou.shape[1], BACKGROUND, np.int64)
     _match_kernel(np.ascontiguousarray(iou), threshold, neutral, matched)
     return matched
@@ -89,7 +93,7 @@ def nms(
     top_k: int | None = None,
 ) -> np.ndarray:
     """(D, 4), (D,) -> kept indices (int64), best first."""
-    boxes, scores = check_scored(boxes_corner, scores)
+    boxes, scores = check_scored(boxes_corner, scores, iou_threshold)
     order = best_first(scores, top_k)
     return order[_kept(boxes[order], iou_threshold)]
 
@@ -102,7 +106,7 @@ def nms_each_class(
     top_k: int | None = None,
 ) -> list[np.ndarray]:
     """(T, 4), (T, K) -> the kept rows of each class, classes shared out among threads."""
-    boxes, scores = check_scored(boxes_corner, scores, "(T, 4) and (T, K)")
+    boxes, scores = check_scored(boxes_corner, scores, score_threshold, "(T, 4) and (T, K)")
     by_class = np.ascontiguousarray(scores.T[1:])  # (K - 1, T), without the background
     kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)
 
@@ -120,7 +124,7 @@ def nms_each_class(
 def best_first(scores: np.ndarray, top_k: int | None = None) -> np.ndarray:
     """(D,) -> indices of the `top_k` highest scores, best first, without a sort of all D."""
     check_count(top_k, "top_k")
-    cost = -np.asarray(scores)
+    cost = -check_scores(scores)
     if top_k is None or top_k >= len(cost):
         return np.argsort(cost, kind="stable")
     worst = np.partition(cost, top_k - 1)[top_k - 1]  # of those that get in

@@ -19,6 +19,7 @@ from ssd_np.geometry import borders, output_size
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.conv import check_convolution
+from ssd_np.nn.relu import check_activation
 
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake
@@ -59,6 +60,7 @@ def conv_block_forward(
 ) -> tuple[np.ndarray, tuple]:
     """The same with the activation in the same pass."""
     check_convolution(x, w, b)
+    check_activation(activation)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     pad, (kh, kw, _, c_out) = borders(pad), w.shape
     ho = output_size(x.shape[1], kh, stride, pad[0], dilation)

@@ -20,6 +20,7 @@ from ssd_np.kernels import njit
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
+from ssd_np.nn.relu import check_activation
 
 LEAST_PRODUCTS = 1 << 17  # for which another thread is worth the call
 TAPS = 9  # whose sums are in registers together
@@ -58,6 +59,7 @@ def depthwise_block_forward(
 ) -> tuple[np.ndarray, tuple]:
     """The same with the activation in the same pass."""
     check_depthwise(x, w, b)
+    check_activation(activation)
     x, w, pad = np.ascontiguousarray(x), np.ascontiguousarray(w), borders(pad)
     n, h, width, c = x.shape
     ho = output_size(h, w.shape[0], stride, pad[0], dilation)

@@ -8,7 +8,7 @@ from ssd_np.nn.checks import check_colours
 
 def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     """S -> min(1, S * factor) with H and V kept: (H, W, 3) float -> same."""
-    check_colours(image)
+    check_colours(image, factor, "factor")
     out = np.empty_like(image)
     _saturation_kernel(image, image.dtype.type(factor), out)
     return out
@@ -16,7 +16,7 @@ def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 
 def turn_hue(image: np.ndarray, degrees: float) -> np.ndarray:
     """H -> H + degrees with S and V kept: (H, W, 3) float -> same."""
-    check_colours(image)
+    check_colours(image, degrees, "degrees")
     out = np.empty_like(image)
     _hue_kernel(image, image.dtype.type((5 + degrees / 60) % 6), out)
     return out

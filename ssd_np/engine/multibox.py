@@ -4,7 +4,7 @@ import numpy as np
 
 from ssd_np.engine.softmax import log_softmax_forward
 from ssd_np.engine.threads import for_each
-from ssd_np.loss.checks import check_mining, check_outputs, check_rule, check_weights
+from ssd_np.loss.checks import check_mining, check_outputs, check_rule, check_scores, check_weights
 from ssd_np.loss.focal import focal_loss_backward, focal_loss_forward
 from ssd_np.loss.multibox import CLASSIFICATION, MultiboxLoss
 from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
@@ -28,6 +28,7 @@ def multibox_loss(
 ) -> MultiboxLoss:
     """(N, T, K), (N, T, 4), (N, T), (N, T, 4): one image a thread where all boxes count."""
     check_outputs(logits, offsets, target_labels, target_offsets)
+    check_scores(logits, scores)
     check_rule(ratio=ratio, alpha=alpha, minimum=minimum)
     weights = check_weights(class_weights, logits)
     positive, negative = target_labels > 0, target_labels == 0
@@ -76,8 +77,10 @@ def multibox_loss(
 
 def background_loss(logits: np.ndarray, scores: str = "softmax") -> np.ndarray:
     """(..., K) -> (...), as many rows at a time as a core's cache holds."""
+    check_scores(logits, scores)
     rows = logits.reshape(-1, logits.shape[-1])
-    out, step = np.empty(len(rows), logits.dtype), max(1, BLOCK_BYTES // rows[:1].nbytes)
+    step = max(1, BLOCK_BYTES // (rows.shape[1] * rows.itemsize))
+    out = np.empty(len(rows), logits.dtype)
     for first in range(0, len(rows), step):
         some = rows[first : first + step]
         if scores == "sigmoid":
@@ -96,7 +99,7 @@ def mine_hard_negatives(
     per: str = "image",
 ) -> np.ndarray:
     """(N, T) three times -> mined (N, T) bool, by a partition instead of a sort."""
-    check_mining(confidence_loss, positive, negative, per)
+    check_mining(confidence_loss, positive, negative, per, ratio, minimum)
     rows = (1, -1) if per == "batch" else positive.shape
     loss, positive, negative = (a.reshape(rows) for a in (confidence_loss, positive, negative))
     mined = np.zeros(loss.shape, bool)

@@ -15,7 +15,7 @@ from ssd_np.engine.pool import max_pool2d_forward
 from ssd_np.engine.steps import compute, packed
 from ssd_np.engine.threads import one_blas_thread, thread_count
 from ssd_np.geometry import borders
-from ssd_np.nn.blocks import Step
+from ssd_np.nn.blocks import Step, check_steps
 from ssd_np.nn.checks import check_image
 from ssd_np.nn.conv import check_convolution
 from ssd_np.nn.depthwise import check_depthwise
@@ -29,6 +29,7 @@ def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) 
     what = x.shape, x.dtype, thread_count()
     kept = memory.workspace.kept if memory.workspace else None
     if not (kept and kept[0] == what and _unchanged(kept[1], steps)):
+        check_steps(steps)
         windows = tuple(_window(source, block) for source, block in steps)
         kept = what, steps, None, None
         if all(_fits(window) for window in windows):

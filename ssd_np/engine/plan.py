@@ -81,7 +81,7 @@ def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> S
         low, high = limits(str(activation), dtype)
         between = float(low), float(high)
         cells = [
-            output_size(side, tap, stride, border, dilation)
+            output_size(side, tap, stride, border, dilation, least=-side)
             for side, tap, border in zip(sides, taps, pad, strict=True)
         ]
     whole = (*taps, stride) == (1, 1, 1) and not any(pad[0] + pad[1])

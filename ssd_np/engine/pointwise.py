@@ -14,10 +14,14 @@ from ssd_np.nn.checks import check_floats, check_gradient
 from ssd_np.nn.relu import check_activation
 
 
-@functools.cache
 def limits(activation: str, dtype: np.dtype) -> tuple[np.floating, np.floating]:
     """Lowest and highest output of an activation, in the type of the kernels' arrays."""
     check_activation(activation)
+    return _limits(activation, dtype)
+
+
+@functools.cache
+def _limits(activation: str, dtype: np.dtype) -> tuple[np.floating, np.floating]:
     low, high = {"none": (-np.inf, np.inf), "relu": (0, np.inf), "relu6": (0, 6)}[activation]
     number = np.dtype(dtype).type
     return number(low), number(high)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ssd_np.kernels import njit
-from ssd_np.nn.checks import check_update
+from ssd_np.nn.checks import check_floats, check_update
 
 
 def sgd_update(
@@ -16,7 +16,7 @@ def sgd_update(
     scale: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """w and v, both C-contiguous, are overwritten and returned."""
-    check_update(w, v, g)
+    check_update(w, v, g, rate=rate, momentum=momentum, decay=decay, scale=scale)
     number = w.dtype.type  # Python's floats would turn float32 into float64
     settings = number(rate), number(momentum), number(decay), number(scale)
     _update_kernel(w.reshape(-1), v.reshape(-1), np.ascontiguousarray(g).reshape(-1), *settings)
@@ -25,6 +25,7 @@ def sgd_update(
 
 def square_sum(g: np.ndarray) -> float:
     """Added up in float64 without a copy in float64."""
+    check_floats(g, "g")
     return _square_sum_kernel(np.ascontiguousarray(g).reshape(-1))
 
 

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from ssd_np.kernels import njit
-from ssd_np.nn.checks import check_logits
+from ssd_np.nn.checks import check_floats, check_logits
 
 LONG_ROW = 64  # numbers, from which NumPy's own maximum is faster
 
@@ -32,6 +32,7 @@ def log_softmax_forward(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Any shape -> the same shape, in two arrays instead of five."""
+    check_floats(logits, "logits")
     small = np.abs(logits)
     np.exp(np.negative(small, out=small), out=small)
     out = np.where(logits >= 0, logits.dtype.type(1), small)

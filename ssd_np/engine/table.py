@@ -109,8 +109,6 @@ class Engine:
             raise ConfigError(
                 f"unknown convolution {convolution!r}", hint=f"known: {', '.join(CONVOLUTIONS)}"
             )
-        if self.name == "plain":
-            return self
         from ssd_np.engine.memory import Place, Workspace
 
         return Engine(self.name, Place(Workspace(), convolution=convolution))
@@ -122,16 +120,13 @@ class Engine:
         NumPy warns of no overflow here: whoever uses what the model computed looks for numbers that
         are none, and says where they come from.
         """
-        quiet = np.errstate(over="ignore", invalid="ignore")
-        if self.name == "plain":
-            return quiet
-        from ssd_np.engine.threads import one_blas_thread
-
         stack = contextlib.ExitStack()
-        stack.enter_context(quiet)
+        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
         if self._place and self._place.workspace:
             stack.enter_context(self._place.workspace.turn)
-        if layers:
+        if layers and self.name == "fast":
+            from ssd_np.engine.threads import one_blas_thread
+
             stack.enter_context(one_blas_thread())
         return stack
 

@@ -46,7 +46,7 @@ def for_each(job: Callable[[int, int], None], count: int) -> None:
 
     An error of a job is raised again here, once no thread is at work any more.
     """
-    workers = min(thread_count(), count)
+    workers = max(1, min(thread_count(), count))
     jobs = [job]
 
     def lane(worker: int) -> None:

@@ -23,7 +23,9 @@ from typing import Literal
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_scores
 from ssd_np.boxes.iou import iou_matrix
+from ssd_np.checks import check_factor
 from ssd_np.errors import ConfigError, NotFinite, ShapeError
 from ssd_np.records import Detections, Truth
 
@@ -116,7 +118,8 @@ def evaluate_voc(
     Raises ConfigError for an unknown metric or threshold, ShapeError for lists that do not fit each
     other, NotFinite for NaN boxes or scores.
     """
-    if metric not in _AP:
+    check_factor(iou_threshold, "iou_threshold")
+    if not isinstance(metric, str) or metric not in _AP:
         raise ConfigError(f"unknown metric {metric!r}", hint=f"known: {', '.join(_AP)}")
     if not 0 < iou_threshold <= 1:
         raise ConfigError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
@@ -188,6 +191,7 @@ def _curve(
 
 def all_point_ap(recall: np.ndarray, precision: np.ndarray) -> float:
     """Area under the envelope: at each recall the best precision at that recall or beyond."""
+    recall, precision = _check_curve(recall, precision)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)  # 0 where a false positive leaves recall as it was
     return float(np.sum(steps * envelope))
@@ -195,9 +199,19 @@ def all_point_ap(recall: np.ndarray, precision: np.ndarray) -> float:
 
 def eleven_point_ap(recall: np.ndarray, precision: np.ndarray) -> float:
     """Mean over r = 0, 0.1 .. 1 of the best precision at recall >= r (0 beyond the last recall)."""
+    recall, precision = _check_curve(recall, precision)
     # k / 10 and not k * 0.1: then 3 objects of 10 do reach r = 0.3
     levels = np.arange(11) / 10
     return float(np.mean([np.max(precision[recall >= r], initial=0.0) for r in levels]))
+
+
+def _check_curve(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    recall, precision = (
+        check_scores(a, n) for a, n in ((recall, "recall"), (precision, "precision"))
+    )
+    if recall.shape != precision.shape:
+        raise ShapeError(f"recall {recall.shape}, precision {precision.shape}", hint="both (D,)")
+    return recall, precision
 
 
 _AP = {"all-point": all_point_ap, "11-point": eleven_point_ap}
@@ -210,6 +224,9 @@ def common_class_names(
     detections: Sequence[Detections], ground_truth: Sequence[Truth]
 ) -> tuple[str, ...]:
     """Checks that both lists belong together; returns the class names all detections share."""
+    for items, record in ((detections, Detections), (ground_truth, Truth)):
+        if not isinstance(items, Sequence) or not all(isinstance(item, record) for item in items):
+            raise ShapeError(f"expected a list of {record.__name__}, one for each image")
     if len(detections) != len(ground_truth):
         raise ShapeError(
             f"{len(detections)} detections for {len(ground_truth)} truths",

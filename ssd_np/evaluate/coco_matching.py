@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_boxes, check_two_lists
+from ssd_np.checks import as_array, check_shape
 from ssd_np.errors import ShapeError
 from ssd_np.records import Detections, Truth
 
@@ -84,6 +86,10 @@ def _match(
 
 def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     """IoU of corner boxes, (D, 4), (G, 4) -> (D, G); over the detection's area for a crowd (G,)."""
+    found, truth = check_two_lists(found, truth)
+    crowd = as_array(crowd, "crowd")
+    if crowd.shape != (len(truth),):
+        raise ShapeError(f"crowd is {crowd.shape} for {len(truth)} boxes", hint="a flag each")
     low = np.maximum(found[:, None, :2], truth[None, :, :2])
     high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
     sides = np.maximum(high - low, 0.0)  # (D, G, 2)
@@ -114,8 +120,9 @@ def measured(truth: Truth, where: str = "") -> tuple[tuple[int, int], np.ndarray
 
 def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Corner boxes (D, 4) in fractions -> in pixels counted from 0, float64; size (H, W)."""
+    check_shape(size, "(height, width)", 2, 2)
     height, width = size
-    boxes = np.asarray(boxes_corner, np.float64).reshape(-1, 4)
+    boxes = check_boxes(boxes_corner, "boxes_corner").astype(np.float64).reshape(-1, 4)
     return clean(boxes * (width, height, width, height))
 
 

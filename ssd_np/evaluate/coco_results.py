@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ssd_np.checks import as_path, check_list, check_shape
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.coco_matching import check_sizes, clean, measured, to_pixels
 from ssd_np.records import Detections, Truth
 
+KINDS: dict[str, type] = {  # of what the lists hold
+    "detections": Detections, "truths": Truth, "image_ids": Hashable, "sizes": Sequence,
+    "category_ids": object, "class_names": str,
+}  # fmt: skip
 ImageId = int | str
 
 
@@ -36,6 +41,10 @@ def to_coco_results(
     _require_equal_lengths(
         "image", {"detections": detections, "image_ids": image_ids, "sizes": sizes}
     )
+    check_list(category_ids, object, "category_ids")
+    most = max((int(found.labels.max(initial=0)) for found in detections), default=0)
+    if most > len(category_ids):
+        raise ShapeError(f"{len(category_ids)} category_ids for label {most}", hint="one a class")
     results = []
     for found, image_id, size in zip(detections, image_ids, sizes, strict=True):
         boxes = _xywh(found.boxes_corner, size)
@@ -71,6 +80,7 @@ def from_coco_results(
     if len(image_of) < len(image_ids):
         raise DataError("an image id occurs twice in the data set", where=where)
     label_of = {category_id: k for k, category_id in enumerate(category_ids, start=1)}
+    check_list(results, object, "results")
     rows: list[list[tuple]] = [[] for _ in image_ids]  # of (x, y, w, h, label, score)
     for i, result in enumerate(results):
         try:
@@ -95,7 +105,7 @@ def from_coco_results(
 def read_results(path: str | Path) -> list[dict]:
     """The list in a results file; DataError if it is missing or holds something else."""
     try:
-        results = json.loads(Path(path).read_text(encoding="utf-8"))
+        results = json.loads(as_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError("no such results file", where=str(path)) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -161,6 +171,10 @@ def _detections_from_rows(
 
 
 def _require_equal_lengths(each: str, lists: dict[str, Sequence]) -> None:
+    for name, values in lists.items():
+        check_list(values, KINDS[name], name)
+    for size in lists.get("sizes", ()):
+        check_shape(size, "(height, width)", 2, 2)
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"lists of different lengths: {lengths}", hint=f"one item for each {each}")

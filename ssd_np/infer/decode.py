@@ -19,6 +19,7 @@ from ssd_np.boxes.coords import center_to_corner, clip
 from ssd_np.config import DecodingConfig
 from ssd_np.engine import Engine
 from ssd_np.errors import NotFinite
+from ssd_np.nn.checks import check_floats
 from ssd_np.records import Detections
 
 
@@ -72,6 +73,8 @@ class Decoded:
 
 def check_finite(logits: np.ndarray, offsets: np.ndarray) -> None:
     """NotFinite for outputs of a network that are no numbers."""
+    for array, name in ((logits, "logits"), (offsets, "offsets")):
+        check_floats(array, name)
     if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
         raise NotFinite(
             "the network's outputs are not finite, so there is nothing to detect",

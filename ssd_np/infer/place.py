@@ -6,6 +6,7 @@ import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.config import FeatureMapConfig
+from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
 from ssd_np.infer.reports import Box, Place
 from ssd_np.kinds.feature_map import FeatureMap
@@ -14,7 +15,10 @@ from ssd_np.model.ssd import SSD
 
 def place_of(model: SSD, index: int) -> Place:
     """Which map, cell and shape the default box of that index is."""
-    index, first = range(len(model.default_boxes))[index], 0  # -1 is the last
+    count = len(model.default_boxes)
+    if not isinstance(index, int | np.integer) or not -count <= index < count:
+        raise ShapeError(f"index is {index!r}", hint=f"the network has {count} default boxes")
+    index, first = int(index) % count, 0  # -1 is the last
     for feature_map in model.config.feature_maps:
         if index < first + feature_map.boxes:
             break

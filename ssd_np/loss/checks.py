@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssd_np.checks import as_array, check_factor, check_whole
 from ssd_np.errors import ConfigError, ShapeError
-from ssd_np.nn.checks import check_floats
+from ssd_np.nn.checks import check_floats, check_logits
 
 
 def check_outputs(
@@ -39,12 +40,13 @@ def check_rule(**rule: float) -> None:
 
 
 def _from_0_on(value: float) -> bool:
-    return isinstance(value, int | float | np.number) and bool(0 <= value < np.inf)
+    return isinstance(value, int | float | np.number) and bool(0 <= value < 1e12)
 
 
 def check_labels(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """A class (...) for each row of logits (..., K)."""
-    labels = np.asarray(labels)
+    check_logits(logits)
+    labels = as_array(labels, "labels")
     if labels.shape != logits.shape[:-1]:
         raise ShapeError(
             f"labels have shape {labels.shape}, logits {logits.shape}",
@@ -66,9 +68,18 @@ def check_classes(labels: np.ndarray, classes: int) -> None:
 
 
 def check_mining(
-    confidence_loss: np.ndarray, positive: np.ndarray, negative: np.ndarray, per: str
+    confidence_loss: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    per: str,
+    ratio: float,
+    minimum: int,
 ) -> None:
     """Three arrays (N, T), the latter two bool; `per` is "image" or "batch"."""
+    check_rule(ratio=ratio)
+    check_whole(minimum, "minimum", 0)
+    check_floats(confidence_loss, "confidence_loss", "fiu")
+    positive, negative = as_array(positive, "positive"), as_array(negative, "negative")
     if not confidence_loss.shape == positive.shape == negative.shape or positive.ndim != 2:
         raise ShapeError(
             f"confidence_loss {confidence_loss.shape}, positive {positive.shape} and negative "
@@ -84,8 +95,11 @@ def check_mining(
         raise ConfigError(f"per is {per!r}", hint="mining is per 'image' or per 'batch'")
 
 
-def check_same_shape(pred: np.ndarray, target: np.ndarray) -> None:
-    """A target for each prediction."""
+def check_same_shape(pred: np.ndarray, target: np.ndarray, beta: float = 1) -> None:
+    """A target for each prediction; beta is a number."""
+    check_factor(beta, "beta")
+    for array, name in ((pred, "pred"), (target, "target")):
+        check_floats(array, name, "fiu")
     if pred.shape != target.shape:
         raise ShapeError(
             f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
@@ -99,12 +113,19 @@ def check_gamma(gamma: float) -> float:
     return float(gamma)
 
 
+def check_scores(logits: np.ndarray, scores: str) -> None:
+    """Logits (..., K), and what makes scores of them."""
+    check_logits(logits)
+    if not isinstance(scores, str) or scores not in ("softmax", "sigmoid"):
+        raise ConfigError(f"scores is {scores!r}"[:200], hint="known: softmax, sigmoid")
+
+
 def check_weights(class_weights: np.ndarray | None, logits: np.ndarray) -> np.ndarray:
     """A factor (K,) for each class of logits (..., K), in their type; None: 1 for all."""
     classes = logits.shape[-1]
     if class_weights is None:
         return np.ones(classes, logits.dtype)
-    weights = np.asarray(class_weights)
+    weights = as_array(class_weights, "class_weights")
     numbers = weights.dtype.kind in "fiu" and np.isfinite(weights).all()
     if weights.shape != (classes,) or not numbers or weights.min() < 0:
         raise ShapeError(

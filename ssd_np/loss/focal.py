@@ -12,7 +12,7 @@ did. gamma = 0 is cross-entropy. The paper's alpha, a factor for each class, are
 import numpy as np
 
 from ssd_np.loss.checks import check_gamma, check_labels
-from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.checks import check_floats, check_gradient
 from ssd_np.nn.softmax import log_softmax_forward
 
 
@@ -43,6 +43,8 @@ def focal_loss_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
 def focal_factor(right: np.ndarray, gamma: float) -> np.ndarray:
     """log p (...) -> what the gradient of cross-entropy is multiplied by (...), from 0 to a little
     above 1: (1 - p)^gamma (1 + gamma p r) with r = -log p / (1 - p), which is 1 at p = 1."""
+    check_floats(right, "right")
+    check_gamma(gamma)
     wrong = -np.expm1(right)
     ratio = np.divide(-right, wrong, out=np.ones_like(right), where=wrong != 0)
     return wrong**gamma * (1 + gamma * np.exp(right) * ratio)

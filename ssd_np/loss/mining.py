@@ -26,7 +26,7 @@ def mine_hard_negatives(
     in the whole batch) the max(ratio * positives, minimum) costliest negatives are taken, as far as
     there are any; of equal ones the lowest index. Boxes that are neither stay out: neutral.
     """
-    check_mining(confidence_loss, positive, negative, per)
+    check_mining(confidence_loss, positive, negative, per, ratio, minimum)
     rows = (1, -1) if per == "batch" else positive.shape  # a batch is mined as one large image
     loss, positive, negative = (a.reshape(rows) for a in (confidence_loss, positive, negative))
     mined = np.zeros(loss.shape, bool)

@@ -23,7 +23,7 @@ from ssd_np.loss.binary import (
     binary_cross_entropy_backward,
     binary_cross_entropy_forward,
 )
-from ssd_np.loss.checks import check_outputs, check_rule, check_weights
+from ssd_np.loss.checks import check_outputs, check_rule, check_scores, check_weights
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.loss.focal import focal_loss_backward, focal_loss_forward
 from ssd_np.loss.mining import mine_hard_negatives
@@ -80,6 +80,7 @@ def multibox_loss(
     Derivation: docs/derivations.md#the-ssd-loss, (15) and (16).
     """
     check_outputs(logits, offsets, target_labels, target_offsets)
+    check_scores(logits, scores)
     check_rule(ratio=ratio, alpha=alpha, minimum=minimum)
     class_weights = check_weights(class_weights, logits)
     positive, negative = target_labels > 0, target_labels == 0  # (N, T)
@@ -120,6 +121,7 @@ def multibox_loss(
 
 def background_loss(logits: np.ndarray, scores: str = "softmax") -> np.ndarray:
     """logits (..., K) -> what each box would cost as background (...)."""
+    check_scores(logits, scores)
     if scores == "sigmoid":
         return softplus(logits[..., 1:]).sum(axis=-1)
     return -log_softmax_forward(logits)[0][..., 0]

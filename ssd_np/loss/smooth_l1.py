@@ -16,7 +16,7 @@ def smooth_l1_forward(
     pred: np.ndarray, target: np.ndarray, beta: float = 1.0
 ) -> tuple[np.ndarray, tuple]:
     """Elementwise, any shape -> the same shape, and the cache. Both shapes must be equal."""
-    check_same_shape(pred, target)
+    check_same_shape(pred, target, beta)
     d = pred - target
     size = np.abs(d)
     near = np.minimum(size, beta)  # what is beyond beta counts as it is; its square may overflow

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ssd_np.engine import Engine, select
+from ssd_np.nn.checks import check_cells, check_rows
 from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
 from ssd_np.nn.layers import Module
 from ssd_np.nn.parameter import Parameter
@@ -23,10 +24,10 @@ STARTS = {start.__name__: start for start in (caffe_xavier, glorot_uniform, smal
 def grid_to_rows(grid: np.ndarray, boxes: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, A*K + A*4) -> logits (N, H*W*A, K), offsets (N, H*W*A, 4); `boxes` is A.
 
-    The channels of a cell are the K scores of its first box, of its second, ..., and after all
-    A * K scores the four offsets of its first box, of its second, ... The rows run over the rows of
-    cells, the cells of a row from left to right, the boxes of a cell.
+    The channels of a cell are the K scores of its first box, of its second, ..., then the four
+    offsets of its first box, ... The rows run over the rows of cells, their cells, a cell's boxes.
     """
+    check_cells(grid, boxes)
     n, classes = len(grid), grid.shape[3] // boxes - 4
     split = boxes * classes  # channels of scores
     return grid[..., :split].reshape(n, -1, classes), grid[..., split:].reshape(n, -1, 4)
@@ -37,9 +38,9 @@ def rows_to_grid(
 ) -> np.ndarray:
     """Backward: dlogits (N, H*W*A, K), doffsets (N, H*W*A, 4) -> dgrid (N, H, W, A*K + A*4).
 
-    `shape` is that of the grid. Each of its numbers went to one place in the rows and to no other:
-    its gradient is what arrives there.
+    `shape` is the grid's. Each of its numbers went to one place in the rows: its gradient's too.
     """
+    check_rows(dlogits, doffsets, shape)
     cells = shape[:3]
     parts = [dlogits.reshape(*cells, -1), doffsets.reshape(*cells, -1)]  # (N, H, W, A*K), ... A*4
     return np.concatenate(parts, axis=-1)

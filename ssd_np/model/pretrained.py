@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.checks import as_array, check_shape
 from ssd_np.config import Config, config_to_json, load_config
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
-from ssd_np.errors import WeightsError
+from ssd_np.errors import ShapeError, WeightsError
 from ssd_np.kinds.conv import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.grey import sum_colours
@@ -188,6 +189,10 @@ def decimate(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     >>> decimate(np.arange(49).reshape(7, 7), (3, 3)).tolist()
     [[0, 3, 6], [21, 24, 27], [42, 45, 48]]
     """
+    array = as_array(array, "array")
+    check_shape(shape, "the sizes after")
+    if len(shape) != array.ndim or 0 in array.shape:
+        raise ShapeError(f"array has shape {array.shape}, shape is {shape}", hint="as many axes")
     steps = (-(-before // after) for before, after in zip(array.shape, shape, strict=True))
     return array[tuple(slice(None, None, step) for step in steps)]
 

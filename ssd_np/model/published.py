@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.checks import as_array
 from ssd_np.errors import WeightsError
 from ssd_np.model.ssd import SSD
 
@@ -126,6 +127,7 @@ def _tensors(layers: dict[str, str]) -> dict[str, str]:
 
 def from_torch_layout(array: np.ndarray) -> np.ndarray:
     """(Co, C, kh, kw) -> (kh, kw, C, Co), (C, 1, kh, kw) -> (kh, kw, C); a vector stays."""
+    array = as_array(array, "array")
     if array.ndim != 4:
         return array
     depthwise = array.shape[1] == 1
@@ -134,6 +136,7 @@ def from_torch_layout(array: np.ndarray) -> np.ndarray:
 
 def to_torch_layout(array: np.ndarray) -> np.ndarray:
     """The inverse of `from_torch_layout`."""
+    array = as_array(array, "array")
     if array.ndim == 3:
         return array.transpose(2, 0, 1)[:, None]
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
@@ -141,6 +144,7 @@ def to_torch_layout(array: np.ndarray) -> np.ndarray:
 
 def from_tensorflow_layout(array: np.ndarray) -> np.ndarray:
     """(Co, kh, kw, C) -> (kh, kw, C, Co), (1, kh, kw, C) -> (kh, kw, C); a vector stays."""
+    array = as_array(array, "array")
     if array.ndim != 4:
         return array
     return array[0] if len(array) == 1 else array.transpose(1, 2, 3, 0)
@@ -148,6 +152,7 @@ def from_tensorflow_layout(array: np.ndarray) -> np.ndarray:
 
 def to_tensorflow_layout(array: np.ndarray) -> np.ndarray:
     """The inverse of `from_tensorflow_layout`."""
+    array = as_array(array, "array")
     if array.ndim == 3:
         return array[None]
     return array.transpose(3, 0, 1, 2) if array.ndim == 4 else array

@@ -13,6 +13,7 @@ the two gradients are added (SSD paper, section 2.1, figure 2).
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,12 +144,12 @@ class SSD:
         logits = np.empty((n, t, self.config.num_classes + 1), self.dtype)
         offsets = np.empty((n, t, 4), self.dtype)
         first = 0
-        if self.heads[0].cache is not None:  # of the last training step
-            for layer in self.layers:
-                layer.forget()
         plain = self.ops.name == "plain"  # where a debugger is to meet the layers
         steps = None if training or plain else steps_of(self)
         with self.ops.at_work(layers=not steps):
+            for layer in self.layers if self.heads[0].cache is not None else ():
+                layer.forget()  # the last training step
+            self._learner = threading.get_ident()  # whose backward may follow
             maps = maps_at_once(self, images, steps) if steps else self._maps(images, training)
             for map_logits, map_offsets in maps:
                 rows = slice(first, first + map_logits.shape[1])
@@ -175,16 +176,15 @@ class SSD:
 
         Derivation: docs/derivations.md#the-network, (17).
         """
-        if self.heads[0].cache is None:
-            raise ShapeError("backward needs forward(images, training=True) first")
-        n, t = self.heads[0].map_shape[0], len(self.default_boxes)
-        expected = (n, t, self.config.num_classes + 1), (n, t, 4)
-        if (dlogits.shape, doffsets.shape) != expected:
-            raise ShapeError(
-                f"dlogits {dlogits.shape} and doffsets {doffsets.shape} are gradients of outputs "
-                f"{expected[0]} and {expected[1]}"
-            )
         with self.ops.at_work():
+            if self.heads[0].cache is None or self._learner != threading.get_ident():
+                what = "backward needs forward(images, training=True) first"
+                raise ShapeError(f"{what}, in this thread, with no call of another thread between")
+            n, t = self.heads[0].map_shape[0], len(self.default_boxes)
+            expected = (n, t, self.config.num_classes + 1), (n, t, 4)
+            if (np.shape(dlogits), np.shape(doffsets)) != expected:
+                got = f"dlogits {np.shape(dlogits)}, doffsets {np.shape(doffsets)}"
+                raise ShapeError(f"{got}: gradients of outputs are {expected}")
             last = dlogits.shape[1]
             laterals: Laterals = {}  # gradients of maps from the merges that read them
             dx: np.ndarray | None = None  # gradient of a map from the stage behind it

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.checks import as_path
 from ssd_np.config import Config, load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import WeightsError
@@ -83,12 +84,13 @@ def read_labels(path: str | Path, columns: int) -> list[str]:
     The file has a line for each column, or leaves out that of the background.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise WeightsError(f"can not be read: {error.strerror}", str(path)) from error
+        lines = as_path(path).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         hint = "expected a line for each class, in UTF-8"
         raise WeightsError("is not a text file", str(path), hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that the system does not allow
+        why = getattr(error, "strerror", None) or error
+        raise WeightsError(f"can not be read: {why}", ascii(str(path))[1:-1]) from error
     names = ["" if line.strip() in NAMELESS else line.strip() for line in lines]
     if len(names) == columns:
         names = names[1:]

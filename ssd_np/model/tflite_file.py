@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
 from ssd_np.model.weights_file import opened, plain
 
@@ -91,6 +92,7 @@ def _index(i: int, length: int) -> int:
 
 def is_tflite(path: str | Path) -> bool:
     """By its ending, or by what stands in it."""
+    path = as_path(path)
     if str(path).endswith(".tflite") or not os.path.isfile(path):
         return str(path).endswith(".tflite")
     with open(path, "rb") as file:

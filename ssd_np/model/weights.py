@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import as_path
 from ssd_np.config import (
     Config,
     InputConfig,
@@ -346,8 +347,9 @@ def read_export(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
 
 def locate(name_or_path: str | Path) -> Path:
     """The file of shipped weights for a name such as "blood_cells", else the path itself."""
+    name_or_path = as_path(name_or_path)
     shipped = SHIPPED / f"{name_or_path}.npz"
-    path = shipped if os.path.isfile(shipped) else Path(name_or_path)
+    path = shipped if os.path.isfile(shipped) else name_or_path
     if not os.path.isfile(path):
         names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.npz"))) or "none"
         raise WeightsError(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 
+from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
 
 
@@ -18,6 +19,7 @@ def opened(path: str | Path, hint: str = "") -> Iterator[tuple[BufferedIOBase, i
     What a reader refuses inside gets the path before its `where`, and `hint` unless it has one;
     what the system refuses (no such file, no memory) becomes a WeightsError too.
     """
+    path = as_path(path)
     try:
         if not os.path.isfile(path):  # a device or a pipe has no size to check against
             raise WeightsError("is not a file" if os.path.exists(path) else "no such file")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.batchnorm import running_statistics as running_statistics
     from ssd_np.nn.blocks import batchnorm_block_backward as batchnorm_block_backward
     from ssd_np.nn.blocks import batchnorm_block_forward as batchnorm_block_forward
+    from ssd_np.nn.blocks import check_steps as check_steps
     from ssd_np.nn.blocks import conv_block_backward as conv_block_backward
     from ssd_np.nn.blocks import conv_block_forward as conv_block_forward
     from ssd_np.nn.blocks import depthwise_block_backward as depthwise_block_backward

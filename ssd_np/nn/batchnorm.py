@@ -13,6 +13,7 @@ PyTorch). They are constants there, and so they are in the gradient of a layer t
 
 import numpy as np
 
+from ssd_np.checks import check_factor
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_floats, check_gradient
 
@@ -21,7 +22,7 @@ def batchnorm_forward(
     x: np.ndarray, scale: np.ndarray, shift: np.ndarray, eps: float = 1e-5
 ) -> tuple[np.ndarray, tuple]:
     """In training: x (..., C), scale (C,), shift (C,) -> (..., C) and the cache."""
-    check_batchnorm(x, scale, shift)
+    check_batchnorm(x, scale, shift, eps=eps)
     rows = x.reshape(-1, x.shape[-1])  # (M, C)
     if len(rows) < 2:
         raise ShapeError(f"x has shape {x.shape}", hint="one value a channel has no variance")
@@ -55,7 +56,7 @@ def batchnorm_inference_forward(
     eps: float = 1e-5,
 ) -> tuple[np.ndarray, tuple]:
     """With running statistics, mean (C,) and variance (C,): x (..., C) -> (..., C), the cache."""
-    check_batchnorm(x, scale, shift)
+    check_batchnorm(x, scale, shift, mean, variance, eps=eps)
     return scale * (x - mean) / np.sqrt(variance + eps) + shift, (x, scale, mean, variance, eps)
 
 
@@ -77,18 +78,20 @@ def running_statistics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Running mean and variance (C,), moved towards those of the batch in forward's cache."""
     x, _, batch_mean, batch_variance, _ = cache
+    check_batchnorm(x, batch_mean, batch_mean, mean, variance, eps=momentum)
     count = x.size // x.shape[-1]  # M
     unbiased = batch_variance * (count / (count - 1))
     return mean + momentum * (batch_mean - mean), variance + momentum * (unbiased - variance)
 
 
-def check_batchnorm(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> None:
-    """Raises ShapeError unless there is one scale and one shift for each channel."""
+def check_batchnorm(x: np.ndarray, *of_channels: np.ndarray, eps: float = 0) -> None:
+    """Raises ShapeError unless there is one scale, shift, ... for each channel."""
     check_floats(x, "x")
-    if x.ndim < 2 or not x.shape[-1:] == scale.shape == shift.shape:
-        raise ShapeError(
-            f"x {x.shape}, scale {scale.shape}, shift {shift.shape}",
-            hint="x is (..., C), scale and shift (C,)",
-        )
-    if x.dtype.kind != "f":
-        raise ShapeError(f"x is {x.dtype}, expected float32 or float64", hint="use x.astype")
+    names = ("scale", "shift", "mean", "variance")
+    for array, name in zip(of_channels, names, strict=False):
+        check_floats(array, name)
+    if x.ndim < 2 or any(array.shape != x.shape[-1:] for array in of_channels):
+        pairs = zip(names, of_channels, strict=False)
+        told = ", ".join(f"{name} {array.shape}" for name, array in pairs)
+        raise ShapeError(f"x {x.shape}, {told}", hint="x is (..., C), scale and shift (C,)")
+    check_factor(eps, "eps")

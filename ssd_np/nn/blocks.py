@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ssd_np.errors import ShapeError
+from ssd_np.geometry import borders, ends
 from ssd_np.nn.batchnorm import batchnorm_backward, batchnorm_forward
+from ssd_np.nn.checks import check_floats, check_image
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
 from ssd_np.nn.pool import max_pool2d_forward
-from ssd_np.nn.relu import activation_backward, activation_forward
+from ssd_np.nn.relu import activation_backward, activation_forward, check_activation
 
 # kernel, bias, stride, padding, dilation, activation; a depthwise kernel is (kh, kw, C)
 Block = tuple[np.ndarray, np.ndarray, int, int | tuple, int, str]
@@ -101,6 +104,8 @@ def batchnorm_block_backward(dout: np.ndarray, cache: tuple) -> Gradients:
 
 def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
     """(N, H, W, C), through all steps in inference -> what those give that no other step reads."""
+    check_image(x)
+    check_steps(steps)
     outputs = [x]
     for source, block in steps:
         forward: Callable = max_pool2d_forward
@@ -109,6 +114,30 @@ def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
         outputs.append(forward(outputs[source], *block)[0])
     read = {source for source, _ in steps}
     return [out for k, out in enumerate(outputs) if k not in read]
+
+
+def check_steps(steps: list[Step]) -> None:
+    """Raises ShapeError unless each step reads the image, or what a step before it gives, and is a
+    pool or a convolution."""
+    known = isinstance(steps, list | tuple) and len(steps) > 0
+    for k, step in enumerate(steps if known else [None]):
+        source, block = step if isinstance(step, tuple) and len(step) == 2 else (-1, ())
+        pool = isinstance(block, tuple) and len(block) == 4 and isinstance(block[0], int)
+        weights = isinstance(block, tuple) and len(block) == 6
+        if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights):
+            raise ShapeError(
+                f"steps[{k}] is no step", hint="expected (which it reads, pool or convolution)"
+            )
+        if weights:
+            check_floats(block[0], "w")
+            check_floats(block[1], "b")
+            if block[0].ndim not in (3, 4):
+                raise ShapeError(
+                    f"w has shape {block[0].shape}", hint="(kh, kw, C, Co), (kh, kw, C)"
+                )
+            for border in borders(block[3]):
+                ends(border)
+            check_activation(block[5])
 
 
 def _wanted(gradients: Gradients, of_input: bool, of_kernel: bool) -> Gradients:

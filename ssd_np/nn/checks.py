@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssd_np.checks import check_factor, check_shape, check_whole
 from ssd_np.errors import ShapeError
 
 
@@ -9,9 +10,10 @@ def check_gradient(
     dout: np.ndarray, shape: tuple[int, ...], of: str, dtype: np.dtype | None = None
 ) -> None:
     """`dout` must have the shape of what the forward function `of` returned, and its type."""
-    if np.shape(dout) != shape:
+    check_floats(dout, "dout", "fiu")
+    if dout.shape != shape:
         raise ShapeError(
-            f"dout has shape {np.shape(dout)}, the output had {shape}",
+            f"dout has shape {dout.shape}, the output had {shape}",
             hint=f"dout is the gradient of what {of} returned",
         )
     if dtype is not None and dout.dtype != dtype:
@@ -24,26 +26,19 @@ def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
     if not isinstance(array, np.ndarray):
         raise ShapeError(f"{name} is a {type(array).__name__}", hint="expected a NumPy array")
     dtype = array.dtype
-    odd = dtype.kind == "f" and (dtype.itemsize not in (4, 8) or not dtype.isnative)
+    odd = not dtype.isnative or (dtype.kind == "f" and dtype.itemsize not in (4, 8))
     if dtype.kind not in kinds or odd:
         raise ShapeError(
             f"{name} is {dtype}, expected float32 or float64", hint=f"use {name}.astype"
         )
 
 
-def check_colours(image: np.ndarray) -> None:
-    """An image (H, W, 3) of floats."""
+def check_colours(image: np.ndarray, factor: float, name: str) -> None:
+    """An image (H, W, 3) of floats, and the number that it is changed by."""
     check_floats(image, "image")
     if image.ndim != 3 or image.shape[2] != 3:
         raise ShapeError(f"image has shape {image.shape}", hint="expected (H, W, 3)")
-
-
-def check_update(w: np.ndarray, v: np.ndarray, g: np.ndarray) -> None:
-    """A tensor, its velocity and its gradient, of one shape."""
-    for array, name in ((w, "w"), (v, "v"), (g, "g")):
-        check_floats(array, name)
-    if not w.shape == v.shape == g.shape:
-        raise ShapeError(f"w {w.shape}, v {v.shape}, g {g.shape}", hint="expected equal shapes")
+    check_factor(factor, name)
 
 
 def check_image(x: np.ndarray) -> None:
@@ -58,7 +53,66 @@ def check_logits(logits: np.ndarray) -> None:
     known = isinstance(logits, np.ndarray | np.generic)
     if not known or (logits.ndim and logits.dtype.kind == "f"):
         check_floats(logits, "logits")
-    if logits.ndim == 0 or logits.shape[-1] == 0 or logits.dtype.kind not in "fiu":
+    whole = logits.dtype.kind in "iu" and logits.dtype.itemsize > 1  # of a byte: float16
+    if not logits.ndim or not logits.shape[-1] or not (whole or logits.dtype.kind == "f"):
         raise ShapeError(
             f"logits are {logits.shape} {logits.dtype}", hint="expected numbers (..., K)"
         )
+
+
+def check_update(w: np.ndarray, v: np.ndarray, g: np.ndarray, **factors: float) -> None:
+    """A tensor, its velocity and its gradient have one shape; the factors are numbers."""
+    for array, name in ((w, "w"), (v, "v"), (g, "g")):
+        check_floats(array, name)
+    if not w.shape == v.shape == g.shape:
+        raise ShapeError(f"w {w.shape}, v {v.shape}, g {g.shape}", hint="expected equal shapes")
+    for name, factor in factors.items():
+        check_factor(factor, name)
+
+
+def numbers(x: np.ndarray) -> np.ndarray:
+    """x, an array of floats or whole numbers of any shape."""
+    check_floats(x, "x", "fiu")
+    return x
+
+
+def check_maps(x: np.ndarray) -> None:
+    """(N, H, W, C), of any numbers and any size."""
+    if numbers(x).ndim != 4:
+        raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C)")
+
+
+def check_columns(cols: np.ndarray, shape: tuple[int, int]) -> None:
+    """What im2col gives for maps and windows of these sizes."""
+    check_floats(cols, "cols", "fiu")
+    if cols.shape != shape:
+        raise ShapeError(f"cols has shape {cols.shape}, im2col of such maps gives {shape}")
+
+
+def check_scaled(x: np.ndarray, scale: np.ndarray, eps: float) -> None:
+    """Maps (..., C) and a scale (C,) for their channels."""
+    check_floats(x, "x")
+    check_floats(scale, "scale")
+    check_factor(eps, "eps")
+    if scale.shape != x.shape[-1:]:
+        raise ShapeError(f"scale has shape {scale.shape}, x {x.shape}", hint="one scale a channel")
+
+
+def check_cells(grid: np.ndarray, boxes: int) -> None:
+    """Predictions (N, H, W, boxes * (K + 4)), K at least 1."""
+    check_image(grid)
+    check_whole(boxes, "boxes")
+    if grid.shape[3] % boxes or grid.shape[3] < 5 * boxes:
+        raise ShapeError(f"grid has {grid.shape[3]} channels for {boxes} boxes", hint="K + 4 each")
+
+
+def check_rows(dlogits: np.ndarray, doffsets: np.ndarray, shape: tuple[int, ...]) -> None:
+    """The gradients of a grid's rows: (N, H*W*A, K) and (N, H*W*A, 4) for (N, H, W, A*K + A*4)."""
+    check_shape(shape, "(N, H, W, A*K + A*4)", 4)
+    n, h, w, channels = shape
+    for rows, name in ((dlogits, "dlogits"), (doffsets, "doffsets")):
+        check_floats(rows, name)
+        if rows.ndim != 3 or len(rows) != n or rows.shape[1] % (h * w):
+            raise ShapeError(f"{name} has shape {rows.shape}, the grid {shape}")
+    if dlogits.size + doffsets.size != n * h * w * channels:
+        raise ShapeError(f"dlogits {dlogits.shape} and doffsets {doffsets.shape}, the grid {shape}")

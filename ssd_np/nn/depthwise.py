@@ -12,8 +12,8 @@ al. 2017, MobileNets, arXiv 1704.04861, section 3.1). With the windows laid out 
 import numpy as np
 
 from ssd_np.errors import ShapeError
-from ssd_np.geometry import output_size
-from ssd_np.nn.checks import check_gradient, check_image
+from ssd_np.geometry import borders, output_size
+from ssd_np.nn.checks import check_floats, check_gradient, check_image
 from ssd_np.nn.conv import described
 from ssd_np.nn.im2col import col2im, im2col
 
@@ -31,7 +31,7 @@ def depthwise_forward(
     kh, kw, c = w.shape
     cols = im2col(x, (kh, kw), stride, pad, dilation).reshape(-1, kh * kw, c)  # (N*Ho*Wo, taps, C)
     out = np.einsum("ptc,tc->pc", cols, w.reshape(-1, c)) + b
-    vertical, _ = np.broadcast_to(pad, (2, 2)).tolist()
+    vertical, _ = borders(pad)
     ho = output_size(x.shape[1], kh, stride, vertical, dilation)
     out = out.reshape(len(x), ho, -1, c)
     return out, (x, w, stride, pad, dilation, out.shape)
@@ -56,6 +56,8 @@ def depthwise_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 def check_depthwise(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     """Raises ShapeError unless image, kernel and bias fit each other."""
     check_image(x)
+    for array, name in ((w, "w"), (b, "b")):
+        check_floats(array, name)
     if w.ndim != 3 or w.shape[2:] != x.shape[3:] or b.shape != w.shape[2:]:
         raise ShapeError(
             f"depthwise convolution got {described(x, w, b)}", hint="w is (kh, kw, C), b (C,)"

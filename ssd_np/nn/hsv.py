@@ -18,7 +18,7 @@ def scale_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     smallest value reaches 0, which bounds the factor by V / C. A pixel that earlier steps already
     pushed below 0 (S > 1) is not saturated further.
     """
-    check_colours(image)
+    check_colours(image, factor, "factor")
     value = image.max(axis=-1, keepdims=True)  # (H, W, 1)
     chroma = value - image.min(axis=-1, keepdims=True)
     limit = np.divide(value, chroma, out=np.ones_like(value), where=chroma > 0)
@@ -32,7 +32,7 @@ def turn_hue(image: np.ndarray, degrees: float) -> np.ndarray:
     as V - C * clip(min(k, 4 - k), 0, 1) with k = (n + H) mod 6 and n = 5, 3, 1 for red, green,
     blue: a trapezoid, shifted by a third of a turn per channel.
     """
-    check_colours(image)
+    check_colours(image, degrees, "degrees")
     red, green, blue = np.moveaxis(image, -1, 0)
     value = image.max(axis=-1)  # (H, W)
     chroma = value - image.min(axis=-1)

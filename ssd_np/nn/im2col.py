@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.errors import ShapeError
-from ssd_np.geometry import output_size
+from ssd_np.checks import check_shape
+from ssd_np.geometry import borders, output_size, pair
+from ssd_np.nn.checks import check_columns, check_maps
 
 
 def compiled(loop: Callable) -> Callable:
@@ -33,10 +34,9 @@ def im2col(
     dilation: int = 1,
 ) -> np.ndarray:
     """(N, H, W, C) -> (N * Ho * Wo, kh * kw * C)."""
-    if x.ndim != 4:
-        raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C)")
-    kh, kw = np.broadcast_to(kernel, 2).tolist()
-    vertical, horizontal = np.broadcast_to(pad, (2, 2)).tolist()
+    check_maps(x)
+    kh, kw = pair(kernel)
+    vertical, horizontal = borders(pad)
     n, h, w, c = x.shape
     ho = output_size(h, kh, stride, vertical, dilation)
     wo = output_size(w, kw, stride, horizontal, dilation)
@@ -58,15 +58,13 @@ def col2im(
 
     Derivation: docs/derivations.md#convolution, (4).
     """
-    kh, kw = np.broadcast_to(kernel, 2).tolist()
-    vertical, horizontal = np.broadcast_to(pad, (2, 2)).tolist()
+    kh, kw = pair(kernel)
+    vertical, horizontal = borders(pad)
+    check_shape(x_shape, "(N, H, W, C)", 4)
     n, h, w, c = x_shape
     ho = output_size(h, kh, stride, vertical, dilation)
     wo = output_size(w, kw, stride, horizontal, dilation)
-    if cols.shape != (n * ho * wo, kh * kw * c):
-        raise ShapeError(
-            f"cols has shape {cols.shape}, im2col of {x_shape} has {(n * ho * wo, kh * kw * c)}"
-        )
+    check_columns(cols, (n * ho * wo, kh * kw * c))
     (top, left), (bottom, right) = zip(vertical, horizontal, strict=True)
     padded = np.zeros((n, top + h + bottom, left + w + right, c), cols.dtype)
     _add_back(cols.reshape(n, ho, wo, kh, kw, c), padded, stride, dilation)

@@ -8,6 +8,8 @@ version of Glorot with fan_in alone, with which the published SSDs began.
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ssd_np.checks import check_shape
+
 
 def he_normal(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
@@ -43,10 +45,12 @@ def small_normal(
     A network that starts from nothing then begins with "no idea" and the default boxes themselves,
     at a loss of 4 log(classes), instead of with loud guesses that the first steps must undo.
     """
+    check_shape(shape, "(kh, kw, C, Co)")
     return (rng.standard_normal(shape) * 0.01).astype(dtype)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    check_shape(shape, "(kh, kw, C, Co) or (C, Co)", 2)
     *kernel, c_in, c_out = shape
     taps = int(np.prod(kernel))
     return taps * c_in, taps * c_out

@@ -12,8 +12,8 @@ max(norm, eps), "outside" by norm + eps (whose gradient is undefined at zero; 0 
 
 import numpy as np
 
-from ssd_np.errors import ConfigError, ShapeError
-from ssd_np.nn.checks import check_gradient
+from ssd_np.errors import ConfigError
+from ssd_np.nn.checks import check_gradient, check_scaled
 
 FORMS = ("inside", "max", "outside")
 
@@ -22,10 +22,7 @@ def l2norm_forward(
     x: np.ndarray, scale: np.ndarray, eps: float = 1e-10, form: str = "inside"
 ) -> tuple[np.ndarray, tuple]:
     """x (..., C), scale (C,) -> (..., C) and the cache."""
-    if x.dtype.kind != "f":
-        raise ShapeError(f"x is {x.dtype}, expected float32 or float64", hint="use x.astype")
-    if scale.shape != x.shape[-1:]:
-        raise ShapeError(f"scale has shape {scale.shape}, x {x.shape}", hint="one scale a channel")
+    check_scaled(x, scale, eps)
     square = np.einsum("...c,...c->...", x, x)[..., None]  # (..., 1)
     eps = x.dtype.type(eps)
     if form == "inside":

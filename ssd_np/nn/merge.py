@@ -12,6 +12,7 @@ Row i of the fine map gets row floor(i h / H) of the deep one, and so do columns
 
 import numpy as np
 
+from ssd_np.checks import check_whole
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_gradient, check_image
 
@@ -53,4 +54,6 @@ def nearest(coarse: int, fine: int) -> np.ndarray:
     >>> nearest(3, 5).tolist()
     [0, 0, 1, 1, 2]
     """
+    check_whole(coarse, "coarse")
+    check_whole(fine, "fine")
     return np.arange(fine) * coarse // fine

@@ -8,7 +8,7 @@ add. In ceil mode a last, partial window is kept (SSD's pool3: 75 -> 38, Caffe's
 import numpy as np
 
 from ssd_np.errors import ShapeError
-from ssd_np.geometry import output_size
+from ssd_np.geometry import borders, ends, output_size
 from ssd_np.nn.checks import check_gradient, check_image
 
 
@@ -16,13 +16,13 @@ def pool_output_size(
     size: int, window: int, stride: int, pad: int | tuple[int, int], ceil_mode: bool
 ) -> int:
     """Output pixels along one axis; a window must begin inside the image or its first border."""
-    border = (pad, pad) if isinstance(pad, int) else pad
-    if max(border) > window // 2:
+    out = output_size(size, window, stride, pad, ceil=ceil_mode)
+    if max(ends(pad)) > window // 2:
         raise ShapeError(
             f"a window of {window} pixels with pad {pad} may see padding only",
             hint="pad may be at most half a window",
         )
-    return output_size(size, window, stride, border, ceil=ceil_mode)
+    return out
 
 
 def max_pool2d_forward(
@@ -34,7 +34,7 @@ def max_pool2d_forward(
     """
     check_image(x)
     n, h, w, c = x.shape
-    (top, bottom), (left, right) = np.broadcast_to(pad, (2, 2)).tolist()
+    (top, bottom), (left, right) = borders(pad)
     ho = pool_output_size(h, size, stride, (top, bottom), ceil_mode)
     wo = pool_output_size(w, size, stride, (left, right), ceil_mode)
     height, width = _reach(ho, wo, size, stride, top + h, left + w)
@@ -52,7 +52,7 @@ def max_pool2d_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
     """
     (n, h, w, c), size, stride, pad, tap = cache  # tap: i * size + j in the window
     check_gradient(dout, tap.shape, "max_pool2d_forward")
-    (top, _), (left, _) = np.broadcast_to(pad, (2, 2)).tolist()
+    (top, _), (left, _) = borders(pad)
     _, ho, wo, _ = tap.shape
     padded = np.zeros((n, *_reach(ho, wo, size, stride, top + h, left + w), c), dout.dtype)
     for i, j in np.ndindex(size, size):

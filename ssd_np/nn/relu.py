@@ -6,14 +6,14 @@ The gradient passes where the output is strictly inside, and is taken as 0 at th
 import numpy as np
 
 from ssd_np.errors import ConfigError
-from ssd_np.nn.checks import check_gradient
+from ssd_np.nn.checks import check_gradient, numbers
 
 ACTIVATIONS = ("none", "relu", "relu6")
 
 
 def relu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Any shape -> the same shape, and the cache (the output itself is enough)."""
-    out = np.maximum(x, 0)
+    out = np.maximum(numbers(x), 0)
     return out, out
 
 
@@ -28,7 +28,7 @@ def relu_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
 
 def relu6_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """min(6, max(0, x)): any shape -> the same shape, and the cache (the output)."""
-    out = np.minimum(np.maximum(x, 0), 6)
+    out = np.minimum(np.maximum(numbers(x), 0), 6)
     return out, out
 
 
@@ -45,7 +45,7 @@ def activation_forward(x: np.ndarray, activation: str) -> tuple[np.ndarray, tupl
     """What stands behind a layer, by its name in a config: "none", "relu" or "relu6"."""
     check_activation(activation)
     forward = {"none": lambda x: (x, x), "relu": relu_forward, "relu6": relu6_forward}
-    out, _ = forward[activation](x)
+    out, _ = forward[activation](numbers(x))
     return out, (out, activation)
 
 
@@ -61,7 +61,7 @@ def activation_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
 
 def check_activation(activation: str) -> None:
     """Raises ConfigError for another name."""
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ConfigError(
             f"unknown activation {activation!r}", hint=f"known: {', '.join(ACTIVATIONS)}"
         )

@@ -15,6 +15,7 @@ ROOMS = [
     *(
         "contents",
         "errors",
+        "checks",
         "files",
         "terminal",
         "progress",

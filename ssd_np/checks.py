@@ -1,0 +1,58 @@
+"""What any function may check of an argument, whatever it computes: an array, a number, a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd_np.errors import ConfigError, ShapeError
+
+
+def as_array(values: object, name: str, where: str = "") -> np.ndarray:
+    """`values` as an array; ShapeError for lists of different lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{name} is no array: {error}", where) from error
+
+
+def as_path(path: object) -> Path:
+    """A path, from a text or a Path; ConfigError for what is none. Whether it exists, and may have
+    such a name, says who opens it."""
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise ConfigError(f"a path is expected, not {str(path)[:80]!r}")
+    return Path(path)
+
+
+def check_factor(value: float, name: str) -> None:
+    """A number, as Python or NumPy has them."""
+    known = isinstance(value, int | float | np.number)
+    if not known or (isinstance(value, int) and abs(value) > 1 << 53):
+        raise ConfigError(f"{name} is {value!r}", hint="expected a number")
+
+
+def check_whole(value: Any, name: str, least: int = 1) -> None:
+    """A whole number from `least` on, of a size that an image may have."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= value < 1 << 31:
+        raise ShapeError(f"{name} is {value!r}", hint=f"expected a whole number from {least} on")
+
+
+def check_shape(shape: Any, expected: str, least: int = 0, most: int = 4) -> None:
+    """A tuple of so many sides, each a whole number from 1 on."""
+    if not isinstance(shape, tuple | list) or not least <= len(shape) <= most:
+        raise ShapeError(f"shape is {shape!r}", hint=f"expected {expected}")
+    for side in shape:
+        check_whole(side, "a side of the shape")
+
+
+def check_list(items: object, kind: type, name: str) -> None:
+    """A list or tuple whose items are all of one kind."""
+    known = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)
+    if not known or not all(isinstance(item, kind) for item in items):
+        raise ConfigError(f"{name} is no such list", hint=f"expected a list of {kind.__name__}")
