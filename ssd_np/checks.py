@@ -51,7 +51,7 @@ def check_shape(shape: Any, expected: str, least: int = 0, most: int = 4) -> Non
         check_whole(side, "a side of the shape")
 
 
-def check_list(items: object, kind: type, name: str) -> None:
+def check_list(items: Any, kind: type, name: str) -> None:
     """A list or tuple whose items are all of one kind."""
     known = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)
     if not known or not all(isinstance(item, kind) for item in items):

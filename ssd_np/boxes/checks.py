@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ssd_np.checks import as_array, check_factor, check_whole
 from ssd_np.config import Config
@@ -13,7 +14,7 @@ from ssd_np.nn.checks import check_floats
 IN_PIXELS = "boxes are fractions of the image; divide pixels by its width and height"
 
 
-def check_boxes(boxes: np.ndarray, name: str) -> np.ndarray:
+def check_boxes(boxes: ArrayLike, name: str) -> np.ndarray:
     """`boxes` as an array (..., 4), or a ShapeError that names the argument."""
     boxes = as_array(boxes, name)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
@@ -40,7 +41,7 @@ def check_two_lists(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return a.astype(dtype, copy=False), b.astype(dtype, copy=False)
 
 
-def check_window(window: np.ndarray) -> np.ndarray:
+def check_window(window: ArrayLike) -> np.ndarray:
     """The corners (4,) of a part of a picture."""
     window = check_boxes(window, "window")
     if window.shape != (4,):

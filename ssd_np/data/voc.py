@@ -133,8 +133,9 @@ def pair_roots(
 ) -> list[tuple[Path, str]]:
     """Which split is read of which folder; see VOCDataset."""
     roots = [*root] if isinstance(root, list | tuple) else [root]
-    splits = split.split("+") if isinstance(split, str) else split
-    check_list(splits, str, "split")
+    names = split.split("+") if isinstance(split, str) else split
+    check_list(names, str, "split")
+    splits = list(names)
     if len(splits) == 1:
         splits *= len(roots)
     if len(roots) == 1:

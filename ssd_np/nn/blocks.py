@@ -5,6 +5,7 @@ takes its place.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -116,12 +117,13 @@ def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
     return [out for k, out in enumerate(outputs) if k not in read]
 
 
-def check_steps(steps: list[Step]) -> None:
+def check_steps(steps: Any) -> None:
     """Raises ShapeError unless each step reads the image, or what a step before it gives, and is a
     pool or a convolution."""
     known = isinstance(steps, list | tuple) and len(steps) > 0
     for k, step in enumerate(steps if known else [None]):
-        source, block = step if isinstance(step, tuple) and len(step) == 2 else (-1, ())
+        given: tuple[Any, Any] = (-1, None)
+        source, block = step if isinstance(step, tuple) and len(step) == 2 else given
         pool = isinstance(block, tuple) and len(block) == 4 and isinstance(block[0], int)
         weights = isinstance(block, tuple) and len(block) == 6
         if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights):
@@ -132,9 +134,7 @@ def check_steps(steps: list[Step]) -> None:
             check_floats(block[0], "w")
             check_floats(block[1], "b")
             if block[0].ndim not in (3, 4):
-                raise ShapeError(
-                    f"w has shape {block[0].shape}", hint="(kh, kw, C, Co), (kh, kw, C)"
-                )
+                raise ShapeError(f"w has shape {block[0].shape}", hint="expected 3 or 4 axes")
             for border in borders(block[3]):
                 ends(border)
             check_activation(block[5])
