@@ -44,6 +44,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 def _shifted(logits: np.ndarray) -> np.ndarray:
     """logits - their row's largest; of short rows, class after class lies together."""
     check_logits(logits)
+    logits = logits if logits.dtype.kind == "f" else logits.astype(np.float64)
     if logits.shape[-1] >= LONG_ROW:
         return logits - logits.max(axis=-1, keepdims=True)
     columns = np.moveaxis(logits, -1, 0).copy()  # (K, ...)
