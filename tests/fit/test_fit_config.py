@@ -12,6 +12,7 @@ from ssd_np.config import config_from_json, config_to_json, load_config
 from ssd_np.data.coverage import coverage
 from ssd_np.fit.config import available_maps, first_guess, fit, seen
 from ssd_np.model.ssd import SSD
+from ssd_np.train.schedule import learning_rate
 
 
 def steps_of(config):
@@ -92,6 +93,13 @@ def test_without_a_base_convolutions_are_full(f):
     assert bare.input.shape == based.input.shape and bare.augmentation == based.augmentation
     assert steps_of(bare) == steps_of(based)
     assert fit(f, "slim", from_scratch=True).reasons[0] == "network slim"
+
+
+def test_a_training_of_few_steps_reaches_its_rate_and_comes_down():
+    """Steps that a minute allows of a large network."""
+    training = fit(ANIMALS, affordable=40).config.training
+    rates = [learning_rate(step, training) for step in range(40)]
+    assert max(rates) == training.learning_rate and rates[-1] < 0.1 * max(rates)
 
 
 def test_first_guess_grows_from_small_to_large_objects():
