@@ -31,6 +31,7 @@ def refusal(data):
     return str(caught.value)
 
 
+AGAIN = " (an incomplete download? fetch the file again)"
 GOOD = archive(a=b"first", b=b"second")
 
 
@@ -77,7 +78,12 @@ def test_encryption_flag_in_both_places_is_refused():
 
 
 def test_bytes_around_and_between_are_refused():
-    assert "does not begin where" in refusal(b"prefix" + GOOD)
+    assert refusal(b"prefix" + GOOD) == "a: does not begin where the file before it ends" + AGAIN
+    end, gap = GOOD.index(b"PK\5\6"), GOOD.index(b"PK\1\2")
+    last = struct.pack("<I", gap + 3)  # where the directory begins, as its end says
+    assert refusal(GOOD[:gap] + b"gap" + GOOD[gap : end + 16] + last + GOOD[end + 20 :]) == (
+        "has bytes between its last file and the directory" + AGAIN
+    )
     assert "disagree" in refusal(GOOD + b"PK")
     inner = GOOD[: GOOD.index(b"PK\3\4", 4)]  # the first member once more, in no directory
     assert refusal(inner + GOOD)
@@ -92,7 +98,7 @@ def test_a_comment_is_given_and_must_end_the_file():
 
 
 def test_wrong_checksum_duplicates_compression_and_cut_names():
-    assert "b: its checksum is wrong" in refusal(GOOD.replace(b"second", b"s3cond"))
+    assert refusal(GOOD.replace(b"second", b"s3cond")) == "b: its checksum is wrong" + AGAIN
     with pytest.warns(UserWarning, match="Duplicate name"):
         buffer = io.BytesIO(GOOD)
         with zipfile.ZipFile(buffer, "a") as writer:
@@ -103,6 +109,24 @@ def test_wrong_checksum_duplicates_compression_and_cut_names():
         writer.writestr("a", b"0" * 100)
     assert "a: is compressed" in refusal(buffer.getvalue())
     assert "disagree" in refusal(archive(a__b=b"1").replace(b"a__b", b"a\0_b"))
+
+
+def test_what_stands_behind_the_data_must_agree():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(Unseekable(buffer), "w") as writer:
+        writer.writestr("a", b"first")
+    found = buffer.getvalue()
+    assert opened(found).read(opened(found).members["a"]) == b"first"
+    place = found.index(b"PK\7\10") + 5
+    changed = found[:place] + bytes([found[place] ^ 1]) + found[place + 1 :]
+    assert refusal(changed) == "a: the archive's headers and its directory disagree" + AGAIN
+
+
+class Unseekable:
+    """A stream: sizes and checksum of a member follow its data."""
+
+    def __init__(self, file):
+        self.write, self.flush = file.write, file.flush
 
 
 def test_sizes_beyond_the_file_and_truncation():
