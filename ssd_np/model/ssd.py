@@ -41,13 +41,13 @@ class SSD:
     """The network of a config, with random weights drawn from `seed`.
 
     `config` may be what `load_config` reads: "tiny" and other presets, or a file. Several threads
-    may call `forward` or `predict` at once; they take turns.
+    may call `forward` or `predict` at once; they take turns. In one of them alone it may learn.
     """
 
     def __init__(
         self,
         config: Config | str | Path,
-        seed: int = 0,
+        seed: int | np.random.Generator = 0,
         dtype: DTypeLike = np.float32,
         ops: Engine | None = None,
     ) -> None:

@@ -51,6 +51,7 @@ from ssd_np.model.published import (
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
+from ssd_np.nn.init import Zeros
 
 MOST_COMMENT = 65_535  # bytes of a zip archive's comment
 MAX_GROWTH = 2  # numbers a file's config may ask for / numbers that the file has for it
@@ -113,7 +114,7 @@ def load(
     if into is None:
         _check_size(config, arrays, str(path))
         check_budget(config, str(path))
-    model = into or SSD(config)
+    model = into or SSD(config, Zeros())
     check_same_network(config, model, str(path))
     provenance = provenance_in(header, str(path))
     set_parameters(model, arrays, str(path))

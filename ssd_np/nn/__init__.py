@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ssd_np.nn.hsv import turn_hue as turn_hue
     from ssd_np.nn.im2col import col2im as col2im
     from ssd_np.nn.im2col import compiled as compiled
+    from ssd_np.nn.init import Zeros as Zeros
     from ssd_np.nn.init import caffe_xavier as caffe_xavier
     from ssd_np.nn.init import glorot_uniform as glorot_uniform
     from ssd_np.nn.init import he_normal as he_normal

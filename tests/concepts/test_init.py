@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssd_np.nn.init import caffe_xavier, glorot_uniform, he_normal
+from ssd_np.nn.init import Zeros, caffe_xavier, glorot_uniform, he_normal, small_normal
 
 HEAD = (3, 3, 512, 16)  # the location head of conv4_3: 512 -> 4 boxes x 4 offsets
 
@@ -46,3 +46,9 @@ def test_type_shape_and_generator(start):
     assert not np.array_equal(a, start(np.random.default_rng(6), (3, 3, 4, 6)))
     wide = start(np.random.default_rng(5), (3, 3, 4, 6), np.float64)
     assert wide.dtype == np.float64 and np.array_equal(wide.astype(np.float32), a)
+
+
+@pytest.mark.parametrize("start", [he_normal, glorot_uniform, caffe_xavier, small_normal])
+def test_zeros_where_a_file_replaces_what_is_drawn(start):
+    weight = start(Zeros(), (3, 3, 2, 4))
+    assert weight.shape == (3, 3, 2, 4) and weight.dtype == np.float32 and not weight.any()
