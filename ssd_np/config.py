@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ssd_np.checks import as_path
 from ssd_np.config_json import Section, differences, join, read, require, require_name, write
@@ -36,14 +36,6 @@ PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
 MAX_SIDE, MAX_DEFAULT_BOXES = 8192, 1_000_000
-
-
-def _require_range(low: float, high: float, least: float, most: float, hint: str) -> None:
-    if not least <= low <= high <= most:
-        raise ConfigError(
-            f"expected {least:g} <= low <= high <= {most:g}, got low {low:g}, high {high:g}",
-            hint=hint,
-        )
 
 
 def _require_probability(value: float, key: str = "probability") -> None:
@@ -167,55 +159,54 @@ class DecodingConfig(Section):
 
 
 @dataclass(frozen=True)
-class Brightness(Section):
+class _Drawn(Section):
+    """A change of light by a number that is drawn from [low, high], with a probability."""
+
+    limits: ClassVar[tuple[float, float, str]]  # of the number, and what is usual
+
+    probability: float = 0.5
+    low: float = 0.5
+    high: float = 1.5
+
+    def check(self) -> None:
+        _require_probability(self.probability)
+        least, most, hint = self.limits
+        if not least <= self.low <= self.high <= most:
+            expected = f"{least:g} <= low <= high <= {most:g}"
+            found = f"low {self.low:g}, high {self.high:g}"
+            raise ConfigError(f"expected {expected}, got {found}", hint=hint)
+
+
+@dataclass(frozen=True)
+class Brightness(_Drawn):
     """Adds a number of grey levels, drawn from [low, high]."""
 
-    probability: float = 0.5
     low: float = -32.0
     high: float = 32.0
-
-    def check(self) -> None:
-        _require_probability(self.probability)
-        _require_range(self.low, self.high, -255, 255, "training as published uses -32 to 32")
+    limits = -255, 255, "training as published uses -32 to 32"
 
 
 @dataclass(frozen=True)
-class Contrast(Section):
+class Contrast(_Drawn):
     """Multiplies all values by a factor drawn from [low, high]."""
 
-    probability: float = 0.5
-    low: float = 0.5
-    high: float = 1.5
-
-    def check(self) -> None:
-        _require_probability(self.probability)
-        _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
+    limits = 0, 10, "training as published uses 0.5 to 1.5"
 
 
 @dataclass(frozen=True)
-class Saturation(Section):
+class Saturation(_Drawn):
     """Multiplies the saturation (of HSV) by a factor drawn from [low, high]."""
 
-    probability: float = 0.5
-    low: float = 0.5
-    high: float = 1.5
-
-    def check(self) -> None:
-        _require_probability(self.probability)
-        _require_range(self.low, self.high, 0, 10, "training as published uses 0.5 to 1.5")
+    limits = Contrast.limits
 
 
 @dataclass(frozen=True)
-class Hue(Section):
+class Hue(_Drawn):
     """Turns the hue by an angle in degrees drawn from [low, high]."""
 
-    probability: float = 0.5
     low: float = -18.0
     high: float = 18.0
-
-    def check(self) -> None:
-        _require_probability(self.probability)
-        _require_range(self.low, self.high, -360, 360, "-36 to 36 is usual, or -18 to 18")
+    limits = -360, 360, "-36 to 36 is usual, or -18 to 18"
 
 
 @dataclass(frozen=True)
