@@ -14,30 +14,16 @@ EXAMPLE = "ssd-np bench --network tiny --network small"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what",
-        nargs="?",
-        choices=("networks", "data"),
-        default="networks",
-        help="data: the augmentation of a photograph, step by step (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--network",
-        action="append",
-        metavar="CONFIG",
-        type=kinds.Input,
-        help="preset or .json file, may be repeated (default: tiny, small and ssd300_voc)",
-    )
-    parser.add_argument(
-        "--rounds", type=kinds.positive, default=9, help="calls whose median counts (default: 9)"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="only networks, and of them tiny unless --network"
-    )
-    parser.add_argument(
-        "--threads", type=kinds.positive, help="of all contestants (default: one for each core)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    # fmt: off
+    add = parser.add_argument
+    add("what", nargs="?", choices=("networks", "data"), default="networks",
+        help="data: the augmentation of a photograph, step by step (default: %(default)s)")
+    add("--network", action="append", metavar="CONFIG", type=kinds.Input,
+        help="preset or .json file, may be repeated (default: tiny, small and ssd300_voc)")
+    add("--rounds", type=kinds.positive, default=9, help="calls whose median counts (default: 9)")
+    add("--quick", action="store_true", help="only networks, and of them tiny unless --network")
+    add("--threads", type=kinds.positive, help="of all contestants (default: one for each core)")
+    kinds.add_json(parser, "tables")
 
 
 def run(arguments: argparse.Namespace) -> int:

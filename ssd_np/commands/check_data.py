@@ -18,22 +18,16 @@ EXAMPLE = "ssd-np check-data voc:BCCD --split trainval+test --out coverage.png"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", type=kinds.stored_data, help=kinds.DATA)
-    parser.add_argument(
-        "--split", type=kinds.split, default="trainval", help="to check (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--classes", metavar="A,B,...", type=kinds.names, help="names allowed (default: any)"
-    )
-    parser.add_argument(
-        "--config", type=kinds.Input, default="small",
-        help="preset or .json file whose boxes count (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", metavar="PNG", type=kinds.output_file,
-        help="draw how well the boxes cover the objects",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    # fmt: off
+    add = parser.add_argument
+    add("data", metavar="DATA", type=kinds.stored_data, help=kinds.DATA)
+    add("--split", type=kinds.split, default="trainval", help="to check (default: %(default)s)")
+    add("--classes", metavar="A,B,...", type=kinds.names, help="names allowed (default: any)")
+    add("--config", type=kinds.Input, default="small",
+        help="preset or .json file whose boxes count (default: %(default)s)")
+    add("--out", metavar="PNG", type=kinds.output_file,
+        help="draw how well the boxes cover the objects")
+    kinds.add_json(parser, "a table")
     kinds.add_force(parser)
 
 

@@ -14,42 +14,25 @@ EXAMPLE = "ssd-np config small > mine.json"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "config", metavar="CONFIG", nargs="?", type=kinds.Input,
-        help="preset or .json file; without one, the presets",
-    )  # fmt: skip
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--trace",
-        action="store_true",
-        help="print each layer's output, parameters, multiply-adds and receptive field instead",
-    )
-    what.add_argument(
-        "--dialects",
-        action="store_true",
-        help="print what the published implementations disagree about, and the keys that say so",
-    )
-    what.add_argument(
-        "--fit", metavar="DATA", type=kinds.stored_data,
-        help="print a config whose input, boxes and augmentation fit this data, and why",
-    )  # fmt: skip
-    parser.add_argument(
-        "--split", type=kinds.split, help="of the data to fit to (default: what there is)"
-    )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument(
-        "--base-weights", metavar="FILE", type=kinds.Input, help="fit a network for this base"
-    )
-    start.add_argument(
-        "--from-scratch", action="store_true", help="fit a network that begins with random weights"
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", type=kinds.output_file, help="write the fitted config here"
-    )
-    parser.add_argument(
-        "--draw", metavar="PNG", type=kinds.output_file,
-        help="draw the objects, the boxes of small and the fitted ones",
-    )  # fmt: skip
+    # fmt: off
+    add = parser.add_argument
+    add("config", metavar="CONFIG", nargs="?", type=kinds.Input,
+        help="preset or .json file; without one, the presets")
+    what = parser.add_mutually_exclusive_group().add_argument
+    what("--trace", action="store_true",
+         help="print each layer's output, parameters, multiply-adds and receptive field instead")
+    what("--dialects", action="store_true",
+         help="print what the published implementations disagree about, and the keys that say so")
+    what("--fit", metavar="DATA", type=kinds.stored_data,
+         help="print a config whose input, boxes and augmentation fit this data, and why")
+    add("--split", type=kinds.split, help="of the data to fit to (default: what there is)")
+    start = parser.add_mutually_exclusive_group().add_argument
+    start("--base-weights", metavar="FILE", type=kinds.Input, help="fit a network for this base")
+    start("--from-scratch", action="store_true",
+          help="fit a network that begins with random weights")
+    add("--out", metavar="FILE", type=kinds.output_file, help="write the fitted config here")
+    add("--draw", metavar="PNG", type=kinds.output_file,
+        help="draw the objects, the boxes of small and the fitted ones")
     kinds.add_force(parser)
 
 

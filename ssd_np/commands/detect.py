@@ -23,21 +23,15 @@ EXAMPLE = "ssd-np detect photo.jpg --weights blood_cells"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", type=kinds.Images, help="image files or folders"
-    )
-    parser.add_argument(
-        "--weights", type=kinds.Input, action="append",
-        help="a file, or shapes or blood_cells (default: shapes); may be repeated: all are asked",
-    )  # fmt: skip
-    parser.add_argument(
-        "--min-score", type=kinds.share, help="leave out weaker ones (default: the config's, 0.5)"
-    )
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=kinds.output_folder(),
-        help="for the PNGs (default: detections, or detections-2, ...)",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    # fmt: off
+    add = parser.add_argument
+    add("images", metavar="IMAGE", nargs="+", type=kinds.Images, help="image files or folders")
+    add("--weights", type=kinds.Input, action="append",
+        help="a file, or shapes or blood_cells (default: shapes); may be repeated: all are asked")
+    add("--min-score", type=kinds.share, help="leave out weaker ones (default: the config's, 0.5)")
+    add("--out", metavar="FOLDER", type=kinds.output_folder(),
+        help="for the PNGs (default: detections, or detections-2, ...)")
+    kinds.add_json(parser, "a table")
     kinds.add_force(parser)
 
 

@@ -16,46 +16,28 @@ FILES = ("eval.json", "precision_recall.png", "confusion.png", "worst.png")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "weights", metavar="WEIGHTS", nargs="?", type=kinds.Input,
-        help="a file, or shapes or blood_cells",
-    )  # fmt: skip
-    source.add_argument(
-        "--detections", metavar="FILE", type=kinds.Input,
-        help="measure these, in COCO's results format, instead",
-    )  # fmt: skip
+    # fmt: off
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True).add_argument
+    source("weights", metavar="WEIGHTS", nargs="?", type=kinds.Input,
+           help="a file, or shapes or blood_cells")
+    source("--detections", metavar="FILE", type=kinds.Input,
+           help="measure these, in COCO's results format, instead")
     kinds.add_data(parser)
-    parser.add_argument(
-        "--split", type=kinds.split, help="to evaluate on (default: test, else val, else all)"
-    )
+    add("--split", type=kinds.split, help="to evaluate on (default: test, else val, else all)")
     kinds.add_classes(parser)
-    parser.add_argument(
-        "--metric",
-        choices=("voc07", "voc", "coco"),
-        default="voc",
+    add("--metric", choices=("voc07", "voc", "coco"), default="voc",
         help="VOC 2007's 11-point AP, VOC's area under the curve, or COCO's twelve numbers "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--iou",
-        type=kinds.iou,
-        default=0.5,
-        help="from which overlap on a detection is right, in VOC's metrics (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--save-detections", metavar="FILE", type=kinds.output_file,
-        help="write them in COCO's results format",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=kinds.output_folder(*FILES),
-        help="for eval.json and pictures (default: eval, or eval-2, ...)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--flips", action="store_true",
-        help="average over each image and its mirror image; takes twice the time",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        "(default: %(default)s)")
+    add("--iou", type=kinds.iou, default=0.5,
+        help="from which overlap on a detection is right, in VOC's metrics (default: %(default)s)")
+    add("--save-detections", metavar="FILE", type=kinds.output_file,
+        help="write them in COCO's results format")
+    add("--out", metavar="FOLDER", type=kinds.output_folder(*FILES),
+        help="for eval.json and pictures (default: eval, or eval-2, ...)")
+    add("--flips", action="store_true",
+        help="average over each image and its mirror image; takes twice the time")
+    kinds.add_json(parser, "a table")
     kinds.add_force(parser)
 
 

@@ -16,21 +16,18 @@ LIST, CHECK = "ssd-np exercise list", "ssd-np exercise check match.py"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="the exercises, lesson by lesson", epilog=f"example: {LIST}")
-    start = actions.add_parser(
-        "start", help="make a file with the functions left blank", epilog=f"example: {EXAMPLE}"
-    )
-    start.add_argument(
-        "name", metavar="NAME", type=kinds.name, help="of an exercise, as `list` shows them"
-    )
-    start.add_argument(
-        "--out", metavar="FILE", type=kinds.output_file, help="to make (default: NAME.py)"
-    )
+    # fmt: off
+    add = parser.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser
+    add("list", help="the exercises, lesson by lesson", epilog=f"example: {LIST}")
+    start = add("start", help="make a file with the functions left blank",
+                epilog=f"example: {EXAMPLE}")
+    name = "of an exercise, as `list` shows them"
+    start.add_argument("name", metavar="NAME", type=kinds.name, help=name)
+    out = "to make (default: NAME.py)"
+    start.add_argument("--out", metavar="FILE", type=kinds.output_file, help=out)
     kinds.add_force(start)
-    check = actions.add_parser(
-        "check", help="run the tests on the functions in a file", epilog=f"example: {CHECK}"
-    )
+    check = add("check", help="run the tests on the functions in a file",
+                epilog=f"example: {CHECK}")
     check.add_argument("file", metavar="FILE", type=kinds.Input, help="made by `start`")
 
 

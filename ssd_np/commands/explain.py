@@ -27,22 +27,16 @@ PICTURES = ("matches.png", "mined.png", *DECODED)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", type=kinds.Images, help="image file")
+    # fmt: off
+    add = parser.add_argument
+    add("image", metavar="IMAGE", type=kinds.Images, help="image file")
     kinds.add_weights(parser)
-    parser.add_argument(
-        "--truth",
-        metavar="XML",
-        type=kinds.Data,
-        help="its annotation, a Pascal VOC file or data as of --data: adds matching and mining",
-    )
-    parser.add_argument(
-        "--min-score", type=kinds.share, help="of a detection (default: the config's, 0.5)"
-    )
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=kinds.output_folder(*PICTURES),
-        help="for pictures (default: none are drawn)",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add("--truth", metavar="XML", type=kinds.Data,
+        help="its annotation, a Pascal VOC file or data as of --data: adds matching and mining")
+    add("--min-score", type=kinds.share, help="of a detection (default: the config's, 0.5)")
+    add("--out", metavar="FOLDER", type=kinds.output_folder(*PICTURES),
+        help="for pictures (default: none are drawn)")
+    kinds.add_json(parser, "text")
     kinds.add_force(parser)
 
 

@@ -22,25 +22,15 @@ FROM_DATA = 6  # pictures of --truth if none is named
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `ssd-np explore`."""
-    parser.add_argument(
-        "images", metavar="IMAGE", nargs="*", type=kinds.Images,
-        help="image files or folders (default: some of --truth, else generated pictures)",
-    )  # fmt: skip
+    # fmt: off
+    add = parser.add_argument
+    add("images", metavar="IMAGE", nargs="*", type=kinds.Images,
+        help="image files or folders (default: some of --truth, else generated pictures)")
     kinds.add_weights(parser)
-    parser.add_argument(
-        "--truth",
-        metavar="DATA",
-        type=kinds.Data,
-        help=f"their annotations: a Pascal VOC file, {kinds.DATA}",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="HTML",
-        type=kinds.output_file,
-        default="explore.html",
-        help="the page to write (default: %(default)s)",
-    )
+    add("--truth", metavar="DATA", type=kinds.Data,
+        help=f"their annotations: a Pascal VOC file, {kinds.DATA}")
+    add("--out", metavar="HTML", type=kinds.output_file, default="explore.html",
+        help="the page to write (default: %(default)s)")
     kinds.add_force(parser)
 
 

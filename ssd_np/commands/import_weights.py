@@ -17,27 +17,19 @@ EXAMPLE = "ssd-np import version-slim-320.pth faces.npz --classes face --size 32
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", type=kinds.Input,
-        help=".pth of torchvision, amdegroot or Linzaer, detect.tflite, or export",
-    )  # fmt: skip
-    parser.add_argument("out", metavar="OUT", type=kinds.output_file, help=".npz to write")
-    parser.add_argument(
-        "--config", type=kinds.Input,
-        help="preset or .json file (default: the preset of the file's maker)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--classes", metavar="A,B,...", type=kinds.names,
-        help="what the file's classes are called (default: as in the preset)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--size", metavar="WIDTHxHEIGHT", type=kinds.size,
-        help="of the input that Linzaer's network was trained for: its files do not tell",
-    )  # fmt: skip
-    parser.add_argument(
-        "--labels", metavar="FILE", type=kinds.Input,
-        help="list of class names that came with a .tflite file",
-    )  # fmt: skip
+    # fmt: off
+    add = parser.add_argument
+    add("file", metavar="FILE", type=kinds.Input,
+        help=".pth of torchvision, amdegroot or Linzaer, detect.tflite, or export")
+    add("out", metavar="OUT", type=kinds.output_file, help=".npz to write")
+    add("--config", type=kinds.Input,
+        help="preset or .json file (default: the preset of the file's maker)")
+    add("--classes", metavar="A,B,...", type=kinds.names,
+        help="what the file's classes are called (default: as in the preset)")
+    add("--size", metavar="WIDTHxHEIGHT", type=kinds.size,
+        help="of the input that Linzaer's network was trained for: its files do not tell")
+    add("--labels", metavar="FILE", type=kinds.Input,
+        help="list of class names that came with a .tflite file")
     kinds.add_force(parser)
 
 

@@ -18,11 +18,9 @@ SHOWN = 20  # class names
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "weights", metavar="WEIGHTS", type=kinds.Input,
-        help=".npz, published .pth or .tflite, or shapes or blood_cells",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
+    file = ".npz, published .pth or .tflite, or shapes or blood_cells"
+    parser.add_argument("weights", metavar="WEIGHTS", type=kinds.Input, help=file)
+    kinds.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

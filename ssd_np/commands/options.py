@@ -89,29 +89,28 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
 
 
+def add_json(parser: argparse.ArgumentParser, instead_of: str = "") -> None:
+    """For commands that print what a program may want to read."""
+    words = f"print JSON instead of {instead_of}".removesuffix(" of ")
+    parser.add_argument("--json", action="store_true", help=words)
+
+
 def add_data(parser: argparse.ArgumentParser, default: str | None = "shapes") -> None:
     """--data, for commands that read a data set."""
-    parser.add_argument(
-        "--data", type=data, default=default, help=f"shapes, or {DATA} (default: shapes)"
-    )
+    words = f"shapes, or {DATA} (default: shapes)"
+    parser.add_argument("--data", type=data, default=default, help=words)
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
     """--classes, for commands that read the objects of a data set."""
-    parser.add_argument(
-        "--classes", metavar="A,B,...", type=names,
-        help="these alone are objects (default: all)",
-    )  # fmt: skip
+    words = "these alone are objects (default: all)"
+    parser.add_argument("--classes", metavar="A,B,...", type=names, help=words)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """--weights, for commands that detect."""
-    parser.add_argument(
-        "--weights",
-        type=Input,
-        default="shapes",
-        help="a file, or shapes or blood_cells (default: %(default)s)",
-    )
+    words = "a file, or shapes or blood_cells (default: %(default)s)"
+    parser.add_argument("--weights", type=Input, default="shapes", help=words)
 
 
 def plan(arguments: argparse.Namespace) -> Plan:

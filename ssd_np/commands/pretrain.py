@@ -14,27 +14,21 @@ EXAMPLE = "ssd-np pretrain --data folder:DIR --out base.npz"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=kinds.data_or_folder, default=SHAPES,
+    # fmt: off
+    add = parser.add_argument
+    add("--data", type=kinds.data_or_folder, default=SHAPES,
         help=f"shapes, {kinds.DATA}; or folder:DIR, a folder of pictures for each class, or zip "
-        "files with such folders (default: shapes)",
-    )  # fmt: skip
-    parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
-    parser.add_argument(
-        "--eval-split", type=kinds.split,
-        help="to count right answers on, or none (default: test, else val)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--config", type=kinds.Input, default="small",
-        help="whose base: preset or .json file (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=kinds.output_file, default="base.npz",
-        help="file to write (default: %(default)s)",
-    )  # fmt: skip
+        "files with such folders (default: shapes)")
+    add("--split", type=kinds.split, help="to train on (default: what there is)")
+    add("--eval-split", type=kinds.split,
+        help="to count right answers on, or none (default: test, else val)")
+    add("--config", type=kinds.Input, default="small",
+        help="whose base: preset or .json file (default: %(default)s)")
+    add("--out", type=kinds.output_file, default="base.npz",
+        help="file to write (default: %(default)s)")
     kinds.add_force(parser)
-    parser.add_argument("--seed", type=kinds.whole, help="of weights, order and augmentation")
-    parser.add_argument("--steps", type=kinds.positive, help="batches of 16 crops (default: 2000)")
+    add("--seed", type=kinds.whole, help="of weights, order and augmentation")
+    add("--steps", type=kinds.positive, help="batches of 16 crops (default: 2000)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -31,94 +31,50 @@ MOST_WAITED = 0.1  # of the time, for data
 
 def options(parser: argparse.ArgumentParser) -> None:
     """None has a default of its own: --resume must see what was given."""
-    _add_data(parser)
-    parser.add_argument(
-        "--config", type=kinds.Input,
-        help="preset or .json file (default: tiny for shapes; for other data one that fits it)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--size", metavar="WIDTHxHEIGHT", type=kinds.size,
-        help="of the pictures the network sees (default: the config's, its boxes in proportion)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=kinds.output_folder(),
-        help="for the results (default: runs/CONFIG, or runs/CONFIG-2, ...)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--resume", metavar="RUN", type=kinds.name,
-        help="go on with the training in this folder, as it was started: no other option, but "
-        "--force if its data changed",
-    )  # fmt: skip
-    kinds.add_force(parser)
-    parser.add_argument("--seed", type=kinds.whole, help="of weights, order and augmentation")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument(
-        "--base-weights",
-        metavar="FILE",
-        type=kinds.Input,
-        help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ..., or "
-        "base, the one that comes with the package",
-    )
-    start.add_argument(
-        "--from-scratch",
-        action="store_true",
-        help="begin with random weights, and not with the base that comes with the package",
-    )
-    start.add_argument(
-        "--fine-tune",
-        metavar="WEIGHTS",
-        type=kinds.Input,
-        help="begin with this detector and its config; what it knows of classes by name is kept",
-    )
-    parser.add_argument(
-        "--freeze-base",
-        metavar="LAYER",
-        nargs="?",
-        const="",
-        type=kinds.layer,
-        help="do not train the base, or not up to this layer",
-    )
-    parser.add_argument(
-        "--patience", metavar="N", type=kinds.whole,
-        help="end after so many validations without a better one (default: the config's, 0: never)",
-    )  # fmt: skip
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument(
-        "--minutes", metavar="M", type=kinds.minutes,
-        help="to read, train and evaluate in; as many steps as that allows (default: 6 where the "
-        "config is fitted)",
-    )  # fmt: skip
-    length.add_argument("--steps", type=kinds.positive, help="batches (default: the config's)")
-    length.add_argument(
-        "--epochs", type=kinds.positive, help="passes over the data instead of steps"
-    )
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
+    # fmt: off
+    add = parser.add_argument
     kinds.add_data(parser, default=None)
-    parser.add_argument("--split", type=kinds.split, help="to train on (default: what there is)")
-    parser.add_argument(
-        "--val-split", type=kinds.split,
+    add("--split", type=kinds.split, help="to train on (default: what there is)")
+    add("--val-split", type=kinds.split,
         help="of --data, to choose best.npz by (default: none; a tenth is held back where the "
-        "config is fitted)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--eval-data", type=kinds.data, metavar="DATA",
-        help="to evaluate on at the end (default: --data)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--eval-split", type=kinds.split,
-        help="of --eval-data, or none (default: test, else val, else what is drawn)",
-    )  # fmt: skip
+        "config is fitted)")
+    add("--eval-data", type=kinds.data, metavar="DATA",
+        help="to evaluate on at the end (default: --data)")
+    add("--eval-split", type=kinds.split,
+        help="of --eval-data, or none (default: test, else val, else what is drawn)")
     kinds.add_classes(parser)
-    parser.add_argument(
-        "--strict", action="store_true", help="refuse data with problems instead of leaving out"
-    )
-    parser.add_argument(
-        "--leave-out-difficult",
-        action="store_true",
-        help="do not train on objects that Pascal VOC marks as difficult",
-    )
+    add("--strict", action="store_true", help="refuse data with problems instead of leaving out")
+    add("--leave-out-difficult", action="store_true",
+        help="do not train on objects that Pascal VOC marks as difficult")
+    add("--config", type=kinds.Input,
+        help="preset or .json file (default: tiny for shapes; for other data one that fits it)")
+    add("--size", metavar="WIDTHxHEIGHT", type=kinds.size,
+        help="of the pictures the network sees (default: the config's, its boxes in proportion)")
+    add("--out", metavar="FOLDER", type=kinds.output_folder(),
+        help="for the results (default: runs/CONFIG, or runs/CONFIG-2, ...)")
+    add("--resume", metavar="RUN", type=kinds.name,
+        help="go on with the training in this folder, as it was started: no other option, but "
+        "--force if its data changed")
+    kinds.add_force(parser)
+    add("--seed", type=kinds.whole, help="of weights, order and augmentation")
+    start = parser.add_mutually_exclusive_group().add_argument
+    start("--base-weights", metavar="FILE", type=kinds.Input,
+          help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ..., or "
+          "base, the one that comes with the package")
+    start("--from-scratch", action="store_true",
+          help="begin with random weights, and not with the base that comes with the package")
+    start("--fine-tune", metavar="WEIGHTS", type=kinds.Input,
+          help="begin with this detector and its config; what it knows of classes by name is kept")
+    add("--freeze-base", metavar="LAYER", nargs="?", const="", type=kinds.layer,
+        help="do not train the base, or not up to this layer")
+    add("--patience", metavar="N", type=kinds.whole,
+        help="end after so many validations without a better one (default: the config's, 0: never)")
+    length = parser.add_mutually_exclusive_group().add_argument
+    length("--minutes", metavar="M", type=kinds.minutes,
+           help="to read, train and evaluate in; as many steps as that allows (default: 6 where "
+           "the config is fitted)")
+    length("--steps", type=kinds.positive, help="batches (default: the config's)")
+    length("--epochs", type=kinds.positive, help="passes over the data instead of steps")
 
 
 def run(arguments: argparse.Namespace) -> int:
