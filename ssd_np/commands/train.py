@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from ssd_np.commands.datasets import Dataset
     from ssd_np.config import Config
-    from ssd_np.model.provenance import Origin
+    from ssd_np.model.about import About
+    from ssd_np.model.provenance import Origin, Provenance
     from ssd_np.train.trainer import Trainer
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
@@ -103,8 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     kind, file = _origin(arguments, fits)
     tensors: dict[str, np.ndarray] = {}
+    history: Provenance = ()
     if not arguments.resume:
-        config, tensors = _beginning(arguments, dataset, config, seed, (kind, file), fits)
+        beginning = _beginning(arguments, dataset, config, seed, (kind, file), fits)
+        config, tensors, history = beginning
     # data that is missing should be missed before the training, not after it
     names = config.class_names if arguments.resume else dataset.class_names
     dataset, validation, unseen = _parts(arguments, dataset, names, seed)
@@ -114,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             config, dataset, seed, arguments.steps, arguments.epochs, inherited,
             0 if validation is None else len(validation), arguments.minutes, arguments.patience,
         )  # fmt: skip
-    model, new = start.network(config, seed, tensors, file, arguments.freeze_base)
+    model, new = start.network(config, seed, tensors, file or "", arguments.freeze_base, history)
     if kind == "base" and not arguments.resume:
         start.settle(model, dataset, config.training)
     if file == str(BASE):
@@ -150,24 +153,29 @@ def _beginning(
     seed: int,
     origin: tuple[str, str | None],
     fits: bool,
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """The config and the tensors of a training that begins: fitted to the data, or with weights
-    that go on with it, or as asked for. Images that choose instead of teaching are held back."""
+) -> tuple[Config, dict[str, np.ndarray], Provenance]:
+    """The config of a training that begins, fitted to the data, or with weights that go on with it,
+    or as asked for; these weights, and where they come from. Images that choose instead of teaching
+    are held back."""
     from ssd_np.config import sized
     from ssd_np.data.splits import hold_back
     from ssd_np.data.stored import StoredDataset
+    from ssd_np.model.about import about
     from ssd_np.train import start
 
+    kind, file = origin
+    weights = about(file) if file and kind == "base" else file
     tunes = arguments.data != SHAPES and bool(arguments.fine_tune)
     arguments.held_back = []
     if (fits or tunes) and not arguments.val_split and isinstance(dataset, StoredDataset):
         arguments.held_back = [dataset.names[i] for i in hold_back(dataset.names, seed)]
     if fits:
-        config = _fitted(arguments, dataset, seed, origin[1])
-    config, tensors = start.beginning(config, dataset.class_names, origin, fits)
+        config = _fitted(arguments, dataset, seed, weights)
+    config, tensors, history = start.beginning(config, dataset.class_names, weights, fits)
     if tunes:
-        config = _fitted(arguments, dataset, seed, origin[1], config)
-    return (sized(config, arguments.size) if arguments.size and not fits else config), tensors
+        config = _fitted(arguments, dataset, seed, weights, config)
+    resized = sized(config, arguments.size) if arguments.size and not fits else config
+    return resized, tensors, history
 
 
 def _begin(
@@ -228,7 +236,7 @@ def _fitted(
     arguments: argparse.Namespace,
     dataset: Dataset,
     seed: int,
-    file: str | None,
+    base: About | str | None,
     detector: Config | None = None,
 ) -> Config:
     """The config that fits the data and the weights that it begins with, or that of a `detector`
@@ -242,12 +250,10 @@ def _fitted(
     if detector is not None:
         config, reasons = tuned(found, detector, minutes, seed, held)
     else:
-        network, how = network_of(file) if file else None, (None, minutes, seed, held)
+        network, how = network_of(base) if base else None, (None, minutes, seed, held)
         config, reasons = fit(found, network, arguments.size, *how, arguments.from_scratch)
-    *others, length = reasons
-    given = arguments.steps or arguments.epochs
-    reasons = others if given else [*others, length]
-    say("\n".join([f"fitted to {describe(arguments.data, arguments.split)}:", *reasons]))
+    told = reasons[:-1] if arguments.steps or arguments.epochs else reasons  # the last: how long
+    say("\n".join([f"fitted to {describe(arguments.data, arguments.split)}:", *told]))
     return config
 
 

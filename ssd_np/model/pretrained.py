@@ -22,7 +22,8 @@ from ssd_np.config import Config, config_to_json, load_config
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import ShapeError, WeightsError
 from ssd_np.kinds.conv import ConvLayer
-from ssd_np.model.archive import read_archive, write_archive
+from ssd_np.model.about import BASE, About, about
+from ssd_np.model.archive import write_archive
 from ssd_np.model.grey import sum_colours
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.provenance import Provenance, written
@@ -31,7 +32,6 @@ from ssd_np.model.published import (
     amdegroot_names,
     few,
     from_torch_layout,
-    maker_of,
     reducedfc_names,
     torchvision_names,
     vgg16_names,
@@ -39,15 +39,15 @@ from ssd_np.model.published import (
 from ssd_np.model.ssd import SSD
 from ssd_np.model.tflite_detector import load_tflite
 from ssd_np.model.tflite_file import is_tflite
-from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
-from ssd_np.model.weights import config_of, load_torch, set_parameters
+from ssd_np.model.weights import load_torch, set_parameters
 
 
 def read_base(
-    path: str | Path, config: Config, whole: bool = False
+    file: About | str | Path, config: Config, whole: bool = False
 ) -> tuple[Config, dict[str, np.ndarray]]:
-    """The tensors of a base by our names, and `config` with the mean and scale they expect.
+    """The tensors of a base by our names, and `config` with the mean and scale they expect. The
+    file may have been read already (`about`).
 
     Understands what `save_base` and `model.weights.save` wrote (of a whole detector, its base is
     taken; with `whole` the layers behind it, too), `vgg16_reducedfc.pth`, torchvision's `vgg16`,
@@ -55,7 +55,8 @@ def read_base(
     layers come along. torchvision also offers a `vgg16` whose features alone mean something; fc6
     and fc7 are then left out. For a `config` of one channel the colours' kernels are summed.
     """
-    arrays, mean, std = _read(path, config, whole)
+    found = file if isinstance(file, About) else about(file, kinds_of(config))
+    arrays, mean, std = _read(found, config, whole)
     given = dataclasses.replace(config.input, mean=mean, std=std)
     config = dataclasses.replace(config, input=given)
     if len(mean) > given.channels:
@@ -64,33 +65,30 @@ def read_base(
     return config, arrays
 
 
-def network_of(path: str | Path) -> Config:
+def network_of(file: About | str | Path) -> Config:
     """A config with the layers that a base has: its own, or a preset's."""
-    where = str(path)
-    if where.endswith(".npz"):
-        return config_of(read_archive(path)[0], where)
-    if is_tflite(path):
+    found = file if isinstance(file, About) else about(file)
+    if found.config is not None:
+        return found.config
+    if is_tflite(found.file):
         return load_config("small")  # grew out of it
-    return load_config(LINZAER.preset if maker_of(read_torch(path)) is LINZAER else "ssd300_voc")
+    return load_config(LINZAER.preset if found.maker is LINZAER else "ssd300_voc")
 
 
 def _read(
-    path: str | Path, config: Config, whole: bool
+    found: About, config: Config, whole: bool
 ) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
     """The tensors of a base by our names, and the mean and scale they expect."""
-    where = str(path)
-    if where.endswith(".npz"):
-        header, arrays = read_archive(path)
-        theirs = config_of(header, where, kinds_of(config)).input
+    where, arrays = found.file, found.arrays
+    if found.config is not None and found.maker is None:
         # a file of a base alone may go on beyond it, as the published detectors do
-        wanted = trunk_names(config, whole or bool(header.get("base")))
-        arrays = {name: arrays[name] for name in wanted if name in arrays}
-        return arrays, theirs.mean, theirs.std
-    if is_tflite(path):
-        return _trunk(load_tflite(path), config, where)
-    arrays = read_torch(path)
-    if maker_of(arrays) is LINZAER:  # the weights are the same for every size
-        return _trunk(load_torch(path, size=LINZAER.sizes[0]), config, where)
+        wanted = trunk_names(config, whole or found.kind == BASE)
+        theirs = found.config.input
+        return {n: arrays[n] for n in wanted if n in arrays}, theirs.mean, theirs.std
+    if is_tflite(where):
+        return _trunk(load_tflite(where), config, where)
+    if found.maker is LINZAER:  # the weights are the same for every size
+        return _trunk(load_torch(where, size=LINZAER.sizes[0]), config, where)
     mean: tuple[float, ...] = (123.0, 117.0, 104.0)  # of every VGG that grew up in Caffe
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if "classifier.0.weight" in arrays or "features.0.weight" in arrays:
@@ -110,8 +108,8 @@ def _read(
             hint="expected torchvision's vgg16, vgg16_reducedfc.pth, or an .npz of ssd-np pretrain",
         )
     wanted = [name for name in base_names(config) if name in names]
-    found = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
-    return found, mean, std
+    base = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
+    return base, mean, std
 
 
 def _trunk(

@@ -13,12 +13,12 @@ from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset
 from ssd_np.errors import ConfigError
-from ssd_np.model.about import about
-from ssd_np.model.own_layers import kinds_of
+from ssd_np.model.about import About
 from ssd_np.model.pretrained import read_base, set_base
+from ssd_np.model.provenance import Provenance, imported
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
-from ssd_np.model.weights import load
+from ssd_np.model.weights import load, locate
 
 MOST_INHERITED = 200  # epochs of a schedule that was made for other data
 SETTLING = 8  # batches that a base is shown before the first step
@@ -27,20 +27,20 @@ VALIDATIONS, FEWEST_VALIDATIONS, LOOKED_AT = 10, 2, 1000
 
 
 def beginning(
-    config: Config, names: Sequence[str], origin: tuple[str, str | None], fits: bool = False
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """The config and the tensors that the origin (kind and file) brings along.
+    config: Config, names: Sequence[str], origin: About | str | None, fits: bool = False
+) -> tuple[Config, dict[str, np.ndarray], Provenance]:
+    """The config and the tensors that the origin brings along, and where they come from.
 
-    "random" brings nothing, "base" the mean and scale its base expects, "detector" its config.
-    Where the config `fits` the file, all layers but the heads come along.
+    None brings nothing, a base (as `about` reads it) the mean and scale that it expects, the file
+    of a detector its config. Where the config `fits` the base, all layers but the heads come along.
     """
-    kind, file = origin
-    if file is None:
-        return config, {}
-    if kind == "detector":
-        model = load(file, replace_heads=names)
-        return model.config, {name: p.value for name, p in model.parameters.items()}
-    return read_base(file, config, whole=fits)
+    if origin is None:
+        return config, {}, ()
+    if isinstance(origin, About):
+        return *read_base(origin, config, whole=fits), origin.history
+    model = load(origin, replace_heads=names)
+    tensors = {name: p.value for name, p in model.parameters.items()}
+    return model.config, tensors, model.provenance or (imported(locate(origin)),)
 
 
 def fitted(
@@ -109,16 +109,21 @@ def validate_every(training: TrainConfig, images: int) -> int:
 
 
 def network(
-    config: Config, seed: int, tensors: dict[str, np.ndarray], where: str | None, frozen: str | None
+    config: Config,
+    seed: int,
+    tensors: dict[str, np.ndarray],
+    where: str,
+    frozen: str | None,
+    history: Provenance = (),
 ) -> tuple[SSD, list[str]]:
-    """The model to train, beginning with `tensors` from the file `where`; what that file lacks.
+    """The model to train, beginning with `tensors` from the file `where`, which tells its
+    `history`; and what that file lacks.
 
     `frozen` is the last layer that does not train; "" freezes the base, None nothing.
     """
     model = SSD(config, seed)
-    if where:
-        model.provenance = about(where, kinds_of(config)).history
-    new = set_base(model, tensors, where or "") if tensors else []
+    model.provenance = history
+    new = set_base(model, tensors, where) if tensors else []
     if frozen is not None:
         model.freeze(frozen or config.base_end)
     return model, new
