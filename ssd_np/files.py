@@ -176,11 +176,9 @@ def write_atomically(
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(
-            f"can not be written: {error.strerror or error}",
-            where=str(path),
-            hint="what was there before is untouched; check the folder and the free space",
-        ) from error
+        what = f"can not be written: {error.strerror or error}"
+        hint = "what was there before is untouched; check the folder and the free space"
+        raise OutputError(what, str(path), hint) from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # already renamed when all went well

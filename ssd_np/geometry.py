@@ -83,8 +83,6 @@ def output_size(
     if ceil and (out - 1) * stride >= size + before:
         out -= 1
     if out < 1:
-        raise ShapeError(
-            f"a window that reaches over {reach} pixels does not fit {size} pixels, pad {border}",
-            hint="use a larger image, more padding or a smaller kernel",
-        )
+        what = f"a window that reaches over {reach} pixels does not fit {size} pixels, pad {border}"
+        raise ShapeError(what, hint="use a larger image, more padding or a smaller kernel")
     return out

@@ -102,10 +102,8 @@ def enlarged(image: np.ndarray, min_side: int) -> Image.Image:
     if image.ndim == 2 or image.shape[2:] == (1,):  # grey
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ShapeError(
-            f"can not draw on an array {image.shape} of {image.dtype}",
-            hint="expected (H, W, 3) uint8 RGB, or grey (H, W)",
-        )
+        hint = "expected (H, W, 3) uint8 RGB, or grey (H, W)"
+        raise ShapeError(f"can not draw on an array {image.shape} of {image.dtype}", hint=hint)
     short, long = sorted(image.shape[:2])
     # a panorama of a few rows must not become gigabytes
     factor = max(1, min(-(-min_side // short), MOST_ENLARGED // long))

@@ -122,18 +122,12 @@ def _check_boxes(boxes_corner: ArrayLike, where: str) -> np.ndarray:
     if not numbers.all():
         raise ShapeError(f"Truth.{_row(boxes, numbers)} is not finite", where, "expected numbers")
     if boxes.size and np.abs(boxes).max() > 2:  # a box may stand out of its image, so not 1
-        raise ShapeError(
-            f"Truth.boxes_corner holds {np.abs(boxes).max():g}",
-            where,
-            "boxes are fractions of the image; divide pixels by its width and height",
-        )
+        hint = "boxes are fractions of the image; divide pixels by its width and height"
+        raise ShapeError(f"Truth.boxes_corner holds {np.abs(boxes).max():g}", where, hint)
     forward = (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
     if not forward.all():
-        raise DegenerateBox(
-            f"Truth.{_row(boxes, forward)} ends before it begins",
-            where,
-            "a box is (xmin, ymin, xmax, ymax), not (x, y, width, height)",
-        )
+        hint = "a box is (xmin, ymin, xmax, ymax), not (x, y, width, height)"
+        raise DegenerateBox(f"Truth.{_row(boxes, forward)} ends before it begins", where, hint)
     return boxes
 
 
@@ -149,9 +143,8 @@ def _check_labels(given: ArrayLike, where: str) -> np.ndarray:
     if labels.size and not (numbers and (labels == np.trunc(labels)).all()):
         raise ShapeError(f"Truth.labels are {labels.dtype}", where, "classes are whole numbers")
     if labels.size and labels.min() < 1:
-        raise ShapeError(
-            f"Truth.labels holds {labels.min()}", where, "classes count from 1, 0 is the background"
-        )
+        hint = "classes count from 1, 0 is the background"
+        raise ShapeError(f"Truth.labels holds {labels.min()}", where, hint)
     return labels.astype(np.int64)
 
 
@@ -212,11 +205,9 @@ class Sample(_Record):
         if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
             channels_first = len(shape) == 3 and shape[0] == 3 and dtype == np.uint8
             hint = "it looks like (3, H, W); use image.transpose(1, 2, 0)"
-            raise ShapeError(
-                f"its image is {shape} {dtype}, expected (H, W, 3) uint8",
-                where=self.name,
-                hint=hint if channels_first else "data.image.read_image reads files so",
-            )
+            what = f"its image is {shape} {dtype}, expected (H, W, 3) uint8"
+            hint = hint if channels_first else "data.image.read_image reads files so"
+            raise ShapeError(what, self.name, hint)
         if not isinstance(self.truth, Truth):
             kind = type(self.truth).__name__
             raise ShapeError(f"its truth is a {kind}", self.name, "expected a Truth")

@@ -71,16 +71,12 @@ def shown_pictures(images: Sequence[str], truth: str | None, model: SSD) -> list
         paths = _of_data(truth)
     else:
         if names != ShapesDataset.class_names:
-            raise DataError(
-                "no image is named, and generated ones show nothing that these weights know",
-                hint="ssd-np explore photo.jpg --weights ...",
-            )
+            what = "no image is named, and generated ones show nothing that these weights know"
+            raise DataError(what, hint="ssd-np explore photo.jpg --weights ...")
         return generated()
     if len(paths) > MOST_PICTURES:
-        raise DataError(
-            f"{len(paths)} pictures are too many for one page",
-            hint=f"at most {MOST_PICTURES}; name some of them",
-        )
+        hint = f"at most {MOST_PICTURES}; name some of them"
+        raise DataError(f"{len(paths)} pictures are too many for one page", hint=hint)
     return [
         Shown(path.name, read_image(path), read_truth(truth, path, names) if truth else None)
         for path in paths

@@ -51,9 +51,6 @@ def recall(arguments: argparse.Namespace) -> None:
             if not good or (kind is list and not all(isinstance(v, str) for v in value or ())):
                 raise TypeError(f"{name} is {str(value)[:99]}")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"holds no training to go on with ({error})",
-            where=str(run),
-            hint="give the folder that `ssd-np train` wrote its results to",
-        ) from error
+        hint = "give the folder that `ssd-np train` wrote its results to"
+        raise DataError(f"holds no training to go on with ({error})", str(run), hint) from error
     vars(arguments).update(recalled, config=run / "config.json", seed=None)

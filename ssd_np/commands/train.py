@@ -225,10 +225,8 @@ def _origin(arguments: argparse.Namespace, fits: bool) -> tuple[str, str | None]
     if fits and not arguments.from_scratch:
         return "base", str(BASE)
     if arguments.freeze_base is not None and not arguments.resume:
-        raise ConfigError(
-            "--freeze-base would freeze random weights",
-            hint="give a --base-weights file, or --fine-tune",
-        )
+        hint = "give a --base-weights file, or --fine-tune"
+        raise ConfigError("--freeze-base would freeze random weights", hint=hint)
     return "random", None
 
 

@@ -137,9 +137,8 @@ def list_pictures(folder: Path, split: str) -> list[Picture]:
         found = [p for place in places for p in (_in_zip if place.suffix else _in_folder)(place)]
     else:
         there = ", ".join([*known, ALL]) if known else f"{', '.join(DRAWN)} (drawn), {ALL}"
-        raise NoSuchSplit(
-            f"no such split: {missing or split!r}", str(folder), f"splits there: {there}"
-        )
+        hint = f"splits there: {there}"
+        raise NoSuchSplit(f"no such split: {missing or split!r}", str(folder), hint)
     if not found:
         hint = "a folder, or a zip file, with a folder of pictures for each class"
         raise DataError(f"split {split!r} holds no pictures", str(folder), hint)

@@ -113,9 +113,8 @@ def columns(header: list[str], path: Path) -> dict[str, int]:
     """The place of each column that we need; DataError if one is not in the header."""
     spelled = [re.sub(r"[\s_-]", "", name).casefold() for name in header]
     if sum(bool(re.fullmatch(r"-?[\d.]+", name)) for name in spelled) >= 4:
-        raise DataError(
-            "the table has no header", f"{path}: line 1", f"write as its first line {HEADER}"
-        )
+        hint = f"write as its first line {HEADER}"
+        raise DataError("the table has no header", f"{path}: line 1", hint)
     found = {}
     for key, names in COLUMNS.items():
         places = [spelled.index(name) for name in names if name in spelled]

@@ -58,9 +58,6 @@ def below(folder: Path, name: str, where: str) -> Path:
     """The file of this name in a folder; DataError if the name leads out of it."""
     inner = os.path.normpath(name)
     if Path(inner).anchor or Path(inner).drive or inner.split(os.sep)[0] == os.pardir:
-        raise DataError(
-            f"{name!r} leads out of the folder {folder}",
-            where=where,
-            hint="names in a file of annotations lead to files below its data's folder",
-        )
+        hint = "names in a file of annotations lead to files below its data's folder"
+        raise DataError(f"{name!r} leads out of the folder {folder}", where, hint)
     return folder / inner

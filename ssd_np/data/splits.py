@@ -67,11 +67,8 @@ class JoinedSource:
         self.class_names, self.category_ids = first.class_names, first.category_ids
         for part in parts.values():
             if part.class_names != self.class_names:
-                raise DataError(
-                    f"has other classes than {first}: {part.class_names}",
-                    where=str(part),
-                    hint=f"there they are {self.class_names}",
-                )
+                what = f"has other classes than {first}: {part.class_names}"
+                raise DataError(what, str(part), f"there they are {self.class_names}")
 
     def __str__(self) -> str:
         return "+".join(dict.fromkeys(map(str, self._parts.values())))

@@ -38,10 +38,8 @@ class StoredDataset:
         self, source: Source, class_names: Sequence[str] | None = None, keep_difficult: bool = True
     ) -> None:
         if isinstance(class_names, str):
-            raise DataError(
-                f"class_names is the text {class_names!r}, expected a list of names",
-                hint=f"[{class_names!r}]",
-            )
+            what = f"class_names is the text {class_names!r}, expected a list of names"
+            raise DataError(what, hint=f"[{class_names!r}]")
         self.drawn: dict[str, list[str]] | None = getattr(source, "drawn", None)
         self.problems: list[Problem] = []
         usable: list[tuple[Item, Header]] = []
@@ -55,9 +53,8 @@ class StoredDataset:
             else:
                 usable.append((item, header))
         if not usable and len(source):
-            raise DataError(
-                f"none of the {len(source)} images can be used; the first: {self.problems[0]}"
-            )
+            what = f"none of the {len(source)} images can be used; the first: {self.problems[0]}"
+            raise DataError(what)
         found = {item.objects[i].name for item, _ in usable for i in range(len(item.objects))}
         names = source.class_names if class_names is None else class_names
         self.class_names = tuple(sorted(found) if names is None else names)
@@ -176,11 +173,9 @@ def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
     """DataError for an object of another class."""
     for labelled in item.objects:
         if labelled.name not in labels:
-            raise DataError(
-                f"unknown class {labelled.name!r}",
-                where=f"{item.where}: object {labelled.object_index}",
-                hint=f"known: {', '.join(labels)}",
-            )
+            what = f"unknown class {labelled.name!r}"
+            hint = f"known: {', '.join(labels)}"
+            raise DataError(what, f"{item.where}: object {labelled.object_index}", hint)
 
 
 def header_of(item: Item) -> Header | Problem:

@@ -46,11 +46,8 @@ class YoloSource:
         self.class_names, self._where, self._images = class_names, where, images
         labels = [label_file(image) for image in images.values()]
         if not any(os.path.exists(path) for path in labels):
-            raise DataError(
-                f"none of the {len(images)} images has a text of labels",
-                where=str(where),
-                hint=f"the first would be {labels[0]}",
-            )
+            what = f"none of the {len(images)} images has a text of labels"
+            raise DataError(what, str(where), f"the first would be {labels[0]}")
 
     def __str__(self) -> str:
         return str(self._where)

@@ -228,35 +228,28 @@ def common_class_names(
         if not isinstance(items, Sequence) or not all(isinstance(item, record) for item in items):
             raise ShapeError(f"expected a list of {record.__name__}, one for each image")
     if len(detections) != len(ground_truth):
-        raise ShapeError(
-            f"{len(detections)} detections for {len(ground_truth)} truths",
-            hint="one item for each image in both lists, empty where nothing was found",
-        )
+        hint = "one item for each image in both lists, empty where nothing was found"
+        raise ShapeError(f"{len(detections)} detections for {len(ground_truth)} truths", hint=hint)
     names = tuple(detections[0].class_names) if detections else ()
     for i, (found, truth) in enumerate(zip(detections, ground_truth, strict=True)):
         where = f"image {i}"
         if tuple(found.class_names) != names:
             raise ShapeError("class names differ from those of image 0", where=where)
         if np.shape(found.boxes_corner) != (len(found), 4) or len(found.scores) != len(found):
-            raise ShapeError(
+            what = (
                 f"boxes_corner {np.shape(found.boxes_corner)}, scores {np.shape(found.scores)}"
-                f" and labels {np.shape(found.labels)} do not fit",
-                where=where,
-                hint="expected (D, 4), (D,) and (D,)",
+                f" and labels {np.shape(found.labels)} do not fit"
             )
+            raise ShapeError(what, where, "expected (D, 4), (D,) and (D,)")
         for kind, labels in (("detection", found.labels), ("truth", truth.labels)):
             if len(labels) and not 1 <= np.min(labels) <= np.max(labels) <= len(names):
-                raise ShapeError(
-                    f"{kind} labels from {np.min(labels)} to {np.max(labels)}",
-                    where=where,
-                    hint=f"labels count from 1 to the number of class names, {len(names)}",
-                )
+                what = f"{kind} labels from {np.min(labels)} to {np.max(labels)}"
+                hint = f"labels count from 1 to the number of class names, {len(names)}"
+                raise ShapeError(what, where, hint)
         if len(found) and np.abs(found.boxes_corner).max() > 2:
-            raise ShapeError(
-                f"boxes_corner of a detection holds {np.abs(found.boxes_corner).max():g}",
-                where=where,
-                hint="boxes are fractions of the image; divide pixels by its width and height",
-            )
+            what = f"boxes_corner of a detection holds {np.abs(found.boxes_corner).max():g}"
+            hint = "boxes are fractions of the image; divide pixels by its width and height"
+            raise ShapeError(what, where, hint)
         boxes_and_scores = (found.boxes_corner, found.scores, truth.boxes_corner)
         if not all(np.all(np.isfinite(values)) for values in boxes_and_scores):
             raise NotFinite("a box or a score is NaN or infinite", where=where)

@@ -110,11 +110,8 @@ def check_sizes(truths: Sequence[Truth]) -> None:
 def measured(truth: Truth, where: str = "") -> tuple[tuple[int, int], np.ndarray]:
     """Size (height, width) of the image and areas (G,) of its objects in square pixels."""
     if truth.size is None or truth.area is None:
-        raise ShapeError(
-            "its truth has no size, and COCO measures objects in pixels",
-            where,
-            "Truth(..., size=(height, width)), or the truth of a Sample",
-        )
+        hint = "Truth(..., size=(height, width)), or the truth of a Sample"
+        raise ShapeError("its truth has no size, and COCO measures objects in pixels", where, hint)
     return truth.size, truth.area
 
 

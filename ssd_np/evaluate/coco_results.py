@@ -88,11 +88,9 @@ def from_coco_results(
             x, y, w, h = map(float, result["bbox"])
             row = (x, y, w, h, label, float(result["score"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DataError(
-                f"not usable ({type(error).__name__}: {error})",
-                where=f"{where}[{i}]",
-                hint="needs image_id and category_id from the data set, bbox [x, y, w, h], score",
-            ) from error
+            what = f"not usable ({type(error).__name__}: {error})"
+            hint = "needs image_id and category_id from the data set, bbox [x, y, w, h], score"
+            raise DataError(what, f"{where}[{i}]", hint) from error
         if not all(map(math.isfinite, row)):
             raise DataError("a number is NaN or infinite", where=f"{where}[{i}]")
         rows[image].append(row)

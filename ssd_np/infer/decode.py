@@ -76,10 +76,9 @@ def check_finite(logits: np.ndarray, offsets: np.ndarray) -> None:
     for array, name in ((logits, "logits"), (offsets, "offsets")):
         check_floats(array, name)
     if not (np.isfinite(logits).all() and np.isfinite(offsets).all()):
-        raise NotFinite(
-            "the network's outputs are not finite, so there is nothing to detect",
-            hint="its weights have gone astray in training; take those of an earlier step",
-        )
+        what = "the network's outputs are not finite, so there is nothing to detect"
+        hint = "its weights have gone astray in training; take those of an earlier step"
+        raise NotFinite(what, hint=hint)
 
 
 def decode_outputs(

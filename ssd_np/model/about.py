@@ -111,11 +111,8 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
     elif where.endswith((".pth", ".pt")) or is_torch(start):
         header, arrays = {}, read_torch(path)
     else:
-        raise WeightsError(
-            "is no file of weights",
-            where,
-            "read are .npz of ssd-np, .pth and .pt of PyTorch, .tflite of TensorFlow Lite",
-        )
+        hint = "read are .npz of ssd-np, .pth and .pt of PyTorch, .tflite of TensorFlow Lite"
+        raise WeightsError("is no file of weights", where, hint)
     maker = maker_of(arrays)
     kind = f"{maker.name}'s {maker.network}" if maker else "tensors of a network that is not known"
     kind += ", the RFB variant" if any(".branch0." in name for name in arrays) else ""

@@ -85,25 +85,17 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
         header = json.loads(text.tobytes().decode("utf-8"))
         version, digest = header["format"], header["sha256"]
     except KeyError as error:
-        raise WeightsError(
-            f"has no {error.args[0]!r}: not a file of this package",
-            where=where,
-            hint="a published .pth becomes one with `ssd-np import`",
-        ) from error
+        what = f"has no {error.args[0]!r}: not a file of this package"
+        hint = "a published .pth becomes one with `ssd-np import`"
+        raise WeightsError(what, where, hint) from error
     except (ValueError, TypeError, RecursionError) as error:  # ValueError: JSON and UTF-8 too
         raise WeightsError(f"has a damaged header ({error})", where=where) from error
     if version != FORMAT:
-        raise WeightsError(
-            f"has format {version!r}, this version reads {FORMAT}",
-            where=where,
-            hint="read it with the version of ssd_np that wrote it",
-        )
+        hint = "read it with the version of ssd_np that wrote it"
+        raise WeightsError(f"has format {version!r}, this version reads {FORMAT}", where, hint)
     if digest != _digest(arrays):
-        raise WeightsError(
-            "checksum does not match: the file was changed or damaged",
-            where=where,
-            hint="take another copy",
-        )
+        hint = "take another copy"
+        raise WeightsError("checksum does not match: the file was changed or damaged", where, hint)
     return header, in_full(arrays, where)
 
 

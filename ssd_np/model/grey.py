@@ -48,11 +48,9 @@ def sum_colours(
     """
     first, grey = config.layers[0], config.input
     if first.kind != "conv":
-        raise ConfigError(
-            f"is {first.label}, which mixes no colours",
-            where=f"layer {first.name!r}",
-            hint="a network that begins with a convolution can be made one of grey images",
-        )
+        what = f"is {first.label}, which mixes no colours"
+        hint = "a network that begins with a convolution can be made one of grey images"
+        raise ConfigError(what, f"layer {first.name!r}", hint)
     names, sign = [f"{first.name}.weight", f"{first.name}.bias"], 1
     if not getattr(first, "bias", True):  # then it is what the normalisation behind takes away
         names[1], sign = f"{config.layers[:2][-1].name}.mean", -1

@@ -39,11 +39,9 @@ def check_described(model: SSD, allowed: Sequence[str] = ()) -> None:
     again = config_from_json(config_to_json(config), kinds=(*kinds_of(config), *KINDS))
     for ours, theirs in zip(config.layers, again.layers, strict=True):
         if ours != theirs:
-            raise ConfigError(
-                f"is a {type(ours).__name__}; read from a file it would be {theirs}",
-                where=f"layer {ours.name!r}",
-                hint='give the class a name of its own: kind: Literal["mine"] = "mine"',
-            )
+            what = f"is a {type(ours).__name__}; read from a file it would be {theirs}"
+            hint = 'give the class a name of its own: kind: Literal["mine"] = "mine"'
+            raise ConfigError(what, f"layer {ours.name!r}", hint)
 
 
 def kinds_of(config: Config) -> list[type[LayerKind]]:

@@ -102,11 +102,8 @@ def _read(
     elif "0.weight" in arrays:
         names = reducedfc_names()
     else:
-        raise WeightsError(
-            f"no base known to have tensors {list(arrays)[:3]} ...",
-            where=where,
-            hint="expected torchvision's vgg16, vgg16_reducedfc.pth, or an .npz of ssd-np pretrain",
-        )
+        hint = "expected torchvision's vgg16, vgg16_reducedfc.pth, or an .npz of ssd-np pretrain"
+        raise WeightsError(f"no base known to have tensors {list(arrays)[:3]} ...", where, hint)
     wanted = [name for name in base_names(config) if name in names]
     base = {n: from_torch_layout(arrays[names[n]]) for n in wanted if names[n] in arrays}
     return base, mean, std
@@ -143,11 +140,8 @@ def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
     names = base_names(model.config)
     missing = [name for name in names if name not in base]
     if names[0] in missing or missing != names[len(names) - len(missing) :]:
-        raise WeightsError(
-            f"missing tensors of the base: {few(missing)}",
-            where=where,
-            hint=f"the base of config {model.config.name!r} is {names[0]} ... {names[-1]}",
-        )
+        hint = f"the base of config {model.config.name!r} is {names[0]} ... {names[-1]}"
+        raise WeightsError(f"missing tensors of the base: {few(missing)}", where, hint)
     kept = {name: p.value for name, p in model.parameters.items() if name not in base}
     set_parameters(model, base | kept, where)
     return [name.removesuffix(".weight") for name in missing if name.endswith(".weight")]

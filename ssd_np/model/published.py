@@ -214,12 +214,11 @@ def check_no_branches(names: Iterable[str], where: str) -> None:
     """WeightsError for the RFB variant of Linzaer's network, whatever else is asked of it."""
     branch = next((name for name in names if ".branch0." in name), None)
     if branch:
-        raise WeightsError(
+        what = (
             f"is the RFB variant: {branch} is one of several branches that are joined again, and a "
-            "config here is a chain of layers",
-            where=where,
-            hint="the slim variant of the same author is read",
+            "config here is a chain of layers"
         )
+        raise WeightsError(what, where, "the slim variant of the same author is read")
 
 
 def from_published(
@@ -232,20 +231,14 @@ def from_published(
     there = {name for name in arrays if not name.endswith(".num_batches_tracked")}
     missing, surplus = set(names.values()) - there, there - set(names.values())
     if missing or surplus:
-        raise WeightsError(
-            f"missing tensors: {few(missing)}; surplus: {few(surplus)}",
-            where=where,
-            hint=f"expected the {maker.network} as {maker.name} published it",
-        )
+        hint = f"expected the {maker.network} as {maker.name} published it"
+        raise WeightsError(f"missing tensors: {few(missing)}; surplus: {few(surplus)}", where, hint)
     for ours, theirs in names.items():
         found = arrays[theirs].shape
         expected = maker.to_layout(model.parameters[ours].value).shape
         if found != expected:
-            raise WeightsError(
-                f"shape {found}, config {model.config.name!r} has {expected}",
-                where=f"{where}: {theirs}",
-                hint=_why(ours, found, expected, model),
-            )
+            what = f"shape {found}, config {model.config.name!r} has {expected}"
+            raise WeightsError(what, f"{where}: {theirs}", _why(ours, found, expected, model))
     tensors = {ours: maker.from_layout(arrays[theirs]) for ours, theirs in names.items()}
     return _reordered(tensors, maker)
 

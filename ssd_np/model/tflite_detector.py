@@ -47,20 +47,18 @@ def load_tflite(
     arrays = dict(file.arrays)
     if TENSORFLOW.mark not in arrays or CLASSES not in arrays or ANCHORS not in arrays:
         last = max(arrays.keys() - {ANCHORS}, default="no weights")
-        raise WeightsError(
+        what = (
             f"is another network: it has {last}, but not all of {TENSORFLOW.mark}, {CLASSES}, "
-            f"{ANCHORS}",
-            where,
-            HINT,
+            f"{ANCHORS}"
         )
+        raise WeightsError(what, where, HINT)
     expected = (1, *config.input.shape, 3)
     if (file.input_name, file.input_shape) != (INPUT, expected):
-        raise WeightsError(
+        what = (
             f"its input is {file.input_name!r} of shape {file.input_shape}, not {INPUT!r} of "
-            f"{expected}",
-            where,
-            HINT,
+            f"{expected}"
         )
+        raise WeightsError(what, where, HINT)
     _check_default_boxes(arrays.pop(ANCHORS), config, where)
     columns = len(arrays[CLASSES]) // config.feature_maps[0].boxes_per_cell
     names = read_labels(labels, columns) if labels else [str(k) for k in range(1, columns)]

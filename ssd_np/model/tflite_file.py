@@ -103,9 +103,8 @@ def _package() -> Any:
     try:
         import tflite
     except ImportError as error:
-        raise WeightsError(
-            "needs the package that parses this format", hint='pip install "ssd-np[tflite]"'
-        ) from error
+        hint = 'pip install "ssd-np[tflite]"'
+        raise WeightsError("needs the package that parses this format", hint=hint) from error
     return tflite
 
 

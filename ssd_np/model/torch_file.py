@@ -80,10 +80,8 @@ def _read_zip(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str
     roots = [name[: -len("data.pkl")] for name in members
              if name.endswith("/data.pkl") and name.count("/") == 1]  # fmt: skip
     if len(roots) != 1:
-        raise WeightsError(
-            f"is a zip archive with {len(roots)} data.pkl, where torch.save writes one",
-            hint="expected a .pth made by torch.save",
-        )
+        what = f"is a zip archive with {len(roots)} data.pkl, where torch.save writes one"
+        raise WeightsError(what, hint="expected a .pth made by torch.save")
     root = roots[0]
     for name, digits in ((".data/serialization_id", False), ("version", False),
                          (".storage_alignment", True)):  # fmt: skip
@@ -160,9 +158,8 @@ def _find_storages(
         places[key] = position + 8
         position += 8 + storage.nbytes
         if position > size:
-            raise WeightsError(
-                f"should end at byte {position}, the file has {size}", where, hint="fetch it again"
-            )
+            hint = "fetch it again"
+            raise WeightsError(f"should end at byte {position}, the file has {size}", where, hint)
         if count != storage.numel:
             raise WeightsError(f"should have {storage.numel} elements, has {count}", where)
     return places
@@ -183,10 +180,8 @@ def _state_dict(content: object) -> dict[str, Tensor]:
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
         found = ", ".join(plain(str(key)) for key in list(content)[:5])
-        raise WeightsError(
-            f"holds no tensors beside its keys {found or '(none)'}",
-            hint="expected a state dict, or a dict with a state_dict or model in it",
-        )
+        hint = "expected a state dict, or a dict with a state_dict or model in it"
+        raise WeightsError(f"holds no tensors beside its keys {found or '(none)'}", hint=hint)
     if not all(isinstance(key, str) for key in tensors):
         raise WeightsError("has tensors without a name", hint=RESAVE)
     if all(key.startswith("module.") for key in tensors):
@@ -202,9 +197,8 @@ def _check_tensors(tensors: dict[str, Tensor], size: int) -> None:
         steps = zip(tensor.shape, tensor.strides, strict=True)
         last = tensor.offset + sum((count - 1) * stride for count, stride in steps)
         if 0 not in tensor.shape and last >= tensor.storage.numel:
-            raise WeightsError(
-                f"reaches element {last} of a storage of {tensor.storage.numel}", where
-            )
+            what = f"reaches element {last} of a storage of {tensor.storage.numel}"
+            raise WeightsError(what, where)
         itemsize = _elements(b"", tensor.storage.kind, "<").itemsize
         # max: NumPy's limit on the product of the sizes holds for empty arrays too
         budget -= itemsize * math.prod(max(1, count) for count in tensor.shape)

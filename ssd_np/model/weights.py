@@ -102,11 +102,8 @@ def load(
     surplus = set(optimiser_arrays(header, arrays, str(path)))
     arrays = {name: array for name, array in arrays.items() if name not in surplus}
     if header.get("base"):
-        raise WeightsError(
-            "holds a pretrained base, not a detector",
-            where=str(path),
-            hint="train from it: ssd-np train --base-weights FILE",
-        )
+        hint = "train from it: ssd-np train --base-weights FILE"
+        raise WeightsError("holds a pretrained base, not a detector", str(path), hint)
     if into is not None and replace_heads is not None:
         raise ConfigError("replace_heads makes a model, into= fills one", hint="leave one out")
     config = config_of(header, str(path), (*kinds, *kinds_of(into.config)) if into else kinds)
@@ -133,12 +130,11 @@ def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
     """WeightsError unless the model has the layers of which the file's config does not tell."""
     own, has = header.get("own_layers", {}), model.undescribed() if model else {}
     if own != has:
-        raise WeightsError(
+        what = (
             f"was saved with layers that its config does not describe: {own}; "
-            f"this model has {has or 'none'}",
-            where,
-            "build that model and load(path, into=model)",
+            f"this model has {has or 'none'}"
         )
+        raise WeightsError(what, where, "build that model and load(path, into=model)")
 
 
 def _check_size(
@@ -155,11 +151,8 @@ def _check_size(
     there = sum(array.size for array in found if array.dtype.kind == "f")
     needed = sum(math.prod(shape) for shape in shapes.values())
     if needed > MAX_GROWTH * there:
-        raise WeightsError(
-            f"holds {there:,} numbers, its config needs {needed:,}",
-            where=where,
-            hint="the file does not belong to this config",
-        )
+        hint = "the file does not belong to this config"
+        raise WeightsError(f"holds {there:,} numbers, its config needs {needed:,}", where, hint)
 
 
 def config_of(header: dict, where: str, kinds: Iterable[type[LayerKind]] = ()) -> Config:
@@ -195,11 +188,8 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
     parameters = model.parameters
     missing, surplus = parameters.keys() - arrays.keys(), arrays.keys() - parameters.keys()
     if missing or surplus:
-        raise WeightsError(
-            f"missing tensors: {few(missing)}; surplus: {few(surplus)}",
-            where=where,
-            hint="the file does not belong to this config",
-        )
+        hint = "the file does not belong to this config"
+        raise WeightsError(f"missing tensors: {few(missing)}; surplus: {few(surplus)}", where, hint)
     for name, parameter in parameters.items():
         array = arrays[name]
         if array.shape != parameter.value.shape or array.dtype.kind != "f":
@@ -209,11 +199,8 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
                 where=f"{where}: {name}",
             )
         if not np.isfinite(array).all():
-            raise WeightsError(
-                "holds numbers that are not finite",
-                where=f"{where}: {name}",
-                hint="take the weights of an earlier step",
-            )
+            hint = "take the weights of an earlier step"
+            raise WeightsError("holds numbers that are not finite", f"{where}: {name}", hint)
 
 
 # --- published files -----------------------------------------------------------------------------
@@ -353,7 +340,5 @@ def locate(name_or_path: str | Path) -> Path:
     path = shipped if os.path.isfile(shipped) else name_or_path
     if not os.path.isfile(path):
         names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.npz"))) or "none"
-        raise WeightsError(
-            "no such weights file", where=str(path), hint=f"with the package come: {names}"
-        )
+        raise WeightsError("no such weights file", str(path), f"with the package come: {names}")
     return path

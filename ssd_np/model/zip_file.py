@@ -61,9 +61,8 @@ class StoredZip:
             self.members = {m.name: m for m in self._members(infos, start)}
             self._check_end(len(infos), start, self._directory_end(infos, start), size)
         except ZIP_ERRORS as error:
-            raise WeightsError(
-                f"is a damaged or incomplete zip archive: {plain(str(error))}", hint=AGAIN
-            ) from error
+            what = f"is a damaged or incomplete zip archive: {plain(str(error))}"
+            raise WeightsError(what, hint=AGAIN) from error
 
     def read(self, member: Member) -> bytearray:
         """The member's bytes; WeightsError if their checksum is wrong."""

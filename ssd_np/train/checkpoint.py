@@ -119,12 +119,11 @@ def load_checkpoint(
     began; `other_data` allows it to go on with data that changed."""
     where = str(path)
     if not os.path.exists(path):
-        raise WeightsError(
-            "no such checkpoint",
-            where=where,
-            hint="is it this folder? a training that was stopped before its first step begins "
-            "again, with --force",
+        hint = (
+            "is it this folder? a training that was stopped before its first step begins "
+            "again, with --force"
         )
+        raise WeightsError("no such checkpoint", where, hint)
     header, arrays = read_archive(path)
     if "progress" not in header:
         raise WeightsError("is no checkpoint but a weights file", where=where)
@@ -138,9 +137,8 @@ def load_checkpoint(
     state = {name: arrays.pop(name) for name in names if name in arrays}
     at_rest = header.get("frozen")
     if len(state) < len(names) or not isinstance(at_rest, list):
-        raise WeightsError(
-            "is not a whole checkpoint", where, "an earlier version may have made it"
-        )
+        hint = "an earlier version may have made it"
+        raise WeightsError("is not a whole checkpoint", where, hint)
     check_parameters(model, arrays, where)
     provenance = provenance_in(header, where)
     try:

@@ -47,9 +47,7 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
     if whole < steps:
         what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
-        raise DataError(
-            what, where=str(path), hint="both are written together: take a copy of both"
-        )
+        raise DataError(what, str(path), "both are written together: take a copy of both")
     parts = (name for name in names[2:] if name not in OTHER_COLUMNS)
     if tuple(names) != columns_for(parts, VALIDATION in names):
         hint = f"those of the SSD loss are {', '.join(COLUMNS)}"

@@ -22,11 +22,8 @@ def match_batch(
     rule, targets = model.config.matching, []
     for (boxes, labels), name in zip(batch.truths, batch.names, strict=True):
         if max(labels, default=0) >= len(mapping):
-            raise DataError(
-                f"an object has label {max(labels)}",
-                where=name,
-                hint=f"its data has {len(mapping) - 1} class names; labels count from 1",
-            )
+            hint = f"its data has {len(mapping) - 1} class names; labels count from 1"
+            raise DataError(f"an object has label {max(labels)}", name, hint)
         settings = model.default_boxes, rule.threshold, rule.neutral_threshold
         targets.append(model.ops.make_targets(boxes, mapping[labels], *settings))
     classes, offsets = zip(*targets, strict=True)

@@ -96,8 +96,6 @@ class PostMortem(Callback):
         write_atomically(path, json_text(found) + "\n", make_folder=False)
         if not found["first_broken_tensor"].startswith("parameter"):
             trainer.save()
-        raise NotFinite(
-            f"{error.what}; first broken: {found['first_broken_tensor']}",
-            where=f"step {step.number}, images {step.batch.names}",
-            hint=f"lower the learning rate or warm up longer; more in {path}",
-        ) from error
+        what = f"{error.what}; first broken: {found['first_broken_tensor']}"
+        hint = f"lower the learning rate or warm up longer; more in {path}"
+        raise NotFinite(what, f"step {step.number}, images {step.batch.names}", hint) from error

@@ -25,18 +25,13 @@ def check_before_writing(trainer: Trainer) -> None:
     step = trainer.progress.step
     for name, parameter in trainer.model.parameters.items():
         if not np.isfinite(parameter.value).all():
-            raise NotFinite(
-                f"parameter {name} is not finite",
-                where=f"after step {step}",
-                hint="the files hold the last good weights; lower the learning rate",
-            )
+            hint = "the files hold the last good weights; lower the learning rate"
+            raise NotFinite(f"parameter {name} is not finite", f"after step {step}", hint)
     # made anew it would lack what --resume needs
     if step > 0 and not os.path.isdir(trainer.out_dir):
-        raise OutputError(
-            f"the folder of this training has vanished after step {step}",
-            where=str(trainer.out_dir),
-            hint="go on from where it is now: ssd-np train --resume FOLDER",
-        )
+        what = f"the folder of this training has vanished after step {step}"
+        hint = "go on from where it is now: ssd-np train --resume FOLDER"
+        raise OutputError(what, str(trainer.out_dir), hint)
 
 
 @contextlib.contextmanager

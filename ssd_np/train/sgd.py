@@ -116,11 +116,9 @@ def learning(parameters: Mapping[str, Parameter]) -> Moving:
         gradient = parameter.grad
         if gradient is None or gradient.shape != parameter.value.shape:
             got = "no gradient" if gradient is None else f"one of {gradient.shape}"
-            raise ShapeError(
-                f"has {got}, and is to learn",
-                where=f"parameter {name} {parameter.value.shape}",
-                hint="backward comes before the update; a layer's sets Parameter.grad of each",
-            )
+            what = f"has {got}, and is to learn"
+            hint = "backward comes before the update; a layer's sets Parameter.grad of each"
+            raise ShapeError(what, f"parameter {name} {parameter.value.shape}", hint)
         found[name] = parameter, gradient
     return found
 

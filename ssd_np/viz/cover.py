@@ -20,10 +20,9 @@ def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float
     """
     best_iou, sizes = np.asarray(best_iou, np.float64), np.asarray(sizes, np.float64)
     if best_iou.shape != sizes.shape or best_iou.ndim != 1 or len(sizes) == 0 or sizes.min() <= 0:
-        raise ShapeError(
-            f"best_iou {best_iou.shape} and sizes {sizes.shape} are no coverage",
-            hint="expected one IoU and one size above 0 for each object, and at least one object",
-        )
+        what = f"best_iou {best_iou.shape} and sizes {sizes.shape} are no coverage"
+        hint = "expected one IoU and one size above 0 for each object, and at least one object"
+        raise ShapeError(what, hint=hint)
     covered = best_iou >= threshold
     with canvas(out, 7, 5.5) as figure:
         cloud, bars = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))

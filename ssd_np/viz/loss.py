@@ -112,10 +112,8 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
         try:
             values[i] = [float(cell) for cell in row]
         except ValueError as error:
-            raise DataError(
-                f"expected {len(names)} numbers, got {','.join(row)!r}",
-                where=f"{path}: line {i + 2}",
-            ) from error
+            what = f"expected {len(names)} numbers, got {','.join(row)!r}"
+            raise DataError(what, f"{path}: line {i + 2}") from error
     return dict(zip(names, values.T, strict=True))
 
 
