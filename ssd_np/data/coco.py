@@ -7,7 +7,6 @@ height) in pixels counted from 0, so x / width of the image is a fraction withou
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from ssd_np.checks import as_path
 from ssd_np.data.items import Item, Labelled, Problem, item_by_name
-from ssd_np.data.reading import LISTING, below, read_text
+from ssd_np.data.reading import LISTING, below, read_json
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
 from ssd_np.terminal import LONGEST_NAME, fault_of_name
@@ -177,11 +176,7 @@ class CocoSource:
 
 def read_instances(path: Path) -> dict[str, list]:
     """The JSON file's content; DataError if it is missing, no JSON, or no list of instances."""
-    text = read_text(path, "annotation file", LISTING)
-    try:
-        content = json.loads(text, object_hook=_without_outlines)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
+    content = read_json(path, "annotation file", LISTING, _without_outlines)
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise DataError(

@@ -9,9 +9,12 @@ the command line or in a `data.yaml`, which says where the data are, may lie any
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ssd_np.errors import DataError
 
@@ -52,6 +55,17 @@ def read_text(path: Path, what: str, limit: int = RECORD) -> str:
         return read_bytes(path, what, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{what} is not in UTF-8: {error}", where=str(path)) from error
+
+
+def read_json(
+    path: Path, what: str, limit: int = RECORD, hook: Callable[[dict], object] | None = None
+) -> Any:
+    """The values in a JSON file; each object goes through the `hook`."""
+    text = read_text(path, what, limit)
+    try:
+        return json.loads(text, object_hook=hook)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
 
 
 def below(folder: Path, name: str, where: str) -> Path:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -68,9 +68,8 @@ class VocResult:
         lines = [f"{'class':<{width}}  {'AP':>6}  {'recall':>6}  {'truths':>7}  {'detections':>10}"]
         for c in shown:
             ap, recall = ("-", "-") if not c.truths else (f"{c.ap:.4f}", f"{c.best_recall:.4f}")
-            lines.append(
-                f"{c.name:<{width}}  {ap:>6}  {recall:>6}  {c.truths:>7}  {c.detections:>10}"
-            )
+            numbers = f"{ap:>6}  {recall:>6}  {c.truths:>7}  {c.detections:>10}"
+            lines.append(f"{c.name:<{width}}  {numbers}")
         mean = "-" if math.isnan(self.mean_ap) else f"{self.mean_ap:.4f}"
         counted = sum(c.truths > 0 for c in self.classes)
         lines.append(f"{'mean':<{width}}  {mean:>6}  over {counted} of {len(self.classes)} classes")
@@ -79,22 +78,10 @@ class VocResult:
 
     def to_json(self) -> dict:
         """Plain numbers and texts for `json.dump`, without the curves; None where AP is nan."""
-        return {
-            "mean_ap": _or_none(self.mean_ap),
-            "metric": self.metric,
-            "iou_threshold": self.iou_threshold,
-            "difficult": self.difficult,
-            "classes": [
-                {
-                    "name": c.name,
-                    "ap": _or_none(c.ap),
-                    "truths": c.truths,
-                    "detections": c.detections,
-                    "best_recall": _or_none(c.best_recall),
-                }
-                for c in self.classes
-            ],
-        }
+        whole = ("mean_ap", "metric", "iou_threshold", "difficult")
+        each = ("name", "ap", "truths", "detections", "best_recall")
+        classes = [{key: _or_none(getattr(c, key)) for key in each} for c in self.classes]
+        return {key: _or_none(getattr(self, key)) for key in whole} | {"classes": classes}
 
 
 def evaluate_voc(
@@ -236,10 +223,8 @@ def common_class_names(
         if tuple(found.class_names) != names:
             raise ShapeError("class names differ from those of image 0", where=where)
         if np.shape(found.boxes_corner) != (len(found), 4) or len(found.scores) != len(found):
-            what = (
-                f"boxes_corner {np.shape(found.boxes_corner)}, scores {np.shape(found.scores)}"
-                f" and labels {np.shape(found.labels)} do not fit"
-            )
+            boxes, scores, labels = map(np.shape, (found.boxes_corner, found.scores, found.labels))
+            what = f"boxes_corner {boxes}, scores {scores} and labels {labels} do not fit"
             raise ShapeError(what, where, "expected (D, 4), (D,) and (D,)")
         for kind, labels in (("detection", found.labels), ("truth", truth.labels)):
             if len(labels) and not 1 <= np.min(labels) <= np.max(labels) <= len(names):
@@ -260,5 +245,5 @@ def _concatenate(columns: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype), *columns])
 
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

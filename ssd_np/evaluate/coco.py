@@ -56,9 +56,7 @@ class CocoResult:
         """The result as text, a line for each class that has truths or detections."""
         shown = [c for c in self.classes if c.truths or c.detections]
         width = max([len("class"), *(len(c.name) for c in shown)])
-        head = ("AP", "AP50", "recall", "truths", "detections")
-        lines = [f"{'class':<{width}}  {head[0]:>6}  {head[1]:>6}  {head[2]:>6}  "
-                 f"{head[3]:>7}  {head[4]:>10}"]  # fmt: skip
+        lines = [f"{'class':<{width}}      AP    AP50  recall   truths  detections"]
         for c in shown:
             numbers = "  ".join(f"{_shown(v):>6}" for v in (c.ap, c.ap50, c.recall))
             lines.append(f"{c.name:<{width}}  {numbers}  {c.truths:>7}  {c.detections:>10}")
@@ -77,14 +75,9 @@ class CocoResult:
 
     def to_json(self) -> dict:
         """Plain numbers and texts for `json.dump`; -1 where there is nothing to find."""
-        classes = [dataclasses.asdict(c) for c in self.classes]
-        return {
-            "metric": "COCO",
-            "difficult": DIFFICULT_RULE,
-            "iou_thresholds": [round(float(t), 2) for t in IOU_THRESHOLDS],
-            **self.summary,
-            "classes": classes,
-        }
+        thresholds = [round(float(t), 2) for t in IOU_THRESHOLDS]
+        rule = {"metric": "COCO", "difficult": DIFFICULT_RULE, "iou_thresholds": thresholds}
+        return rule | self.summary | {"classes": [dataclasses.asdict(c) for c in self.classes]}
 
 
 def _shown(value: float) -> str:
@@ -122,27 +115,17 @@ def coco_result(detections: Sequence[Detections], ground_truth: Sequence[Truth])
             table[label - 1], curve = _accumulate(images, most)
         precision[label - 1] = curve  # of the last, MOST_DETECTIONS
     found_labels = np.concatenate([np.empty(0, int), *(found.labels for found in detections)])
-    classes = tuple(
-        CocoClass(
-            name,
-            _mean(precision[k, 0]),
-            _mean(precision[k, 0, 0]),
-            _mean(recall[MOST_DETECTIONS][k, 0]),
-            sum(int(image.truths[0]) for image in by_class[k + 1]),
-            int(np.sum(found_labels == k + 1)),
-        )
-        for k, name in enumerate(names)
-    )
-    return CocoResult(_summary(precision, recall), classes)
+    full, classes = recall[MOST_DETECTIONS], []
+    for k, name in enumerate(names):
+        means = _mean(precision[k, 0]), _mean(precision[k, 0, 0]), _mean(full[k, 0])
+        truths = sum(int(image.truths[0]) for image in by_class[k + 1])
+        classes.append(CocoClass(name, *means, truths, int(np.sum(found_labels == k + 1))))
+    return CocoResult(_summary(precision, recall), tuple(classes))
 
 
 def _summary(precision: np.ndarray, recall: dict[int, np.ndarray]) -> dict[str, float]:
-    full = recall[MOST_DETECTIONS]
-    result = {
-        "AP": _mean(precision[:, 0]),
-        "AP50": _mean(precision[:, 0, 0]),
-        "AP75": _mean(precision[:, 0, 5]),
-    }
+    full, every = recall[MOST_DETECTIONS], precision[:, 0]
+    result = {"AP": _mean(every), "AP50": _mean(every[:, 0]), "AP75": _mean(every[:, 5])}
     result |= {f"AP_{name}": _mean(precision[:, a]) for a, name in enumerate(AREAS) if a > 0}
     result |= {f"AR_{most}": _mean(table[:, 0]) for most, table in recall.items()}
     result |= {f"AR_{name}": _mean(full[:, a]) for a, name in enumerate(AREAS) if a > 0}

@@ -8,7 +8,6 @@ VOC folder go by their names.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.checks import as_path, check_list, check_shape
+from ssd_np.data.reading import LISTING, read_json
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.coco_matching import check_sizes, clean, measured, to_pixels
 from ssd_np.records import Detections, Truth
@@ -38,9 +38,8 @@ def to_coco_results(
     One id and one (height, width) for each image; `category_ids[k - 1]` is the id of label k, or
     None for a class that the data set does not have: its detections are left out.
     """
-    _require_equal_lengths(
-        "image", {"detections": detections, "image_ids": image_ids, "sizes": sizes}
-    )
+    lists = {"detections": detections, "image_ids": image_ids, "sizes": sizes}
+    _require_equal_lengths("image", lists)
     check_list(category_ids, object, "category_ids")
     most = max((int(found.labels.max(initial=0)) for found in detections), default=0)
     if most > len(category_ids):
@@ -49,15 +48,9 @@ def to_coco_results(
     for found, image_id, size in zip(detections, image_ids, sizes, strict=True):
         boxes = _xywh(found.boxes_corner, size)
         for box, label, score in zip(boxes, found.labels, found.scores, strict=True):
-            if category_ids[label - 1] is not None:
-                results.append(
-                    {
-                        "image_id": image_id,
-                        "category_id": category_ids[label - 1],
-                        "bbox": box.tolist(),
-                        "score": float(score),
-                    }
-                )
+            result = {"image_id": image_id, "category_id": category_ids[label - 1]}
+            if result["category_id"] is not None:
+                results.append(result | {"bbox": box.tolist(), "score": float(score)})
     return results
 
 
@@ -94,20 +87,13 @@ def from_coco_results(
         if not all(map(math.isfinite, row)):
             raise DataError("a number is NaN or infinite", where=f"{where}[{i}]")
         rows[image].append(row)
-    return [
-        _detections_from_rows(image_rows, size, tuple(class_names))
-        for image_rows, size in zip(rows, sizes, strict=True)
-    ]
+    pairs = zip(rows, sizes, strict=True)
+    return [_detections_from_rows(found, size, tuple(class_names)) for found, size in pairs]
 
 
 def read_results(path: str | Path) -> list[dict]:
     """The list in a results file; DataError if it is missing or holds something else."""
-    try:
-        results = json.loads(as_path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError("no such results file", where=str(path)) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
+    results = read_json(as_path(path), "results file", LISTING)
     if not isinstance(results, list):
         raise DataError("is no list", where=str(path), hint="expected COCO's results format")
     return results
@@ -132,21 +118,13 @@ def to_coco_instances(
         (height, width), area = measured(truth)
         record = {"id": image_id, "file_name": str(image_id), "height": height, "width": width}
         images.append(record)
-        boxes = _xywh(truth.boxes_corner, (height, width))
-        for k, box in enumerate(boxes):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": category_ids[truth.labels[k] - 1],
-                    "bbox": box.tolist(),
-                    "area": float(clean(area[k])),
-                    "iscrowd": int(truth.crowd[k]),
-                }
-            )
-    categories = [
-        {"id": number, "name": name} for number, name in zip(category_ids, class_names, strict=True)
-    ]
+        for k, box in enumerate(_xywh(truth.boxes_corner, (height, width))):
+            number, category = len(annotations) + 1, category_ids[truth.labels[k] - 1]
+            record = {"id": number, "image_id": image_id, "category_id": category}
+            record |= {"bbox": box.tolist(), "area": float(clean(area[k]))}
+            annotations.append(record | {"iscrowd": int(truth.crowd[k])})
+    pairs = zip(category_ids, class_names, strict=True)
+    categories = [{"id": number, "name": name} for number, name in pairs]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
