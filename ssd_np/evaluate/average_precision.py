@@ -223,8 +223,8 @@ def common_class_names(
         if tuple(found.class_names) != names:
             raise ShapeError("class names differ from those of image 0", where=where)
         if np.shape(found.boxes_corner) != (len(found), 4) or len(found.scores) != len(found):
-            boxes, scores, labels = map(np.shape, (found.boxes_corner, found.scores, found.labels))
-            what = f"boxes_corner {boxes}, scores {scores} and labels {labels} do not fit"
+            shapes = map(np.shape, (found.boxes_corner, found.scores, found.labels))
+            what = "boxes_corner {}, scores {} and labels {} do not fit".format(*shapes)
             raise ShapeError(what, where, "expected (D, 4), (D,) and (D,)")
         for kind, labels in (("detection", found.labels), ("truth", truth.labels)):
             if len(labels) and not 1 <= np.min(labels) <= np.max(labels) <= len(names):

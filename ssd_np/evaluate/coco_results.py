@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,9 @@ def to_coco_results(
     for found, image_id, size in zip(detections, image_ids, sizes, strict=True):
         boxes = _xywh(found.boxes_corner, size)
         for box, label, score in zip(boxes, found.labels, found.scores, strict=True):
-            result = {"image_id": image_id, "category_id": category_ids[label - 1]}
-            if result["category_id"] is not None:
-                results.append(result | {"bbox": box.tolist(), "score": float(score)})
+            what = {"image_id": image_id, "category_id": category_ids[label - 1]}
+            if what["category_id"] is not None:
+                results.append({**what, "bbox": box.tolist(), "score": float(score)})
     return results
 
 
@@ -112,17 +113,17 @@ def to_coco_instances(
     _require_equal_lengths("image", {"truths": truths, "image_ids": image_ids})
     _require_equal_lengths("class", {"category_ids": category_ids, "class_names": class_names})
     check_sizes(truths)
-    images: list[dict] = []
-    annotations: list[dict] = []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for truth, image_id in zip(truths, image_ids, strict=True):
         (height, width), area = measured(truth)
-        record = {"id": image_id, "file_name": str(image_id), "height": height, "width": width}
-        images.append(record)
+        size = {"height": height, "width": width}
+        images.append({"id": image_id, "file_name": str(image_id), **size})
         for k, box in enumerate(_xywh(truth.boxes_corner, (height, width))):
             number, category = len(annotations) + 1, category_ids[truth.labels[k] - 1]
-            record = {"id": number, "image_id": image_id, "category_id": category}
-            record |= {"bbox": box.tolist(), "area": float(clean(area[k]))}
-            annotations.append(record | {"iscrowd": int(truth.crowd[k])})
+            what = {"id": number, "image_id": image_id, "category_id": category}
+            shape = {"bbox": box.tolist(), "area": float(clean(area[k]))}
+            annotations.append({**what, **shape, "iscrowd": int(truth.crowd[k])})
     pairs = zip(category_ids, class_names, strict=True)
     categories = [{"id": number, "name": name} for number, name in pairs]
     return {"images": images, "annotations": annotations, "categories": categories}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -43,13 +43,9 @@ class Detector:
     ) -> None:
         model = for_inference(load(model)) if isinstance(model, str | Path) else model
         self.model, self.ops = model, select()
-        rule = model.config.decoding
-        self.rule = dataclasses.replace(
-            rule,
-            score_threshold=rule.score_threshold if score_threshold is None else score_threshold,
-            iou_threshold=rule.iou_threshold if iou_threshold is None else iou_threshold,
-            top_k=rule.top_k if top_k is None else top_k,
-        )
+        asked = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
+        given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+        self.rule = dataclasses.replace(model.config.decoding, **given)
 
     def detect(self, image: np.ndarray | Image.Image) -> Detections:
         """Detections of one RGB image (H, W, 3) uint8 of any size, or of a picture of Pillow."""

@@ -60,33 +60,23 @@ def explain_matching(
     rule = model.config.matching
     corner, ops = center_to_corner(model.default_boxes[:, :4]), select()
     matched = ops.match(truth.boxes_corner, corner, rule.threshold, rule.neutral_threshold)  # (T,)
-    best = ops.match(
-        truth.boxes_corner, corner, threshold=np.inf
-    )  # no IoU reaches it: only rule one
+    best = ops.match(truth.boxes_corner, corner, threshold=np.inf)  # which none reaches: rule one
     iou = ops.iou_matrix(truth.boxes_corner, corner)  # (G, T)
     objects = []
     for g in range(len(truth)):
         rows = np.flatnonzero(matched == g)
         rows = rows[np.argsort(-iou[g, rows], kind="stable")]
-        by_threshold = f"IoU of at least {rule.threshold:g}"
-        matches = [
-            MatchedBox(
-                place_of(model, t),
-                float(iou[g, t]),
-                "best of its object" if best[t] == g else by_threshold,
-            )
-            for t in rows.tolist()
-        ]
+        by_threshold, matches = f"IoU of at least {rule.threshold:g}", []
+        for t in rows.tolist():
+            why = "best of its object" if best[t] == g else by_threshold
+            matches.append(MatchedBox(place_of(model, t), float(iou[g, t]), why))
         others = np.where(matched == g, -1, iou[g])
         runner_up = _runner_up(model, g, int(others.argmax()), iou, matched, best)
-        name = model.config.class_names[truth.labels[g] - 1]
-        objects.append(
-            ObjectReport(g, name, numbers(truth.boxes_corner[g]), tuple(matches), runner_up)
-        )
-    neutral = [
-        NeutralBox(place_of(model, t), float(iou[:, t].max()), int(iou[:, t].argmax()))
-        for t in np.flatnonzero(matched == NEUTRAL).tolist()
-    ]
+        name, box = model.config.class_names[truth.labels[g] - 1], numbers(truth.boxes_corner[g])
+        objects.append(ObjectReport(g, name, box, tuple(matches), runner_up))
+    neutral, nearest = [], iou.argmax(axis=0)  # (T,)
+    for t in np.flatnonzero(matched == NEUTRAL).tolist():
+        neutral.append(NeutralBox(place_of(model, t), float(iou[:, t].max()), int(nearest[t])))
     return tuple(objects), tuple(sorted(neutral, key=lambda box: -box.iou))
 
 
@@ -113,19 +103,13 @@ def _runner_up(
 def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport:
     """logits (T, K) of the image -> the negatives that training would learn from."""
     rule, matching, ops = model.config.loss, model.config.matching, select()
-    labels, _ = ops.make_targets(
-        truth.boxes_corner,
-        truth.labels,
-        model.default_boxes,
-        matching.threshold,
-        matching.neutral_threshold,
-    )
+    thresholds = matching.threshold, matching.neutral_threshold
+    labels, _ = ops.make_targets(truth.boxes_corner, truth.labels, model.default_boxes, *thresholds)
     positive, negative = labels > 0, labels == 0
     scores = model.config.decoding.scores
     loss = ops.background_loss(logits, scores)  # (T,): what each costs as background
-    mined = ops.mine_hard_negatives(
-        loss[None], positive[None], negative[None], rule.ratio, rule.minimum_negatives
-    )[0]
+    batch = loss[None], positive[None], negative[None]
+    mined = ops.mine_hard_negatives(*batch, rule.ratio, rule.minimum_negatives)[0]
     rows = np.flatnonzero(negative)
     ranked = rows[np.argsort(-loss[rows], kind="stable")]  # costliest first
     probability = getattr(ops, scores)(logits)
@@ -134,24 +118,15 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
     def report(rank: int) -> Negative:
         t = int(ranked[rank])
         guess = int(probability[t, 1:].argmax())
-        return Negative(
-            rank + 1,
-            place_of(model, t),
-            float(loss[t]),
-            model.config.class_names[guess],
-            float(probability[t, 1 + guess]),
-            float(nearest[:, t].max(initial=0)),
-        )
+        seen = model.config.class_names[guess], float(probability[t, 1 + guess])
+        near = float(nearest[:, t].max(initial=0))
+        return Negative(rank + 1, place_of(model, t), float(loss[t]), *seen, near)
 
-    count = int(mined.sum())
-    positives = int(positive.sum())
-    return MiningReport(
-        positives,
-        max(int(rule.ratio * positives), rule.minimum_negatives),
-        tuple(report(rank) for rank in range(count)),
-        report(count) if count < len(ranked) else None,
-        loss[ranked],
-    )
+    count, positives = int(mined.sum()), int(positive.sum())
+    wanted = max(int(rule.ratio * positives), rule.minimum_negatives)
+    taken = tuple(report(rank) for rank in range(count))
+    left_out = report(count) if count < len(ranked) else None
+    return MiningReport(positives, wanted, taken, left_out, loss[ranked])
 
 
 # --- detections ----------------------------------------------------------------------------------
@@ -165,28 +140,17 @@ def explain_detections(
     names = model.config.class_names
     found = decoded.detections(names)
     kept = list(zip(decoded.rows.tolist(), decoded.labels.tolist(), strict=True))
-    detections = [
-        DetectionReport(
-            names[label - 1],
-            float(score),
-            numbers(corner),
-            place_of(model, row),
-            numbers(offsets[row]),
-            numbers(model.default_boxes[row, 4:]),
-            _arithmetic(model, row, offsets[row]),
-        )
-        for (row, label), score, corner in zip(kept, found.scores, found.boxes_corner, strict=True)
-    ]
-    dropped = [
-        SuppressedReport(
-            names[other.label - 1],
-            float(decoded.scores[other.row, other.label]),
-            place_of(model, other.row),
-            kept.index(by) if (by := (other.by, other.label)) in kept else None,
-            other.iou,
-        )
-        for other in decoded.suppressed()
-    ]
+    detections, dropped = [], []
+    for i, (row, label) in enumerate(kept):
+        what = names[label - 1], float(found.scores[i]), numbers(found.boxes_corner[i])
+        parts = numbers(offsets[row]), numbers(model.default_boxes[row, 4:])
+        steps = _arithmetic(model, row, offsets[row])
+        detections.append(DetectionReport(*what, place_of(model, row), *parts, steps))
+    for other in decoded.suppressed():
+        label, pair = other.label, (other.by, other.label)
+        name, score = names[label - 1], float(decoded.scores[other.row, label])
+        by = kept.index(pair) if pair in kept else None
+        dropped.append(SuppressedReport(name, score, place_of(model, other.row), by, other.iou))
     return tuple(detections), tuple(sorted(dropped, key=lambda box: -box.score))
 
 
@@ -195,11 +159,10 @@ def _arithmetic(model: SSD, row: int, offsets: np.ndarray) -> tuple[str, ...]:
     default, o = model.default_boxes[row], offsets.astype(np.float64)
     limit = model.config.decoding.max_exponent
     box = decode(o[None], default[None], limit)[0]
-    lines = [
-        f"{side} = {default[i]:.4f} + {o[i]:.4f} * {default[4 + i]:g} * {default[2 + i]:.4f}"
-        f" = {box[i]:.4f}"
-        for i, side in enumerate(("cx", "cy"))
-    ]
+    lines = []
+    for i, side in enumerate(("cx", "cy")):
+        moved = f"{o[i]:.4f} * {default[4 + i]:g} * {default[2 + i]:.4f}"
+        lines.append(f"{side} = {default[i]:.4f} + {moved} = {box[i]:.4f}")
     limit = LARGEST_EXPONENT if limit is None else limit
     for i, side in ((2, "w"), (3, "h")):
         power = f"{o[i]:.4f} * {default[4 + i]:g}"

@@ -64,9 +64,8 @@ def _matching(explanation: Explanation) -> list[str]:
     size, lines = explanation.size, ["MATCHING: which default boxes stand for which object"]
     for item in explanation.objects or ():
         lines.append(f"object {item.index}, {item.name} ({_pixels(item.corner, size)})")
-        lines += _cut(
-            [f"  IoU {m.iou:.4f}  {describe(m.place, size)}  {m.rule}" for m in item.matches]
-        )
+        pairs = ((match, describe(match.place, size)) for match in item.matches)
+        lines += _cut([f"  IoU {match.iou:.4f}  {where}  {match.rule}" for match, where in pairs])
         if not item.matches:
             lines.append("  no default box: it overlaps none that is free")
         if item.runner_up:
@@ -75,14 +74,9 @@ def _matching(explanation: Explanation) -> list[str]:
             lines.append(f"  IoU {runner_up.iou:.4f}  {where}  runner-up: {runner_up.reason}")
     limit = explanation.config.matching.neutral_threshold
     rule = "the config has no neutral zone" if limit is None else f"best IoU from {limit:g} on"
-    neutral = explanation.neutral or ()
+    neutral = [(n, describe(n.place, size)) for n in explanation.neutral or ()]
     lines.append(f"neutral boxes: {len(neutral)} ({rule})")
-    lines += _cut(
-        [
-            f"  IoU {n.iou:.4f} with object {n.object_index}  {describe(n.place, size)}"
-            for n in neutral
-        ]
-    )
+    lines += _cut([f"  IoU {n.iou:.4f} with object {n.object_index}  {at}" for n, at in neutral])
     return [*lines, ""]
 
 
@@ -134,14 +128,9 @@ def _detections(explanation: Explanation) -> list[str]:
             f"  offsets {offsets}, variances {variances}",
             *(f"    {step}" for step in found.arithmetic),
         ]
-        mine = [other for other in explanation.suppressed if other.by == i]
-        lines += _cut(
-            [
-                f"  suppressed {s.name} {s.score:.3f} at IoU {s.iou:.3f}, from "
-                f"{describe(s.place, size)}"
-                for s in mine
-            ]
-        )
+        mine = [(s, describe(s.place, size)) for s in explanation.suppressed if s.by == i]
+        words = "  suppressed {0.name} {0.score:.3f} at IoU {0.iou:.3f}, from {1}"
+        lines += _cut([words.format(*pair) for pair in mine])
     return lines
 
 

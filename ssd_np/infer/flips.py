@@ -49,10 +49,6 @@ def average(found: Detections, other: Detections, rule: DecodingConfig) -> Detec
     theirs = other.boxes_corner[partner] if len(other) else found.boxes_corner
     boxes = (p[:, None] * found.boxes_corner + q[:, None] * theirs) / (p + q)[:, None]
     rest = other[np.setdiff1d(np.arange(len(other)), partner)]
-    both = Detections(
-        np.concatenate([boxes, rest.boxes_corner]),
-        np.concatenate([found.labels, rest.labels]),
-        np.concatenate([p + q, rest.scores]) / 2,
-        found.class_names,
-    )
+    boxes, labels = np.vstack([boxes, rest.boxes_corner]), np.append(found.labels, rest.labels)
+    both = Detections(boxes, labels, np.append(p + q, rest.scores) / 2, found.class_names)
     return both[both.scores > rule.score_threshold].at_least(0)[: rule.top_k]

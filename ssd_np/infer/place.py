@@ -25,16 +25,9 @@ def place_of(model: SSD, index: int) -> Place:
         first += feature_map.boxes
     cell, shape = divmod(index - first, feature_map.boxes_per_cell)
     name, meaning = shapes(feature_map, model.config.input.shape)[shape]
-    center = model.default_boxes[index, :4]
-    return Place(
-        index,
-        feature_map.name,
-        *divmod(cell, feature_map.shape[1]),
-        name,
-        meaning,
-        numbers(center),
-        numbers(center_to_corner(center)),
-    )
+    center, (row, column) = model.default_boxes[index, :4], divmod(cell, feature_map.shape[1])
+    boxes = numbers(center), numbers(center_to_corner(center))
+    return Place(index, feature_map.name, row, column, name, meaning, *boxes)
 
 
 def shapes(feature_map: FeatureMap, size: Size) -> list[tuple[str, str]]:
