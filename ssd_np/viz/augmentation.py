@@ -16,7 +16,7 @@ from ssd_np.data.image import to_grey
 from ssd_np.data.pipeline import augment
 from ssd_np.data.transform import Step
 from ssd_np.records import Sample
-from ssd_np.viz.canvas import ORANGE, Out, canvas, draw_box, show_image
+from ssd_np.viz.canvas import ORANGE, Out, canvas, draw_box, panels_in, show_image
 
 Panel = tuple[str, np.ndarray, np.ndarray]  # caption, image (H, W, 3), boxes_corner (G, 4)
 
@@ -32,14 +32,11 @@ def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator
 
 def strip_figure(panels: list[Panel], out: Out, across: int = 3) -> None:
     """Pictures in reading order, each with its caption and boxes."""
-    rows = math.ceil(len(panels) / across)
-    across = min(across, len(panels))
+    rows, across = math.ceil(len(panels) / across), min(across, len(panels))
     aspect = min(1.1, max(image.shape[0] / image.shape[1] for _, image, _ in panels))
     with canvas(out, 2.4 * across, (2.2 * aspect + 0.4) * rows) as figure:
-        axes_list = figure.subplots(rows, across, squeeze=False).ravel()
-        for axes in axes_list[len(panels) :]:
-            axes.set_visible(False)
-        for axes, (caption, image, boxes) in zip(axes_list, panels, strict=False):
+        shown = zip(panels_in(figure, len(panels), across), panels, strict=True)
+        for axes, (caption, image, boxes) in shown:
             show_image(axes, np.clip(image, 0, 255).astype(np.uint8))
             lines = [textwrap.fill(line, 28) for line in caption.splitlines()]
             axes.set_title("\n".join(lines), fontsize=10)

@@ -23,6 +23,7 @@ from ssd_np.viz.canvas import (
     canvas,
     draw_box,
     leave_room,
+    panels_in,
     show_image,
 )
 
@@ -36,25 +37,20 @@ def default_box_figure(
 
     cell  where to look, (x, y) in [0, 1]: the cell of each map that lies there
     """
-    count = len(config.feature_maps)
-    rows = 1 if count <= 4 else 2
-    across = math.ceil(count / rows)
-    with canvas(out, 2.5 * across, 2.9 * rows) as figure:
-        panels = figure.subplots(rows, across, squeeze=False).ravel()
-        for axes in panels[count:]:
-            axes.set_visible(False)
-        for i, feature_map in enumerate(config.feature_maps):
-            axes = panels[i]
+    maps = config.feature_maps
+    lines = 1 if len(maps) <= 4 else 2
+    across = math.ceil(len(maps) / lines)
+    with canvas(out, 2.5 * across, 2.9 * lines) as figure:
+        shown = zip(panels_in(figure, len(maps), across), maps, strict=True)
+        for i, (axes, feature_map) in enumerate(shown):
             boxes = default_boxes_for_map(config, i)  # (H, W, A, 8)
             rows, columns = feature_map.shape
             show_image(axes, image, pale=True)
             grid = boxes[:, :, 0, :2].reshape(-1, 2)
-            axes.plot(
-                *grid.T, ".", color="black", markersize=np.clip(24 / max(rows, columns), 1, 6)
-            )
-            column, row = (
-                min(int(v * n), n - 1) for v, n in zip(cell, (columns, rows), strict=True)
-            )
+            size = np.clip(24 / max(rows, columns), 1, 6)
+            axes.plot(*grid.T, ".", color="black", markersize=size)
+            column = min(int(cell[0] * columns), columns - 1)
+            row = min(int(cell[1] * rows), rows - 1)
             for box, color in zip(boxes[row, column], itertools.cycle(COLORS), strict=False):
                 draw_box(axes, center_to_corner(box[:4]), color)
             corner = center_to_corner(boxes[row, column, :, :4])
@@ -69,12 +65,10 @@ def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]]
 
     An empty text draws its box thin, as one of a crowd.
     """
-    height = max(image.shape[0] / image.shape[1] for _, image, _, _ in panels)
-    with canvas(out, PANEL * len(panels), PANEL * height + 0.25) as figure:
-        for axes, panel in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
-            title, image, boxes, texts = panel
+    count, height = len(panels), max(im.shape[0] / im.shape[1] for _, im, _, _ in panels)
+    with canvas(out, PANEL * count, PANEL * height + 0.25) as figure:
+        shown = zip(panels_in(figure, count, count), panels, strict=True)
+        for axes, (title, image, boxes, texts) in shown:
             show_image(axes, image)
             axes.set_title(title, fontsize=11)
             for box, text in zip(boxes, texts, strict=True):

@@ -88,6 +88,20 @@ def leave_room(axes: Axes, points: np.ndarray) -> None:
     axes.set(xlim=(low, high), ylim=(high, low))
 
 
+def panels_in(figure: Figure, count: int, across: int) -> list[Axes]:
+    """So many panels in reading order, `across` in a row; what is left of the last row is empty."""
+    found = figure.subplots(-(-count // across), across, squeeze=False).ravel().tolist()
+    for axes in found[count:]:
+        axes.set_visible(False)
+    return found[:count]
+
+
+def number_at(axes: Axes, place: Iterable[float], number: int) -> None:
+    """A number in a white field, its middle at a place (x, y)."""
+    (x, y), field = place, {"boxstyle": "round,pad=0.15", "facecolor": "white"}
+    axes.text(x, y, str(number), fontsize=9, ha="center", va="center", bbox=field)
+
+
 def draw_box(
     axes: Axes,
     box_corner: Iterable[float],

@@ -26,21 +26,12 @@ def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float
     covered = best_iou >= threshold
     with canvas(out, 7, 5.5) as figure:
         cloud, bars = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
-        for part, marker, color, word in (
-            (covered, "o", BLUE, "covered"),
-            (~covered, "x", VERMILION, "not covered"),
-        ):
-            alpha = float(np.clip(40 / np.sqrt(len(sizes)), 0.15, 0.8))
+        alpha = float(np.clip(40 / np.sqrt(len(sizes)), 0.15, 0.8))
+        groups = (covered, "o", BLUE, "covered"), (~covered, "x", VERMILION, "not covered")
+        for part, marker, color, word in groups:
+            look = {"color": color, "marker": marker, "alpha": alpha}
             label = f"{word}: {part.sum()} of {len(part)} ({part.mean():.1%})"
-            cloud.scatter(
-                sizes[part],
-                best_iou[part],
-                14,
-                color=color,
-                marker=marker,
-                alpha=alpha,
-                label=label,
-            )
+            cloud.scatter(sizes[part], best_iou[part], 14, **look, label=label)
         cloud.axhline(threshold, color="black", linewidth=1, linestyle="--")
         cloud.set(ylabel="best IoU with a default box", ylim=(0, 1.02), xscale="log")
         legend = cloud.legend(loc="lower right")
@@ -52,15 +43,11 @@ def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float
         count = np.bincount(place, minlength=12)
         missed = np.bincount(place[~covered], minlength=12)
         share = np.divide(100 * missed, count, out=np.zeros(12), where=count > 0)
-        drawn = bars.bar(
-            edges[:-1], share, np.diff(edges), align="edge", color=ORANGE, edgecolor="black", lw=0.7
-        )
+        look = {"color": ORANGE, "edgecolor": "black", "lw": 0.7}
+        drawn = bars.bar(edges[:-1], share, np.diff(edges), align="edge", **look)
         bars.bar_label(drawn, [str(n) if n else "" for n in count], fontsize=8, padding=1)
-        bars.set(
-            xlabel="object size: root of area, pixels (log scale)",
-            ylabel="% not covered\nof how many",
-        )
-        bars.set_ylim(0, max(10.0, 1.25 * share.max()))
+        bars.set(xlabel="object size: root of area, pixels (log scale)")
+        bars.set(ylabel="% not covered\nof how many", ylim=(0, max(10.0, 1.25 * share.max())))
         plain_numbers(bars.xaxis)
         for axes in (cloud, bars):
             tidy(axes)

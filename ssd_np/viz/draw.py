@@ -94,9 +94,8 @@ def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
     buffer = io.BytesIO()
     try:
         ending = Path(out_path).suffix.lower()
-        Image.fromarray(picture).save(
-            buffer, Image.registered_extensions().get(ending, ending), compress_level=1
-        )
+        kind = Image.registered_extensions().get(ending, ending)
+        Image.fromarray(picture).save(buffer, kind, compress_level=1)
     except (OSError, ValueError, KeyError) as error:
         raise OutputError(f"can not be written: {error}", where=str(out_path)) from error
     write_atomically(out_path, buffer.getvalue())

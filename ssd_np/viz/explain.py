@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from ssd_np.infer.reports import DetectionReport, MiningReport, SuppressedReport
-from ssd_np.viz.canvas import BLUE, ORANGE, VERMILION, Out, canvas, draw_box, leave_room, show_image
+from ssd_np.viz.canvas import (
+    BLUE,
+    ORANGE,
+    VERMILION,
+    Out,
+    canvas,
+    draw_box,
+    leave_room,
+    number_at,
+    show_image,
+)
 from ssd_np.viz.mining import draw_ranks
 
 NUMBERED = 8  # mined boxes that are drawn; of the others only the centres, or nothing is seen
@@ -33,24 +44,16 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
             xmin, ymin, xmax, ymax = np.clip(negative.place.corner, 0.02, 0.98)
             # each at another corner, so that boxes that lie close do not hide their numbers
             corner = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)][negative.rank % 4]
-            box = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
-            left.text(*corner, str(negative.rank), fontsize=9, ha="center", va="center", bbox=box)
-        left.set_title(_title(len(mining.mined)), fontsize=11)
-        losses = mining.losses
-        draw_ranks(right, losses, np.arange(len(losses)) < len(mining.mined))
-
-
-def _title(mined: int) -> str:
-    if mined <= NUMBERED:
-        return f"{mined} mined negatives by rank"
-    return f"{mined} mined: the first {NUMBERED} by rank, the others' centres"
+            number_at(left, corner, negative.rank)
+        losses, count = mining.losses, len(mining.mined)
+        few = f"{count} mined negatives by rank"
+        many = f"{count} mined: the first {NUMBERED} by rank, the others' centres"
+        left.set_title(few if count <= NUMBERED else many, fontsize=11)
+        draw_ranks(right, losses, np.arange(len(losses)) < count)
 
 
 def decode_figure(
-    image: np.ndarray,
-    found: DetectionReport,
-    suppressed: Sequence[SuppressedReport],
-    out: Out,
+    image: np.ndarray, found: DetectionReport, suppressed: Sequence[SuppressedReport], out: Out
 ) -> None:
     """A detection, the default box it was decoded from, and the boxes it suppressed.
 
@@ -76,11 +79,6 @@ def decode_figure(
         if suppressed:
             label = f"default boxes of the {len(suppressed)} it suppressed"
             handles.append(Line2D([], [], color="black", linestyle=":", label=label))
-        legend = figure.legend(
-            handles=handles,
-            loc="outside lower left",
-            frameon=False,
-            title="\n".join(found.arithmetic),
-            title_fontproperties={"family": "monospace", "size": 9},
-        )
+        legend = figure.legend(handles=handles, loc="outside lower left", frameon=False)
+        legend.set_title("\n".join(found.arithmetic), FontProperties(family="monospace", size=9))
         legend.set_alignment("left")

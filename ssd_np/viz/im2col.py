@@ -21,8 +21,7 @@ def im2col_figure(picture: np.ndarray, kernel: np.ndarray, figure: Figure) -> No
     rows = im2col(picture[None, :, :, None], side)  # (windows, k * k)
     column = kernel.reshape(-1, 1)
     parts = (picture, rows, column, rows @ column)
-    titles = ("picture, 4 windows", "im2col: a window a row", "kernel", "answers")
-    titles = (titles[0].replace("4", str(len(rows))), *titles[1:])
+    titles = (f"picture, {len(rows)} windows", "im2col: a window a row", "kernel", "answers")
     panels = figure.subplots(1, 4, width_ratios=[part.shape[1] for part in parts])
     for axes, numbers, title, sign in zip(panels, parts, titles, ("", "→", "·", "="), strict=True):
         _numbers(axes, numbers)
@@ -32,13 +31,11 @@ def im2col_figure(picture: np.ndarray, kernel: np.ndarray, figure: Figure) -> No
         colour, inset = COLOURS[window % len(COLOURS)], INSET * (1 + window % len(COLOURS))
         i, j = divmod(window, places)
         corner, inner = (j + inset, i + inset), side - 2 * inset
-        panels[0].add_patch(
-            Rectangle(corner, inner, inner, fill=False, edgecolor=colour, linewidth=2)
-        )
+        frame = Rectangle(corner, inner, inner, fill=False, edgecolor=colour, linewidth=2)
+        panels[0].add_patch(frame)
         for axes, width in ((panels[1], rows.shape[1]), (panels[3], 1)):
-            axes.add_patch(
-                Rectangle((0, window), width, 1, facecolor=colour, alpha=0.25, edgecolor="none")
-            )
+            row = Rectangle((0, window), width, 1, facecolor=colour, alpha=0.25, edgecolor="none")
+            axes.add_patch(row)
 
 
 def _numbers(axes: Axes, numbers: np.ndarray) -> None:

@@ -18,10 +18,8 @@ from ssd_np.viz.canvas import BLUE, GREEN, PURPLE, VERMILION, Out, canvas, plain
 
 # of a log: all others but the total are the parts of its loss
 VALIDATION = "validation"  # mAP, in the rows where it was measured
-OTHER_COLUMNS = (
-    *("step", "positives", "learning_rate", "gradient_norm", "images_per_second"),
-    VALIDATION,
-)
+MEASURED = ("positives", "learning_rate", "gradient_norm", "images_per_second")
+OTHER_COLUMNS = ("step", *MEASURED, VALIDATION)
 # the total, then the parts
 STYLES = (("black", "-"), (BLUE, "--"), (VERMILION, "-."), (GREEN, ":"), (PURPLE, "--"))
 POINTS = 2000  # a curve, at most: a picture has not more columns
@@ -63,15 +61,8 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
         for name, (color, style) in zip(losses, itertools.cycle(STYLES)):
             raw = np.asarray(columns[name], np.float64)
             loss_axes.plot(*_outline(step, raw), color=color, alpha=0.2, linewidth=0.7)
-            loss_axes.plot(
-                step[few],
-                _smoothed(raw, window)[few],
-                style,
-                color=color,
-                linewidth=2,
-                label=name,
-                marker=marker,
-            )
+            look = {"color": color, "linewidth": 2, "marker": marker}
+            loss_axes.plot(step[few], _smoothed(raw, window)[few], style, **look, label=name)
         if np.any(np.asarray(columns["total"]) > 0):  # without any object it may be 0 throughout
             loss_axes.set_yscale("log")
             plain_numbers(loss_axes.yaxis)

@@ -24,17 +24,16 @@ from ssd_np.viz.canvas import (
     Out,
     canvas,
     draw_box,
+    number_at,
+    panels_in,
     show_image,
 )
 
 TOGETHER = 3  # objects in one panel; with more, each has a panel of its own, or nothing is seen
 MOST_PANELS, ACROSS = 40, 6
 MOST_BOXES = 60  # neutral boxes drawn; more would be a grey cloud
-STYLES: tuple[tuple[Color, LineStyle, float], ...] = (
-    (GREY, ":", 1.2),
-    (ORANGE, "--", 2),
-    (BLUE, "-", 2.6),
-)
+Style = tuple[Color, LineStyle, float]
+STYLES: tuple[Style, ...] = ((GREY, ":", 1.2), (ORANGE, "--", 2), (BLUE, "-", 2.6))
 
 
 def match_figure(
@@ -76,10 +75,7 @@ def match_figure(
     with canvas(out, 10, sum(heights) + 0.7) as figure:
         ((above,), (below,)) = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)
         _overview(above.subplots(), image, gt_corner, shown)
-        panels = below.subplots(rows_of_panels, ACROSS, squeeze=False).ravel()
-        for axes in panels[shown:]:
-            axes.set_visible(False)
-        for g, axes in enumerate(panels[:shown]):
+        for g, axes in enumerate(panels_in(below, shown, ACROSS)):
             mine = [rows[nearest[rows] == g] for rows in rules.values()]
             show_image(axes, image, pale=True)
             _draw(axes, [corner[rows] for rows in mine], gt_corner[[g]])
@@ -103,13 +99,10 @@ def _overview(axes: Axes, image: np.ndarray, objects: np.ndarray, shown: int) ->
     show_image(axes, image, pale=True)
     for g, box in enumerate(objects):
         draw_box(axes, box, "white", width=1.2)
-        middle = (box[:2] + box[2:]) / 2
-        rim = {"boxstyle": "round,pad=0.15", "facecolor": "white"}
-        axes.text(middle[0], middle[1], str(g), fontsize=9, ha="center", va="center", bbox=rim)
+        number_at(axes, (box[:2] + box[2:]) / 2, g)
     rest = "" if shown == len(objects) else f" of the first {shown}"
-    axes.set_title(
-        f"{len(objects)} objects, and below the default boxes of each{rest}", fontsize=11
-    )
+    title = f"{len(objects)} objects, and below the default boxes of each{rest}"
+    axes.set_title(title, fontsize=11)
 
 
 def _look_at(axes: Axes, boxes: np.ndarray) -> None:
@@ -121,10 +114,8 @@ def _look_at(axes: Axes, boxes: np.ndarray) -> None:
 
 def _legend(figure: Figure, rules: dict[str, np.ndarray]) -> None:
     handles = [Line2D([], [], color="black", linewidth=2.4, label="object, white inside")]
-    for (name, rows), (color, style, width) in zip(
-        reversed(rules.items()), reversed(STYLES), strict=True
-    ):
-        label = f"{name}: {len(rows)}"
-        line = Line2D([], [], color=color, linestyle=style, linewidth=width, label=label)
-        handles.append(line)
+    pairs = reversed(list(zip(rules.items(), STYLES, strict=True)))
+    for (name, rows), (color, style, width) in pairs:
+        look = {"color": color, "linestyle": style, "linewidth": width}
+        handles.append(Line2D([], [], **look, label=f"{name}: {len(rows)}"))
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)

@@ -32,18 +32,14 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
         draw_ranks(ranks, loss[order], mined[order])
         left = np.zeros(2)
         for name, part, color, hatch in groups:
-            shares = 100 * np.array(
-                [pull[part].sum() / pull[known].sum(), part.sum() / known.sum()]
-            )
-            bars.barh(
-                ("gradient", "boxes"), shares, left=left, color=color, hatch=hatch, ec="black",
-                lw=0.7, label=f"{name}: {part.sum():,}"
-            )  # fmt: skip
-            left += shares
+            shares = np.array([pull[part].sum() / pull[known].sum(), part.sum() / known.sum()])
+            look = {"color": color, "hatch": hatch, "ec": "black", "lw": 0.7}
+            label = f"{name}: {part.sum():,}"
+            bars.barh(("gradient", "boxes"), 100 * shares, left=left, **look, label=label)
+            left += 100 * shares
         bars.set(xlabel="share in %", xlim=(0, 100), title="if all were trained")
-        figure.legend(
-            *bars.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False
-        )
+        handles = bars.get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower right", ncols=3, frameon=False)
         bars.spines[["top", "right"]].set_visible(False)
 
 

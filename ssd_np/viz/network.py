@@ -46,9 +46,8 @@ def network_figure(config: Config, out: Out) -> None:
         classes = config.num_classes + 1
         row = f"{config.num_boxes:,} default boxes × ({classes} class scores + 4 offsets)"
         first = slabs[0][1]
-        box = Rectangle((first, HEAD + 1.7), right - first, 0.9, fc="white", ec="black")
-        axes.add_patch(box)
-        middle = first + (right - first) / 2
+        middle, width = first + (right - first) / 2, right - first
+        axes.add_patch(Rectangle((first, HEAD + 1.7), width, 0.9, fc="white", ec="black"))
         axes.text(middle, HEAD + 2.15, row, ha="center", va="center", fontsize=10)
         note = "blue: convolution   grey: no kernel   orange: feature map, with its heads above"
         axes.text(middle, -5.4, note, ha="center", va="top", fontsize=9)
@@ -75,10 +74,8 @@ def _draw_head(axes: Axes, x: float, top: float, config: Config, feature_map: Fe
     axes.annotate("", (x, HEAD + 1.7), (x, HEAD + 0.75), arrowprops=arrow)
     norm = "L2Norm\n" if feature_map.l2norm_scale is not None else ""
     kind = "dw + 1 × 1" if feature_map.head == "separable" else "conv"
-    text = (
-        f"{norm}{config.head_kernel} × {config.head_kernel} {kind}\n"
-        f"{feature_map.boxes_per_cell} × ({config.num_classes + 1} + 4)"
-    )
+    numbers = f"{feature_map.boxes_per_cell} × ({config.num_classes + 1} + 4)"
+    text = f"{norm}{config.head_kernel} × {config.head_kernel} {kind}\n{numbers}"
     style = {"boxstyle": "round", "fc": "white", "ec": BLUE}
     axes.text(x, HEAD - 0.15, text, ha="center", va="center", fontsize=8, bbox=style)
 
@@ -109,9 +106,8 @@ def receptive_field_figure(
             longest = cell_shapes(config, i).max(axis=1)
             label = "default boxes: longer sides" if i == 0 else None
             axes.plot([i, i], [longest.min(), longest.max()], "-", color="black", lw=1)
-            axes.plot(
-                np.full(len(longest), i), longest, "_", color="black", ms=16, mew=2, label=label
-            )
+            ends = np.full(len(longest), i)
+            axes.plot(ends, longest, "_", color="black", ms=16, mew=2, label=label)
         for side, axis in sides.items():
             axes.axhline(side, color="black", lw=1, ls="--")
             axes.text(-0.45, side * 1.04, f"{axis} of the image", fontsize=9)

@@ -35,15 +35,12 @@ def precision_recall(voc_result: VocResult, out: Out, show_score: float = 0.5) -
             if shown:
                 at = c.recall[shown - 1], c.precision[shown - 1]
                 axes.plot(*at, "o", color=color, markeredgecolor="black", markersize=7, zorder=3)
-        axes.plot(
-            [], [], "o", color="white", markeredgecolor="black", label=f"score {show_score:g}"
-        )
+        label = f"score {show_score:g}"
+        axes.plot([], [], "o", color="white", markeredgecolor="black", label=label)
         axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
-        axes.set_title(
-            f"mean AP {voc_result.mean_ap:.3f} over {len(classes)} classes "
-            f"({voc_result.metric}, IoU ≥ {voc_result.iou_threshold:g})",
-            fontsize=11,
-        )
+        rule = f"({voc_result.metric}, IoU ≥ {voc_result.iou_threshold:g})"
+        title = f"mean AP {voc_result.mean_ap:.3f} over {len(classes)} classes {rule}"
+        axes.set_title(title, fontsize=11)
         title = "class and AP" if few else f"5 best, 5 worst of {len(classes)}"
         figure.legend(loc="outside right upper", title=title, fontsize=9, frameon=False)
         tidy(axes)
