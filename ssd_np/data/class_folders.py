@@ -29,6 +29,7 @@ from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.records import Sample, Truth
 
 MOST = 2_000_000  # pictures in a zip file
+BROKEN = (zipfile.BadZipFile, RuntimeError, OSError, EOFError)  # RuntimeError: a password
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,7 @@ class Picture:
             if size > PICTURE:
                 raise DataError(f"unpacks to {size:,} bytes", hint=f"at most {PICTURE:,}")
             return read_image(self.archive.read(self.name), LARGE)
-        except (
-            zipfile.BadZipFile,
-            RuntimeError,
-            OSError,
-            EOFError,
-        ) as error:  # Runtime: a password
+        except BROKEN as error:
             raise DataError(f"can not be unpacked: {error}", where=str(self)) from error
         except DataError as error:
             raise DataError(error.what, str(self), error.hint) from error
@@ -86,10 +82,8 @@ class FolderDataset:
             raise DataError(what, str(folder), "a folder for each class")
         single = sorted(kind for kind, count in counts.items() if count == 1)
         self.problems = [f"class {kind!r} has one picture" for kind in single]
-        files = [picture.place for picture in self._pictures]
-        reads = [picture.read for picture in self._pictures]
-        inner = [picture.name for picture in self._pictures]
-        faults = undecodable(files, inner, reads)
+        columns = ((p.place, p.name, p.read) for p in self._pictures)
+        faults = undecodable(*zip(*columns, strict=True))
         self.problems += [f"{self._pictures[i]}: {what}; left out" for i, what in faults.items()]
         self._pictures = [p for i, p in enumerate(self._pictures) if i not in faults]
 
@@ -117,9 +111,8 @@ def splits(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for place in sorted(folder.iterdir()):
         name = re.sub(r"[-_]?\d+$", "", place.name.removesuffix(".zip"))
-        if name in ("train", "test", *VALIDATION) and (
-            os.path.isdir(place) or place.suffix == ".zip"
-        ):
+        known = name in ("train", "test", *VALIDATION)
+        if known and (os.path.isdir(place) or place.suffix == ".zip"):
             found.setdefault(name, []).append(place)
     return found
 

@@ -44,10 +44,9 @@ class Coverage:
 
     def lines(self) -> list[str]:
         """For people: one line in all, one for each group."""
-        out = [
-            f"{int(np.sum(self.best_iou < self.threshold))} of {len(self.best_iou)} objects "
-            f"({self.uncovered:.1%}) have no default box with an IoU of {self.threshold:g} or more"
-        ]
+        few = f"{int(np.sum(self.best_iou < self.threshold))} of {len(self.best_iou)} objects"
+        rule = f"have no default box with an IoU of {self.threshold:g} or more"
+        out = [f"{few} ({self.uncovered:.1%}) {rule}"]
         for title, groups in (("size in the input", self.by_size), ("shape", self.by_ratio)):
             out.append(f"{title:20} {'objects':>8} {'uncovered':>10} {'best IoU, mean':>15}")
             for name, count, share, mean in groups:
@@ -76,37 +75,23 @@ def coverage(boxes_corner: np.ndarray, config: Config) -> Coverage:
     defaults, ops = center_to_corner(default_boxes(config)[:, :4]), select()  # (T, 4)
     # a thousand objects at a time: with 8732 default boxes, all of COCO would fill the memory
     parts = [boxes[i : i + 1000] for i in range(0, len(boxes), 1000)]
-    best = np.concatenate(
-        [np.empty(0), *(ops.iou_matrix(part, defaults).max(axis=1) for part in parts)]
-    )
+    ious = [ops.iou_matrix(part, defaults).max(axis=1) for part in parts]
+    best = np.concatenate([np.empty(0), *ious])  # (G,)
     image = config.input.shape[::-1]  # width, height
     width, height = (boxes[:, 2:] - boxes[:, :2]).T * np.reshape(image, (2, 1))  # pixels
     side = np.sqrt(width * height)
     size_names = [f"{low:g} to {high:g} px" for low, high in pairwise(SIDES)]
     size_names[-1] = f"over {SIDES[-2]:g} px"
     threshold = config.matching.threshold
-    return Coverage(
-        threshold,
-        best,
-        side,
-        _groups(side, SIDES, size_names, best, threshold),
-        _groups(width / height, RATIOS, RATIO_NAMES, best, threshold),
-    )
 
+    def groups(
+        values: np.ndarray, edges: Sequence[float], names: Sequence[str]
+    ) -> list[tuple[str, int, float, float]]:
+        """The objects between two edges each; empty groups are left out."""
+        group_of = np.digitize(values, edges[1:-1])  # (G,)
+        parts = [(name, best[group_of == group]) for group, name in enumerate(names)]
+        return [(name, len(ious), float(np.mean(ious < threshold)), float(ious.mean()))
+                for name, ious in parts if len(ious)]  # fmt: skip
 
-def _groups(
-    values: np.ndarray,
-    edges: Sequence[float],
-    names: Sequence[str],
-    best: np.ndarray,
-    threshold: float,
-) -> list[tuple[str, int, float, float]]:
-    """The objects between two edges each; empty groups are left out."""
-    group_of = np.digitize(values, edges[1:-1])  # (G,)
-    groups = []
-    for group, name in enumerate(names):
-        ious = best[group_of == group]
-        if len(ious) > 0:
-            share = float(np.mean(ious < threshold))
-            groups.append((name, len(ious), share, float(ious.mean())))
-    return groups
+    by_size = groups(side, SIDES, size_names)
+    return Coverage(threshold, best, side, by_size, groups(width / height, RATIOS, RATIO_NAMES))

@@ -114,8 +114,7 @@ def _text(text: str, where: str) -> str:
 
 
 def _refused(line: str, where: str) -> DataError:
-    return DataError(
-        f"{line.strip()[:60]!r} is beyond the YAML that is read here",
-        where,
-        "plain or quoted texts, and lists and maps of them: names: [a, b], or a line `0: a` each",
+    known = (
+        "plain or quoted texts, and lists and maps of them: names: [a, b], or a line `0: a` each"
     )
+    return DataError(f"{line.strip()[:60]!r} is beyond the YAML that is read here", where, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -37,11 +37,8 @@ def _shown(dataset: Dataset) -> Iterator[tuple[str, Truth]]:
     elif isinstance(dataset, ShapesDataset):
         yield f"drawn from {dataset.seed}", dataset.truth(0)  # all else follows from the seed
     elif isinstance(dataset, AnnotatedDataset):
-        yield from (("", dataset.truth(i)) for i in _spread(count))
+        spread = np.linspace(0, count - 1, min(count, SPREAD)).astype(np.int64)
+        yield from (("", dataset.truth(i)) for i in spread.tolist())
     else:
         samples = (dataset[i] for i in (0, count - 1))
         yield from ((sample.name, sample.truth) for sample in samples)
-
-
-def _spread(count: int) -> Iterable[int]:
-    return np.linspace(0, count - 1, min(count, SPREAD)).astype(np.int64).tolist()

@@ -32,17 +32,11 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     labels = labels_of(model_names)
     unknown = [name for name in data_names if name not in labels]
     if unknown:
-        raise DataError(
-            f"classes {unknown} are unknown to the model",
-            hint=f"{_meant(unknown[0], model_names)}it knows {list(model_names)}; "
-            "train with this data set, or leave them out",
-        )
+        near = difflib.get_close_matches(unknown[0], model_names, 1)
+        meant = f"is {near[0]!r} meant? " if near else ""
+        hint = f"{meant}it knows {list(model_names)}; train with this data set, or leave them out"
+        raise DataError(f"classes {unknown} are unknown to the model", hint=hint)
     return np.array([0, *(labels[name] for name in data_names)])
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"is {near[0]!r} meant? " if near else ""
 
 
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:

@@ -40,11 +40,8 @@ class Chain:
             (c.probability, Light(name, change, c.low, c.high, words))
             for name, c, change, words in formulas[: 3 if colour else 1]  # grey has no hue
         ]
-        c = chances.contrast
-        self.contrast = (
-            c.probability,
-            Light("contrast", contrast, c.low, c.high, "contrast × {:.2f}"),
-        )
+        c, words = chances.contrast, "contrast × {:.2f}"
+        self.contrast = (c.probability, Light("contrast", contrast, c.low, c.high, words))
         self.noise = (chances.lighting_noise if colour else 0.0, LightingNoise())
         self.windows = [
             (chances.expand.probability, Expand(rule.mean, chances.expand.max_ratio)),

@@ -53,16 +53,8 @@ class Report:
 
     def as_dict(self) -> dict:
         """The same for JSON."""
-        findings = [
-            {
-                "kind": finding.kind,
-                "effect": finding.effect,
-                "file": finding.file,
-                "object": finding.object_index,
-                "class": finding.name,
-                "what": finding.what,
-            }
-            for finding in self.findings
-        ]
+        keys = {"kind": "kind", "effect": "effect", "file": "file", "object": "object_index"}
+        keys |= {"class": "name", "what": "what"}
+        findings = [{key: getattr(f, name) for key, name in keys.items()} for f in self.findings]
         objects = {name: dict(sizes) for name, sizes in sorted(self.sizes.items())}
         return {"images": self.images, "findings": findings, "objects": objects}

@@ -27,10 +27,7 @@ MIN_SIDE, MAX_SIDE = 16.0, 96.0  # of an object's box, in pixels
 MAX_OBJECTS = 6
 MAX_STRETCH = 1.5
 OVERLAP_SHARE = 1 / 3  # of the pictures
-CLEAR_IOU, MAX_IOU = (
-    0.1,
-    0.35,
-)  # no pair above the first in a clear picture, above the second in any
+CLEAR_IOU, MAX_IOU = 0.1, 0.35  # no pair is above them in a clear picture, in any picture
 MAX_HIDDEN = 0.5  # share of a box that the objects painted over it may cover
 SUPERSAMPLE = 4  # fine rows and columns per pixel, for smooth edges
 CONTRAST = 110.0  # RGB distance of an object's colour from the background and from other objects

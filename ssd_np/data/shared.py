@@ -22,12 +22,9 @@ def shared_images(dataset: object, other: object) -> int:
     mine, theirs = set(dataset.identities()), other.identities()
     lengths = _lengths(mine - set(theirs)), _lengths(set(theirs) - mine)
     suspects = set(lengths[0].values()) & set(lengths[1].values())  # only these need reading
-    digests = [
-        {file: _digest(file) for file, length in found.items() if length in suspects}
-        for found in lengths
-    ]
-    copied = set(digests[0].values()) - {None}
-    return sum(one in mine or digests[1].get(one) in copied for one in theirs)
+    ours, others = ([file for file in found if found[file] in suspects] for found in lengths)
+    copied, digests = set(map(_digest, ours)) - {None}, {file: _digest(file) for file in others}
+    return sum(one in mine or digests.get(one) in copied for one in theirs)
 
 
 def _lengths(identities: Iterable[str]) -> dict[str, int]:

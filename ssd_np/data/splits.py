@@ -48,9 +48,8 @@ def resolve_all(split: str, known: Sequence[str]) -> tuple[list[str], str]:
     >>> resolve_all("trainval+b", ["train", "valid"])
     (['train', 'valid'], 'b')
     """
-    found = {
-        part: resolve(part, known) for part in ([split] if split in known else split.split("+"))
-    }
+    parts = [split] if split in known else split.split("+")
+    found = {part: resolve(part, known) for part in parts}
     missing = next((part for part, names in found.items() if not names), "")
     return list(dict.fromkeys(name for names in found.values() for name in names)), missing
 
@@ -114,9 +113,7 @@ class DrawnSource:
         self.class_names = source.class_names or tuple(sorted(found))
         self._source, mine = source, set(self.drawn[split])
         told = split == DRAWN[0]  # what is wrong with the place is told once
-        self._items = [
-            item for item in everything if (item.name in mine if isinstance(item, Item) else told)
-        ]
+        self._items = [i for i in everything if (i.name in mine if isinstance(i, Item) else told)]
 
     def __str__(self) -> str:
         return str(self._source)

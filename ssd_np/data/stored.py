@@ -163,9 +163,7 @@ class Truths:
 
     def __getitem__(self, index: int) -> Truth:
         rows = slice(self._starts[index], self._starts[index + 1])
-        columns: dict[str, Any] = {
-            name: column[rows].copy() for name, column in self._columns.items()
-        }
+        columns = {name: column[rows].copy() for name, column in self._columns.items()}
         return Truth(**columns, size=self._sizes[index])
 
 
@@ -209,10 +207,8 @@ def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray,
     elif header.orientation != 1 and not (
         item.size and header.orientation in TRANSPOSED and size[0] != size[1]
     ):
-        what = (
-            f"the camera turned it (EXIF orientation {header.orientation}), and no size tells "
-            "whether the boxes were drawn before or after; taken as after"
-        )
+        what = f"the camera turned it (EXIF orientation {header.orientation}), and no size tells "
+        what += "whether the boxes were drawn before or after; taken as after"
         problem = Problem("turned", "kept", item.where, what)
     height, width = (1, 1) if item.fractions else size
     boxes = item.boxes_pixel / (width, height, width, height)

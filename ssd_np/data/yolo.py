@@ -61,11 +61,8 @@ class YoloSource:
             path = label_file(image)
             try:
                 text = read_text(path, "label file") if os.path.exists(path) else ""
-                rows = [
-                    parse_line(line, f"{path}: line {number}")
-                    for number, line in enumerate(text.splitlines(), 1)
-                    if line.strip()
-                ]
+                lines = enumerate(text.splitlines(), 1)
+                rows = [parse_line(line, f"{path}: line {i}") for i, line in lines if line.strip()]
             except DataError as error:
                 yield Problem("annotation", "left out", error.where, error.what)
                 continue
@@ -147,11 +144,9 @@ def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     found = {split: content[split] for split in SPLITS if content.get(split)}
     if not found:
         raise DataError("names no images", str(path), "train: FOLDER, val: FOLDER")
-    return {
-        split: partial(_open, path, names, value, base)
-        for split, value in found.items()
-        if split == "train" or any(map(os.path.exists, _places(path, value, base)))
-    }
+    there = {split: any(map(os.path.exists, _places(path, found[split], base))) for split in found}
+    kept = [split for split in found if split == "train" or there[split]]
+    return {split: partial(_open, path, names, found[split], base) for split in kept}
 
 
 def find_yaml(place: Path) -> Path:
