@@ -15,10 +15,8 @@ class Bar(Callback):
     """Shows the loss and the images a second; a line now and then where there is no terminal."""
 
     def begin(self, trainer: Trainer) -> None:
-        timing = trainer.config.minutes is not None
-        self._bar = Progress(
-            trainer.config.steps, "train", "step", trainer.progress.step, limit=timing
-        )
+        timing, done = trainer.config.minutes is not None, trainer.progress.step
+        self._bar = Progress(trainer.config.steps, "train", "step", done, limit=timing)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         speed = len(step.batch.images) / step.seconds

@@ -67,16 +67,10 @@ def frozen(model: SSD) -> list[str]:
 
 def conditions_of(trainer: Trainer) -> dict[str, Any]:
     """What must be as it is now when the training goes on, beside the config."""
-    return {
-        "loss": name_of(trainer.loss),
-        "schedule": name_of(trainer.schedule),
-        "optimiser": name_of(trainer.optimiser),
-        "dtype": str(trainer.model.dtype),
-        "frozen": frozen(trainer.model),
-        "labels": trainer.mapping.tolist(),
-        "images": len(trainer.dataset),
-        "names and truths": digest(trainer.dataset),
-    }
+    parts = {part: name_of(getattr(trainer, part)) for part in ("loss", "schedule", "optimiser")}
+    model = {"dtype": str(trainer.model.dtype), "frozen": frozen(trainer.model)}
+    data = dict(zip(DATA, (len(trainer.dataset), digest(trainer.dataset)), strict=True))
+    return {**parts, **model, "labels": trainer.mapping.tolist(), **data}
 
 
 def save_checkpoint(
@@ -176,9 +170,8 @@ def _changes(
         if not harmless:
             yield key, old, new
     conditions = conditions if isinstance(conditions, dict) else {}
-    for key, new in own.items():
-        if conditions.get(key) != new:
-            yield key, conditions.get(key), new
+    pairs = ((key, conditions.get(key), new) for key, new in own.items())
+    yield from ((key, old, new) for key, old, new in pairs if old != new)
 
 
 def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
@@ -206,10 +199,11 @@ def _read_progress(values: Any, where: str) -> Progress:
     """The counters from the header, whoever wrote it."""
     fields = dataclasses.asdict(Progress())
     sound = isinstance(values, dict) and values.keys() == fields.keys()
-    counts = [values[name] for name in ("step", "stale")] if sound else []
-    sound = sound and all(type(count) is int and count >= 0 for count in counts)
-    scores = [values["best_score"], values["loss_average"]] if sound else []
-    if not sound or not all(score is None or isinstance(score, float) for score in scores):
+    for name, value in values.items() if sound else ():
+        count = type(value) is int and value >= 0
+        score = value is None or isinstance(value, float)
+        sound = sound and (count if name in ("step", "stale") else score)
+    if not sound:
         raise WeightsError(f"its progress is {values!r}", where=where, hint=f"expected {fields}")
     return Progress(**values)
 

@@ -34,13 +34,9 @@ def first_broken(
     for name, array in _in_order(model, images, outputs):
         bad = ~np.isfinite(array)
         if bad.any():
-            known = {
-                "shape": list(array.shape),
-                "not_finite": int(np.count_nonzero(bad)),
-                "first_at": [int(i) for i in np.argwhere(bad)[0]],
-                "largest_finite": float(np.abs(array[~bad]).max(initial=0)),
-            }
-            return name, known
+            count, first = int(np.count_nonzero(bad)), np.argwhere(bad)[0].tolist()
+            known = {"shape": list(array.shape), "not_finite": count, "first_at": first}
+            return name, known | {"largest_finite": float(np.abs(array[~bad]).max(initial=0))}
     return None
 
 
@@ -61,26 +57,17 @@ def _in_order(
 
 def report(model: SSD, step: Step, last_losses: list[float]) -> dict:
     """What a reader needs to find out why, as JSON-able values."""
-    batch = step.batch
-    outputs: dict[str, np.ndarray] = {
-        name: vars(step)[name] for name in ("logits", "offsets") if name in vars(step)
-    }
-    if "loss" in vars(step):
+    batch, done = step.batch, vars(step)
+    outputs: dict[str, np.ndarray] = {n: done[n] for n in ("logits", "offsets") if n in done}
+    if "loss" in done:
         outputs["gradient of the logits"] = step.loss.dlogits
         outputs["gradient of the offsets"] = step.loss.doffsets
-    broken = first_broken(model, batch.images, outputs)
-    name, known = broken if broken else ("none found", {})
-    return {
-        "step": step.number,
-        "learning_rate": step.rate,
-        "first_broken_tensor": name,
-        **known,
-        "last_losses": last_losses,
-        "batch": [
-            {"file": file, "boxes_corner": boxes.tolist(), "labels": labels.tolist()}
-            for file, (boxes, labels) in zip(batch.names, batch.truths, strict=True)
-        ],
-    }
+    name, known = first_broken(model, batch.images, outputs) or ("none found", {})
+    when = {"step": step.number, "learning_rate": step.rate, "first_broken_tensor": name}
+    pairs = zip(batch.names, batch.truths, strict=True)
+    images = [{"file": file, "boxes_corner": boxes.tolist(), "labels": labels.tolist()}
+              for file, (boxes, labels) in pairs]  # fmt: skip
+    return when | known | {"last_losses": last_losses, "batch": images}
 
 
 class PostMortem(Callback):

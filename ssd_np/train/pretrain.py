@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
-from ssd_np.data.batches import Batches
+from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import AnnotatedDataset, sample_at
 from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite
@@ -47,11 +47,8 @@ class Crops:
 
     def __init__(self, dataset: AnnotatedDataset) -> None:
         self.dataset, self.class_names = dataset, tuple(dataset.class_names)
-        self.places = [
-            (image, row)
-            for image in range(len(dataset))
-            for row in np.flatnonzero(~dataset.truth(image).crowd)
-        ]
+        rows = (np.flatnonzero(~dataset.truth(i).crowd) for i in range(len(dataset)))
+        self.places = [(image, row) for image, found in enumerate(rows) for row in found]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -78,10 +75,8 @@ class Classifier:
         (self.base,), (channels,) = build_stages(config, rng, dtype, self.ops)
         weight = glorot_uniform(rng, (channels, len(config.class_names)), dtype)
         self.weight, self.bias = Parameter(weight), Parameter(np.zeros(weight.shape[1], dtype))
-        self.parameters = self.base.parameters | {
-            "linear.weight": self.weight,
-            "linear.bias": self.bias,
-        }
+        linear = {"linear.weight": self.weight, "linear.bias": self.bias}
+        self.parameters = self.base.parameters | linear
         self._cache: tuple = ()
 
     def forward(self, images: np.ndarray, training: bool = False) -> np.ndarray:
@@ -110,19 +105,16 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
     """
     height, width = (side // 4 for side in config.input.shape)
     names = [layer.name for layer in config.layers]
-    layers = config.layers[: names.index(config.base_end) + 1]
-    augmentation = dataclasses.replace(
-        config.augmentation,
-        expand=dataclasses.replace(config.augmentation.expand, probability=0.0),
-        crop=Crop(probability=0.5, min_ious=(0.5,), scale=(0.7, 1.0)),
-    )
-    return dataclasses.replace(
+    layers, change = config.layers[: names.index(config.base_end) + 1], dataclasses.replace
+    expand = change(config.augmentation.expand, probability=0.0)
+    crop = Crop(probability=0.5, min_ious=(0.5,), scale=(0.7, 1.0))
+    return change(
         config.with_classes(class_names),
         name=f"{config.name}-base",
-        input=dataclasses.replace(config.input, size=shortest(height, width)),
+        input=change(config.input, size=shortest(height, width)),
         layers=layers,
         feature_maps=(FeatureMapConfig(config.base_end, None, None, height, height),),
-        augmentation=augmentation,
+        augmentation=change(config.augmentation, expand=expand, crop=crop),
     )
 
 
@@ -137,23 +129,24 @@ def pretrain(
     if len(crops) == 0:
         raise DataError("the data set shows no object", hint="pretraining needs objects")
     model = Classifier(config, training.seed)
-    optimiser = SGD(
-        model.parameters, training.momentum, training.weight_decay, training.bias_multiplier
-    )
-    average = 0.0
-    with Batches(crops, config, training.batch_size, training.seed) as batches:
-        stream = itertools.islice(batches, training.steps)
-        with Progress(training.steps, "pretrain", "step") as bar:
-            for step, batch in enumerate(stream):
-                labels = np.array([labels[0] - 1 for _, labels in batch.truths])  # no background
-                loss = _gradients(model, batch.images, labels)
-                if not np.isfinite(loss):
-                    what = f"the loss is {loss}"
-                    raise NotFinite(what, f"step {step}", "lower the learning rate")
-                optimiser.step(learning_rate(step, training), training.clip_norm)
-                average = loss if step == 0 else SMOOTHING * average + (1 - SMOOTHING) * loss
-                bar.update(f"loss {average:.3f}")
+    rule = training.momentum, training.weight_decay, training.bias_multiplier
+    optimiser, average = SGD(model.parameters, *rule), 0.0
+    bar = Progress(training.steps, "pretrain", "step")
+    with Batches(crops, config, training.batch_size, training.seed) as batches, bar:
+        for step, batch in enumerate(itertools.islice(batches, training.steps)):
+            loss = _gradients(model, batch.images, _labels(batch))
+            if not np.isfinite(loss):
+                what = f"the loss is {loss}"
+                raise NotFinite(what, f"step {step}", "lower the learning rate")
+            optimiser.step(learning_rate(step, training), training.clip_norm)
+            average = loss if step == 0 else SMOOTHING * average + (1 - SMOOTHING) * loss
+            bar.update(f"loss {average:.3f}")
     return model, average
+
+
+def _labels(batch: Batch) -> np.ndarray:
+    """(N,): the class of each crop from 0, for there is no background."""
+    return np.array([labels[0] - 1 for _, labels in batch.truths])
 
 
 # a number that overflows is told as NotFinite, with its step, not as NumPy's warning
@@ -173,7 +166,7 @@ def accuracy(
     size = min(64, len(crops))
     with Batches(crops, config, size, seed=0, augment=False) as batches:
         steps = max(1, min(count, len(crops)) // size)
-        for _, batch in zip(range(steps), batches, strict=False):
-            labels = np.array([labels[0] - 1 for _, labels in batch.truths])
-            right += int(np.count_nonzero(model.forward(batch.images).argmax(axis=1) == labels))
+        for batch in itertools.islice(batches, steps):
+            said = model.forward(batch.images).argmax(axis=1)
+            right += int(np.count_nonzero(said == _labels(batch)))
     return right / (steps * size)
