@@ -100,9 +100,8 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
         arrays = {name: array for name, array in arrays.items() if name not in rest}
         kind = BASE if header.get("base") else "a detector"
         kind = "a detector in training, with all that goes on" if "progress" in header else kind
-        return About(
-            where, kind, arrays, config_of(header, where, kinds), None, provenance_in(header, where)
-        )
+        own, provenance = config_of(header, where, kinds), provenance_in(header, where)
+        return About(where, kind, arrays, own, None, provenance)
     if where.endswith(".npz"):
         header, arrays = read_export(path)
     elif is_tflite(path):

@@ -16,9 +16,7 @@ from ssd_np.errors import WeightsError
 from ssd_np.geometry import borders
 
 MOST_BYTES = 800 << 20  # SSD512 needs two thirds of it
-MOST_PAIRS = (
-    5_000_000_000  # of boxes in one suppression, some seconds; SSD512's config has 13 million
-)
+MOST_PAIRS = 5_000_000_000  # of boxes in one suppression, some seconds; SSD512 has 13 million
 FLOAT = 4
 
 
@@ -26,20 +24,14 @@ def check_budget(config: Config, where: str) -> None:
     """WeightsError for a file's own config that would fill the memory or run for minutes."""
     needed = forward_bytes(config)
     if needed > MOST_BYTES:
-        raise WeightsError(
-            f"its network needs about {needed >> 20:,} MiB for one image, more than "
-            f"{MOST_BYTES >> 20:,}",
-            where,
-            "if you trust the file, build its network yourself: load(path, into=SSD(config))",
-        )
+        what = f"its network needs about {needed >> 20:,} MiB for one image"
+        hint = "if you trust the file, build its network yourself: load(path, into=SSD(config))"
+        raise WeightsError(f"{what}, more than {MOST_BYTES >> 20:,}", where, hint)
     pairs = config.num_classes * min(config.decoding.top_k_class, config.num_boxes) ** 2
     if pairs > MOST_PAIRS:
-        raise WeightsError(
-            f"its decoding compares up to {pairs:,} pairs of boxes in an image, more than "
-            f"{MOST_PAIRS:,}",
-            f"{where}: decoding.top_k_class",
-            "usual are 400 candidates of a class",
-        )
+        what = f"its decoding compares up to {pairs:,} pairs of boxes in an image"
+        hint, where = "usual are 400 candidates of a class", f"{where}: decoding.top_k_class"
+        raise WeightsError(f"{what}, more than {MOST_PAIRS:,}", where, hint)
 
 
 def forward_bytes(config: Config) -> int:

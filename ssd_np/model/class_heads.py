@@ -21,15 +21,12 @@ def with_other_classes(model: SSD, names: Sequence[str]) -> SSD:
     before, after = (["", *m.config.class_names] for m in (model, tuned))  # "": the background
     kept = [name for name in after if name in before]
     old, new = ([column.index(name) for name in kept] for column in (before, after))
-    heads = {f"conf_{m.name}.{part}" for m in model.config.feature_maps
-             for part in ("weight", "bias")}  # fmt: skip
+    heads = tuple(f"conf_{m.name}." for m in model.config.feature_maps)
     for name, parameter in tuned.parameters.items():
         value = model.parameters[name].value
-        if name in heads:
-            known, value = (
-                _by_class(value, len(before)),
-                _by_class(parameter.value.copy(), len(after)),
-            )
+        if name.startswith(heads):
+            known = _by_class(value, len(before))
+            value = _by_class(parameter.value.copy(), len(after))
             value[..., new] = known[..., old]
         parameter.assign(value.reshape(parameter.value.shape))
     tuned.provenance = model.provenance

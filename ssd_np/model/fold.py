@@ -64,27 +64,19 @@ def folded_config(config: Config) -> Config:
             layers.append(layer)
             continue
         below = layers[-1] if layers else None
-        if (
-            not isinstance(below, ConvLayer | DepthwiseLayer)
-            or config.layers[i - 1] is not below
-            or below.activation != "none"
-            or below.name in read
+        if not isinstance(below, ConvLayer | DepthwiseLayer) or not (
+            config.layers[i - 1] is below and below.activation == "none" and below.name not in read
         ):
-            raise ConfigError(
-                "can not be folded: it does not follow a convolution of its own",
-                where=f"layer {layer.name!r}",
-                hint='the layer below is a convolution with "activation": "none", no map, '
-                "and no lateral of a merge",
-            )
+            what = "can not be folded: it does not follow a convolution of its own"
+            hint = 'the layer below is a convolution with "activation": "none", no map, '
+            hint += "and no lateral of a merge"
+            raise ConfigError(what, f"layer {layer.name!r}", hint)
         layers[-1] = dataclasses.replace(below, activation=layer.activation, bias=True)
         renamed[layer.name] = below.name
-    feature_maps = tuple(
-        dataclasses.replace(m, name=renamed.get(m.name, m.name)) for m in config.feature_maps
-    )
+    change = dataclasses.replace
+    maps = tuple(change(m, name=renamed.get(m.name, m.name)) for m in config.feature_maps)
     base_end = renamed.get(config.base_end, config.base_end)
-    return dataclasses.replace(
-        config, layers=tuple(layers), feature_maps=feature_maps, base_end=base_end
-    )
+    return change(config, layers=tuple(layers), feature_maps=maps, base_end=base_end)
 
 
 def unfolded(model: SSD, config: Config) -> SSD:

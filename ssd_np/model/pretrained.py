@@ -114,20 +114,12 @@ def _trunk(
 ) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
     """What `config` has of a published detector's layers, base and extra ones."""
     trunk = {layer.name for layer in config.layers}
-    arrays = {
-        name: parameter.value
-        for name, parameter in model.parameters.items()
-        if name.rpartition(".")[0] in trunk
-    }
-    shapes = tensors(config)
+    names = [name for name in model.parameters if name.rpartition(".")[0] in trunk]
+    arrays, shapes = {name: model.parameters[name].value for name in names}, tensors(config)
     if not arrays or any(array.shape != shapes.get(name) for name, array in arrays.items()):
-        raise WeightsError(
-            f"has no layer that config {config.name!r} has"
-            if not arrays
-            else f"has other layers of the names that config {config.name!r} has",
-            where=where,
-            hint=f"train with --config {model.config.name}",
-        )
+        what = "has other layers of the names" if arrays else "has no layer"
+        hint = f"train with --config {model.config.name}"
+        raise WeightsError(f"{what} that config {config.name!r} has", where, hint)
     return arrays, model.config.input.mean, model.config.input.std
 
 

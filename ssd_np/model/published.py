@@ -248,8 +248,8 @@ def to_published(maker: Maker, model: SSD) -> dict[str, np.ndarray]:
     names = maker.names()
     _check_layers(names, model, maker)
     tensors = _reordered({ours: model.parameters[ours].value for ours in names}, maker)
-    return {theirs: np.ascontiguousarray(maker.to_layout(tensors[ours]))
-            for ours, theirs in names.items()}  # fmt: skip
+    laid = {ours: maker.to_layout(tensor) for ours, tensor in tensors.items()}
+    return {theirs: np.ascontiguousarray(laid[ours]) for ours, theirs in names.items()}
 
 
 def _reordered(tensors: dict[str, np.ndarray], maker: Maker) -> dict[str, np.ndarray]:
@@ -271,16 +271,13 @@ def few(names: Iterable[str]) -> str:
 
 def _check_layers(names: dict[str, str], model: SSD, maker: Maker) -> None:
     heads = ("conf_", "loc_")  # named last: they differ where the maps before them do
-    different = sorted(
-        names.keys() ^ model.parameters.keys(), key=lambda name: (name.startswith(heads), name)
-    )
+    different = sorted(names.keys() ^ model.parameters.keys())
+    different.sort(key=lambda name: name.startswith(heads))
     if different:
         first = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
-        raise WeightsError(
-            f"config {model.config.name!r} is not the published {maker.network}: they differ in "
-            f"{len(different)} tensors: {first}",
-            hint=f"only configs with the layers of {maker.preset} have these names",
-        )
+        what = f"config {model.config.name!r} is not the published {maker.network}: they differ in "
+        hint = f"only configs with the layers of {maker.preset} have these names"
+        raise WeightsError(f"{what}{len(different)} tensors: {first}", hint=hint)
 
 
 def _why(ours: str, found: tuple[int, ...], expected: tuple[int, ...], model: SSD) -> str:

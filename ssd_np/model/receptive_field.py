@@ -54,9 +54,8 @@ class ReceptiveField:
         """The field of a merge, of this lateral of `size` cells and a deep map of `deep_size`."""
         widest, center = 0.0, []
         for own, other, fine, coarse in zip(self.center, deep.center, size, deep_size, strict=True):
-            apart = (
-                other - own + nearest(coarse, fine) * deep.stride - np.arange(fine) * self.stride
-            )
+            places = nearest(coarse, fine) * deep.stride - np.arange(fine) * self.stride
+            apart = other - own + places
             low = min(-self.size / 2, apart.min() - deep.size / 2)
             high = max(self.size / 2, apart.max() + deep.size / 2)
             widest = max(widest, high - low)

@@ -48,11 +48,9 @@ def measure_statistics(model: SSD, batches: Iterable[np.ndarray]) -> None:
 
 def _restate(norm: BatchNorm, mean: np.ndarray, variance: np.ndarray) -> None:
     """The same function, with this mean (C,) and variance (C,)."""
-    scale, shift, old_mean, old_variance = (
-        p.value.astype(np.float64) for p in (norm.scale, norm.shift, norm.mean, norm.variance)
-    )
+    parameters = norm.scale, norm.shift, norm.mean, norm.variance
+    scale, shift, old_mean, old_variance = (p.value.astype(np.float64) for p in parameters)
     factor = scale / np.sqrt(old_variance + norm.eps)
-    norm.scale.assign((factor * np.sqrt(variance + norm.eps)).astype(norm.scale.value.dtype))
-    norm.shift.assign((shift + factor * (mean - old_mean)).astype(norm.shift.value.dtype))
-    norm.mean.assign(mean.astype(norm.mean.value.dtype))
-    norm.variance.assign(variance.astype(norm.variance.value.dtype))
+    scale, shift = factor * np.sqrt(variance + norm.eps), shift + factor * (mean - old_mean)
+    for parameter, value in zip(parameters, (scale, shift, mean, variance), strict=True):
+        parameter.assign(value.astype(parameter.value.dtype))

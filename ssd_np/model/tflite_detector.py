@@ -38,27 +38,21 @@ def load_tflite(
     """A model from `detect.tflite` and its list of class names; needs the package `tflite`.
 
     Without the list every column is a class, and called by its number. `config` may say what the
-    network is, as for `load_torch`. Each convolution gets a batch
-    normalisation that changes nothing, to train on. Raises WeightsError for any other network, by
-    the file's own names.
+    network is, as for `load_torch`. Each convolution gets a batch normalisation that changes
+    nothing, to train on. Raises WeightsError for any other network, by the file's own names.
     """
     where, file = str(path), read_tflite(path)
     config = in_dialect(config or load_config(TENSORFLOW.preset), TENSORFLOW.name)
     arrays = dict(file.arrays)
     if TENSORFLOW.mark not in arrays or CLASSES not in arrays or ANCHORS not in arrays:
         last = max(arrays.keys() - {ANCHORS}, default="no weights")
-        what = (
-            f"is another network: it has {last}, but not all of {TENSORFLOW.mark}, {CLASSES}, "
-            f"{ANCHORS}"
-        )
+        wanted = f"{TENSORFLOW.mark}, {CLASSES}, {ANCHORS}"
+        what = f"is another network: it has {last}, but not all of {wanted}"
         raise WeightsError(what, where, HINT)
     expected = (1, *config.input.shape, 3)
     if (file.input_name, file.input_shape) != (INPUT, expected):
-        what = (
-            f"its input is {file.input_name!r} of shape {file.input_shape}, not {INPUT!r} of "
-            f"{expected}"
-        )
-        raise WeightsError(what, where, HINT)
+        found = f"{file.input_name!r} of shape {file.input_shape}"
+        raise WeightsError(f"its input is {found}, not {INPUT!r} of {expected}", where, HINT)
     _check_default_boxes(arrays.pop(ANCHORS), config, where)
     columns = len(arrays[CLASSES]) // config.feature_maps[0].boxes_per_cell
     names = read_labels(labels, columns) if labels else [str(k) for k in range(1, columns)]

@@ -77,16 +77,15 @@ def _read_zip(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str
     for name in members:
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
             raise WeightsError("has a name that leads out of the archive", plain(name))
-    roots = [name[: -len("data.pkl")] for name in members
-             if name.endswith("/data.pkl") and name.count("/") == 1]  # fmt: skip
+    inner = (name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl"))
+    roots = [folder for folder in inner if folder.count("/") == 1]
     if len(roots) != 1:
         what = f"is a zip archive with {len(roots)} data.pkl, where torch.save writes one"
         raise WeightsError(what, hint="expected a .pth made by torch.save")
     root = roots[0]
-    for name, digits in ((".data/serialization_id", False), ("version", False),
-                         (".storage_alignment", True)):  # fmt: skip
+    for name in (".data/serialization_id", "version", ".storage_alignment"):
         text = archive.read(members[root + name]) if root + name in members else b"64"
-        if not text.isascii() or (digits and not text.isdigit()):
+        if not (text.isdigit() if name == ".storage_alignment" else text.isascii()):
             raise WeightsError("is not what torch.save writes there", plain(root + name))
     if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in members):
         raise WeightsError("is a TorchScript archive, which holds a program", hint=RESAVE)

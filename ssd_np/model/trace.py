@@ -89,10 +89,7 @@ def trace_table(config: Config) -> str:
         shape = " x ".join(map(str, row.output))
         lines.append(f"{row.name:14} {row.kind:14} {shape:>18} {row.parameters:>12,} "
                      f"{row.multiply_adds:>15,} {row.receptive_field:>15}")  # fmt: skip
-    parameters, multiply_adds = (
-        sum(r.parameters for r in rows),
-        sum(r.multiply_adds for r in rows),
-    )
-    lines.append(f"{'total':14} {'':14} {f'{config.num_boxes:,} boxes':>18} {parameters:>12,} "
-                 f"{multiply_adds:>15,}")  # fmt: skip
+    boxes, parameters = f"{config.num_boxes:,} boxes", sum(row.parameters for row in rows)
+    products = sum(row.multiply_adds for row in rows)
+    lines.append(f"{'total':14} {'':14} {boxes:>18} {parameters:>12,} {products:>15,}")
     return "\n".join(lines)

@@ -138,10 +138,7 @@ def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
 
 
 def _check_size(
-    config: Config,
-    arrays: dict[str, np.ndarray],
-    where: str,
-    names: dict[str, str] | None = None,
+    config: Config, arrays: dict[str, np.ndarray], where: str, names: dict[str, str] | None = None
 ) -> None:
     """Refuses a file's own config before a network of absurd size is built. Only numbers that the
     config names count; `names` says what they are called in the file."""
@@ -192,12 +189,10 @@ def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> N
         raise WeightsError(f"missing tensors: {few(missing)}; surplus: {few(surplus)}", where, hint)
     for name, parameter in parameters.items():
         array = arrays[name]
-        if array.shape != parameter.value.shape or array.dtype.kind != "f":
-            raise WeightsError(
-                f"shape {array.shape} {array.dtype}, the network has {parameter.value.shape} "
-                f"{parameter.value.dtype}",
-                where=f"{where}: {name}",
-            )
+        own = parameter.value
+        if array.shape != own.shape or array.dtype.kind != "f":
+            what = f"shape {array.shape} {array.dtype}, the network has {own.shape} {own.dtype}"
+            raise WeightsError(what, f"{where}: {name}")
         if not np.isfinite(array).all():
             hint = "take the weights of an earlier step"
             raise WeightsError("holds numbers that are not finite", f"{where}: {name}", hint)
@@ -240,12 +235,9 @@ def load_torch(
         return grey_model(load_torch(path, config, class_names, size))
     if own is None:
         if maker.sizes and config is None and size is None:
-            raise WeightsError(
-                "does not tell for which input size it was trained: its names and shapes are the "
-                "same for every size",
-                where=where,
-                hint="say it: --size 320x240 for version-slim-320.pth, --size 640x480 for -640.pth",
-            )
+            what = "does not tell for which input size it was trained: its names and shapes are "
+            hint = "say it: --size 320x240 for version-slim-320.pth, --size 640x480 for -640.pth"
+            raise WeightsError(f"{what}the same for every size", where, hint)
         config = in_dialect(config or load_config(maker.preset), maker.name)
         if class_names is not None:
             config = config.with_classes(class_names)
@@ -258,12 +250,10 @@ def load_torch(
         known = maker.sizes or (config.input.shape,)
         if size not in known:
             sizes = ", ".join(f"{width}x{height}" for height, width in known)
-            raise WeightsError(
-                f"can not be for an input of {size[1]}x{size[0]} pixels: {maker.name}'s "
-                f"{maker.network} is for {sizes}",
-                where=where,
-                hint="width first; of a network that was trained at another size, give a --config",
-            )
+            what = f"can not be for an input of {size[1]}x{size[0]} pixels"
+            hint = "width first; of a network that was trained at another size, give a --config"
+            theirs = f"{maker.name}'s {maker.network} is for {sizes}"
+            raise WeightsError(f"{what}: {theirs}", where, hint)
         config = sized(config, size)
     model = from_maker(arrays, maker, config, where)
     model.provenance = told or (imported(path, maker.name, maker.licence),)
@@ -292,25 +282,18 @@ def export(path: str | Path, model: SSD, to: str) -> None:
     check_described(model)
     maker = next(maker for maker in MAKERS if maker.name == to)
     other = [kind.__name__ for kind in kinds_of(model.config)]
-    arrays: dict[str, Any] = dict(
-        to_published(maker, fold_batchnorm(model) if maker.folded else model)
-    )
+    arrays = to_published(maker, fold_batchnorm(model) if maker.folded else model)
     if other:
-        raise WeightsError(
-            f"config {model.config.name!r} has layers of kinds that {to} does not know: "
-            f"{', '.join(other)}"
-        )
+        what = f"config {model.config.name!r} has layers of kinds that {to} does not know"
+        raise WeightsError(f"{what}: {', '.join(other)}")
     if model.config.input.channels != 3:
         raise WeightsError(f"config {model.config.name!r} sees grey images, {to} colours")
     sees = load_config(maker.preset).input.shape
     if not maker.sizes and model.config.input.shape != sees:
         (height, width), (rows, columns) = model.config.input.shape, sees
-        raise WeightsError(
-            f"config {model.config.name!r} sees images of {width} x {height} pixels",
-            hint=f"{to}'s {maker.network} sees {columns} x {rows} and would scale them without a "
-            "word",
-        )
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        what = f"config {model.config.name!r} sees images of {width} x {height} pixels"
+        theirs = f"{to}'s {maker.network} sees {columns} x {rows}"
+        raise WeightsError(what, hint=f"{theirs} and would scale them without a word")
     write_npz(path, arrays, _comment_of(model))
 
 
