@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from ssd_np.data.reading import below as below
     from ssd_np.data.reading import check_regular as check_regular
     from ssd_np.data.reading import read_bytes as read_bytes
+    from ssd_np.data.reading import read_json as read_json
     from ssd_np.data.reading import read_text as read_text
     from ssd_np.data.report import Report as Report
     from ssd_np.data.shapes import Placed as Placed

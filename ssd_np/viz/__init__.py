@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ssd_np.viz.boxes import detection_figure as detection_figure
     from ssd_np.viz.canvas import draw_box as draw_box
     from ssd_np.viz.canvas import leave_room as leave_room
+    from ssd_np.viz.canvas import number_at as number_at
+    from ssd_np.viz.canvas import panels_in as panels_in
     from ssd_np.viz.canvas import plain_numbers as plain_numbers
     from ssd_np.viz.canvas import show_image as show_image
     from ssd_np.viz.canvas import tidy as tidy
