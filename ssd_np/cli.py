@@ -22,21 +22,12 @@ from ssd_np.errors import SsdError
 from ssd_np.files import check_outputs
 from ssd_np.terminal import LONGEST, all_said, last_names, note, say
 
-COMMANDS = {
-    "train": "train",
-    "eval": "eval",
-    "check-data": "check_data",
-    "detect": "detect",
-    "config": "config",
-    "pretrain": "pretrain",
-    "info": "info",
-    "import": "import_weights",  # `import` can be no module's name
-    "export": "export",
-    "exercise": "exercise",
-    "explain": "explain",
-    "explore": "explore",
-    "bench": "bench",
-}  # name -> module of `commands/`
+NAMES = (
+    *("train", "eval", "check-data", "detect", "config", "pretrain", "info", "import", "export"),
+    *("exercise", "explain", "explore", "bench"),
+)
+# name -> module of `commands/`; `import` can be no module's name
+COMMANDS = {name: name.replace("-", "_") for name in NAMES} | {"import": "import_weights"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,13 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if short := _want_of_memory(error):
-            return _fail(
-                f"not enough memory: {short} (close other programs, or use fewer or smaller "
-                "images, a smaller batch or network)"
+            hint = (
+                "close other programs, or use fewer or smaller images, a smaller batch or network"
             )
-        if (
-            isinstance(error, OSError) and error.strerror
-        ):  # no file left to open, a folder of others
+            return _fail(f"not enough memory: {short} ({hint})")
+        if isinstance(error, OSError) and error.strerror:  # no file left to open, others' folder
             return _fail(f"{error.filename or 'the system'}: {error.strerror}")
         return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
 
@@ -139,21 +128,15 @@ def _fail(message: str, code: int = 1) -> int:
 
 def build_parser() -> Parser:
     """The whole command line."""
-    parser = Parser(
-        prog="ssd-np",
-        description="SSD in NumPy and Numba: train, evaluate, detect.",
-        epilog="example: ssd-np train",
-    )
+    about = "SSD in NumPy and Numba: train, evaluate, detect."
+    parser = Parser(prog="ssd-np", description=about, epilog="example: ssd-np train")
     parser.add_argument("--version", action=Version, nargs=0, help="version and engine")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         command = importlib.import_module(f"ssd_np.commands.{module}")
-        sub = commands.add_parser(
-            name,
-            help=command.HELP,
-            description=f"{command.HELP[0].upper()}{command.HELP[1:]}.",
-            epilog=f"example: {command.EXAMPLE}",
-        )
+        words, example = command.HELP, f"example: {command.EXAMPLE}"
+        about = f"{words[0].upper()}{words[1:]}."
+        sub = commands.add_parser(name, help=words, description=about, epilog=example)
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.set_defaults(module=module, line=sub.line)
         command.options(sub)

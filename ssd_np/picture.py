@@ -83,15 +83,10 @@ def draw_boxes(
         text, size = fitted(caption, font, canvas.width)
         spot = label_spot(box, size, canvas.size, placed, boxes)
         placed.append(spot)
-        fill = class_color(int(label))
+        x0, y0, x1, y1 = spot
+        fill, middle = class_color(int(label)), ((x0 + x1 + 1) / 2, (y0 + y1 + 1) / 2)
         draw.rectangle(spot, fill=fill)
-        draw.text(
-            ((spot[0] + spot[2] + 1) / 2, (spot[1] + spot[3] + 1) / 2),
-            text,
-            fill=_ink(fill),
-            font=font,
-            anchor="mm",
-        )
+        draw.text(middle, text, fill=_ink(fill), font=font, anchor="mm")
     return np.asarray(canvas).copy()
 
 

@@ -103,8 +103,8 @@ def _together(found: list[Detections]) -> Detections:
     for one in found:
         labels.append(one.labels + len(names))
         names += one.class_names
-    boxes, scores = (np.concatenate([getattr(one, part) for one in found])
-                     for part in ("boxes_corner", "scores"))  # fmt: skip
+    boxes = np.concatenate([one.boxes_corner for one in found])
+    scores = np.concatenate([one.scores for one in found])
     return Detections(boxes, np.concatenate(labels), scores, names).at_least(0)
 
 
@@ -135,15 +135,10 @@ def _free_name(out: Path, path: Path, taken: set[str]) -> Path:
 
 def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]) -> dict:
     height, width = shape[:2]
-    pixels = found.boxes_corner * (width, height, width, height)
-    objects = [
-        {
-            "class": found.class_names[label - 1],
-            "score": round(float(score), 4),
-            "box_pixels": [round(float(v), 1) for v in box],
-        }
-        for label, score, box in zip(found.labels, found.scores, pixels, strict=True)
-    ]
+    pixels, objects = found.boxes_corner * (width, height, width, height), []
+    for one, box in zip(found, pixels, strict=True):
+        what = {"class": one.name, "score": round(one.score, 4)}
+        objects.append(what | {"box_pixels": [round(float(v), 1) for v in box]})
     size = {"width": width, "height": height}
     return {"image": str(path), "size": size, "picture": str(picture), "detections": objects}
 

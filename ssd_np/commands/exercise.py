@@ -21,10 +21,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("list", help="the exercises, lesson by lesson", epilog=f"example: {LIST}")
     start = add("start", help="make a file with the functions left blank",
                 epilog=f"example: {EXAMPLE}")
-    name = "of an exercise, as `list` shows them"
-    start.add_argument("name", metavar="NAME", type=kinds.name, help=name)
-    out = "to make (default: NAME.py)"
-    start.add_argument("--out", metavar="FILE", type=kinds.output_file, help=out)
+    start.add_argument("name", metavar="NAME", type=kinds.name,
+                       help="of an exercise, as `list` shows them")
+    start.add_argument("--out", metavar="FILE", type=kinds.output_file,
+                       help="to make (default: NAME.py)")
     kinds.add_force(start)
     check = add("check", help="run the tests on the functions in a file",
                 epilog=f"example: {CHECK}")

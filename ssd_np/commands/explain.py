@@ -110,16 +110,9 @@ def draw(
 
     pictures = []
     if truth is not None and explanation.mining is not None:
-        rule = model.config.matching
+        rule, boxes = model.config.matching, (truth.boxes_corner, model.default_boxes)
         pictures = [out / "matches.png", out / "mined.png"]
-        match_figure(
-            image,
-            truth.boxes_corner,
-            model.default_boxes,
-            pictures[0],
-            rule.threshold,
-            rule.neutral_threshold,
-        )
+        match_figure(image, *boxes, pictures[0], rule.threshold, rule.neutral_threshold)
         mined_figure(image, explanation.mining, pictures[1])
     for i, found in enumerate(explanation.detections[:MOST_DECODED]):
         suppressed = [other for other in explanation.suppressed if other.by == i]

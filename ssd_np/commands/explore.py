@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import DataError
-from ssd_np.terminal import say
+from ssd_np.terminal import counted, say
 
 if TYPE_CHECKING:
     from ssd_np.explore.build import Shown
@@ -45,11 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = shown_pictures(arguments.images, arguments.truth, model)
     text = page(model, str(arguments.weights), pictures)
     write_atomically(arguments.out, text)
-    count = sum(p.value.size for p in model.parameters.values())
     size = f"{len(text) / 1e6:.1f} MB"
-    number = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
-    say(f"{arguments.out}: {number}, {size}; open it in a browser")
+    say(f"{arguments.out}: {counted(len(pictures), 'picture')}, {size}; open it in a browser")
     if not runs_in_page(model):
+        count = sum(p.value.size for p in model.parameters.values())
         say(f"the network, {count:,} parameters, is not in the page: its maps are, computed here")
     say(knowledge(str(arguments.weights), model))
     return 0
@@ -77,10 +76,9 @@ def shown_pictures(images: Sequence[str], truth: str | None, model: SSD) -> list
     if len(paths) > MOST_PICTURES:
         hint = f"at most {MOST_PICTURES}; name some of them"
         raise DataError(f"{len(paths)} pictures are too many for one page", hint=hint)
-    return [
-        Shown(path.name, read_image(path), read_truth(truth, path, names) if truth else None)
-        for path in paths
-    ]
+    truths = [read_truth(truth, path, names) if truth else None for path in paths]
+    pairs = zip(paths, truths, strict=True)
+    return [Shown(path.name, read_image(path), known) for path, known in pairs]
 
 
 def _of_data(spec: str) -> list[Path]:

@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     save(arguments.out, model)
     names = model.config.class_names
     count = sum(p.value.size for p in model.parameters.values() if p.trainable)
-    say(f"{model.config.name}: {count:,} parameters, {len(names)} classes: "
-          f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")  # fmt: skip
+    first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+    say(f"{model.config.name}: {count:,} parameters, {len(names)} classes: {first}")
     say(f"weights: {arguments.out}\nuse: ssd-np detect --weights {arguments.out} photo.jpg")
     return 0
 

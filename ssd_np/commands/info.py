@@ -57,9 +57,9 @@ def _lines(found: About) -> dict[str, str]:
         lines["classes"] = count + (f": {', '.join(names[:SHOWN])}{more}" if names else "")
     lines["parameters"] = f"{told['parameters']:,} in {len(found.arrays)} arrays"
     if told["show_threshold"] is not None:
+        show, evaluate = told["show_threshold"], told["score_threshold"]
         lines["thresholds"] = (
-            f"shows scores of at least {told['show_threshold']:g}, "
-            f"evaluates those above {told['score_threshold']:g}"
+            f"shows scores of at least {show:g}, evaluates those above {evaluate:g}"
         )
     if not found.provenance and told["licence"]:
         lines["licence"] = told["licence"]

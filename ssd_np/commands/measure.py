@@ -46,11 +46,6 @@ class Found:
     origin: str
 
 
-def evaluate_and_write(model: SSD, dataset: Dataset, data: str, out: Path) -> None:
-    """Measures `model` on `dataset`, called `data` in the report; writes the results to `out`."""
-    measure(detect(model, dataset), dataset, data, out)
-
-
 # --- detections ----------------------------------------------------------------------------------
 
 
@@ -99,21 +94,17 @@ def measure(
     iou: float = 0.5,
     as_json: bool = False,
 ) -> None:
-    """Writes and prints the result of a metric: voc07, voc (both at IoU `iou`), or coco."""
+    """Prints the result of a metric, voc07, voc (both at IoU `iou`), or coco, and writes it to
+    `out`; the data set is called `data` in the report."""
     pair = found.detections, found.truths
     curves = evaluate_voc(*pair, iou, VOC_METRICS.get(metric, "all-point"))
     result = coco_result(*pair) if metric == "coco" else curves
     lowest = min((float(d.scores.min()) for d in found.detections if len(d)), default=0.0)
     start = lowest if found.evaluate is None else found.evaluate
-    report = {
-        "data": data,
-        "images": len(dataset),
-        "thresholds": {"evaluate": found.evaluate, "lowest": lowest, "show": found.show},
-        "detections": found.origin,
-        **result.to_json(),
-    }
     mistakes = confusion(*pair, found.show, iou)
-    report["confusion"] = mistakes.to_json()
+    thresholds = {"evaluate": found.evaluate, "lowest": lowest, "show": found.show}
+    report = {"data": data, "images": len(dataset), "thresholds": thresholds}
+    report |= {"detections": found.origin, **result.to_json(), "confusion": mistakes.to_json()}
     report_file, curve_file, confusion_file, worst_file = (out / name for name in FILES)
     remove_files(out, FILES)
     write_atomically(report_file, json_text(report) + "\n")
@@ -145,10 +136,8 @@ def _in_words(found: Confusion) -> str:
     """What was found, and what went wrong."""
     objects, right, missed, *wrong = found.totals().items()
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in wrong)
-    return (
-        f"with scores of at least {found.min_score:g}: {right[1]:,} of {objects[1]:,} objects "
-        f"found, {missed[1]:,} missed; {kinds}"
-    )
+    rule = f"with scores of at least {found.min_score:g}"
+    return f"{rule}: {right[1]:,} of {objects[1]:,} objects found, {missed[1]:,} missed; {kinds}"
 
 
 def _draw_worst(found: Found, mistakes: Confusion, dataset: Dataset, data: str, file: Path) -> bool:

@@ -60,9 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         described = describe_evaluation(data, other)
     tell_shared(dataset, unseen, "evaluated on", "learns from")
     config = classifier_config(detector, tuple(dataset.class_names))
-    training = dataclasses.replace(
-        PRETRAINING, steps=arguments.steps or PRETRAINING.steps, seed=seed
-    )
+    steps = arguments.steps or PRETRAINING.steps
+    training = dataclasses.replace(PRETRAINING, steps=steps, seed=seed)
     say(f"base of {detector.name}, classes: {', '.join(config.class_names)}")
     model, loss = pretrain(config, dataset, training)
     say(f"{training.steps} steps, average loss {loss:.3f}")

@@ -60,8 +60,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=kinds.whole, help="of weights, order and augmentation")
     start = parser.add_mutually_exclusive_group().add_argument
     start("--base-weights", metavar="FILE", type=kinds.Input,
-          help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ..., or "
-          "base, the one that comes with the package")
+          help="begin with this base: an .npz of ssd-np pretrain, torchvision's vgg16 .pth, ..., "
+          "or base, the one that comes with the package")
     start("--from-scratch", action="store_true",
           help="begin with random weights, and not with the base that comes with the package")
     start("--fine-tune", metavar="WEIGHTS", type=kinds.Input,
@@ -99,9 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config or ("tiny" if data == SHAPES else "small"))
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
-    dataset = training_data(
-        data, arguments.split, seed, arguments.strict, not easy, arguments.classes
-    )
+    wanted = seed, arguments.strict, not easy, arguments.classes
+    dataset = training_data(data, arguments.split, *wanted)
     kind, file = _origin(arguments, fits)
     tensors: dict[str, np.ndarray] = {}
     history: Provenance = ()
@@ -280,9 +279,8 @@ def _parts(
     from ssd_np.data.stored import StoredDataset
 
     data, rest = arguments.data, (arguments.strict, arguments.classes)
-    unseen = unseen_data(
-        arguments.eval_data or data, arguments.eval_split, "--eval-split", names, seed, *rest
-    )
+    other, split = arguments.eval_data or data, arguments.eval_split
+    unseen = unseen_data(other, split, "--eval-split", names, seed, *rest)
     validation = unseen_data(data, arguments.val_split, "--val-split", names, seed + 1, *rest)
     if arguments.held_back and isinstance(dataset, StoredDataset):
         chosen, places = set(arguments.held_back), range(len(dataset))
@@ -306,10 +304,8 @@ def _fit(trainer: Trainer) -> None:
             how = "before its first step: begin again as before, with --force if --out is given"
         note(f"{str(stop) or 'stopped'}; {how}")
         raise
-    say(
-        f"{counted(result.steps, 'step')} in {result.seconds:.0f} s, "
-        f"average loss {result.loss:.3f}, waited for data {result.waited:.1%} of the time"
-    )
+    told = f"{counted(result.steps, 'step')} in {result.seconds:.0f} s, average loss "
+    say(f"{told}{result.loss:.3f}, waited for data {result.waited:.1%} of the time")
     if result.waited > MOST_WAITED:
         note("note: reading images holds it up; smaller files, or a disk nearby, would be faster")
 
@@ -317,11 +313,11 @@ def _fit(trainer: Trainer) -> None:
 def _evaluate(arguments: argparse.Namespace, unseen: Dataset | None, out: Path) -> None:
     """Measures best.npz on the unseen images, if there are any."""
     from ssd_np.commands.datasets import describe_evaluation
-    from ssd_np.commands.measure import evaluate_and_write
+    from ssd_np.commands.measure import detect, measure
     from ssd_np.model.weights import load
 
     weights = out / "best.npz"
     if unseen is not None:
         data = describe_evaluation(arguments.eval_data or arguments.data, arguments.eval_split)
-        evaluate_and_write(load(weights), unseen, data, out)
+        measure(detect(load(weights), unseen), unseen, data, out)
     say(f"weights: {weights}\nloss: {out / 'loss.png'}, step by step in {out / 'log.csv'}")
