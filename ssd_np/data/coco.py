@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.checks import as_path
-from ssd_np.data.items import Item, Labelled, Problem, item_by_name
+from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_json
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
@@ -57,7 +57,7 @@ class CocoDataset(StoredDataset):
         super().__init__(CocoSource(images, annotations))
 
 
-class CocoSource:
+class CocoSource(Source):
     """The items of one instances file; its boxes are pixels of the sizes that it claims."""
 
     annotated_size = True
@@ -103,9 +103,6 @@ class CocoSource:
                 yield Item(number, file, image, str(self._path), size, boxes, objects[number])
             else:
                 yield Problem("no image", "left out", where, f"no such image file: {image}")
-
-    def item_of(self, image: Path) -> Item:
-        return item_by_name(self, image)
 
     def _categories(self) -> tuple[dict[int, str], list[Problem]]:
         """Names by id, and the records that have none."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.data.items import Item, Labelled, Problem, item_by_name
+from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
 
@@ -38,12 +38,8 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 HEADER = "filename,xmin,ymin,xmax,ymax,class"
 
 
-class CsvSource:
+class CsvSource(Source):
     """The items of one table; images in the order in which they first stand there."""
-
-    class_names = None  # those found
-    category_ids = None
-    annotated_size = False
 
     def __init__(self, table: str | Path, images: str | Path | None = None) -> None:
         self._path = Path(table)
@@ -71,9 +67,6 @@ class CsvSource:
                 continue
             boxes = np.reshape([item.numbers for item in objects], (-1, 4)).astype(float)
             yield Item(name, name, image, str(self._path), None, boxes, objects, self._fractions)
-
-    def item_of(self, image: Path) -> Item:
-        return item_by_name(self, image)
 
     def _take(self, number: int, row: dict[str, str]) -> None:
         """Keeps the object of a line, or what is wrong with it."""

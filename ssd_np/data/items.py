@@ -84,7 +84,7 @@ class Item:
 
 
 class Source(Protocol):
-    """A place with images and annotations of one format.
+    """A place with images and annotations of one format; one of its own derives from this.
 
     class_names     those that the format declares, in the order of the labels; None: those found
     category_ids    the ids of declared classes in its files, label by label; None: 1, 2, 3, ...
@@ -93,22 +93,18 @@ class Source(Protocol):
     str(source)     its place, for messages
     """
 
-    @property
-    def class_names(self) -> tuple[str, ...] | None: ...
+    class_names: tuple[str, ...] | None = None
+    category_ids: list[int] | None = None
+    annotated_size: bool = False
 
-    @property
-    def category_ids(self) -> list[int] | None: ...
-
-    @property
-    def annotated_size(self) -> bool: ...
+    def __len__(self) -> int: ...
 
     def items(self) -> Iterator[Item | Problem]:
         """Every image, in order, and whatever stands in the place of one."""
 
     def item_of(self, image: Path) -> Item:
         """The item of an image file, wherever that lies, by its name; DataError without one."""
-
-    def __len__(self) -> int: ...
+        return item_by_name(self, image)
 
 
 def item_by_name(source: Source, image: Path) -> Item:

@@ -54,7 +54,7 @@ def resolve_all(split: str, known: Sequence[str]) -> tuple[list[str], str]:
     return list(dict.fromkeys(name for names in found.values() for name in names)), missing
 
 
-class JoinedSource:
+class JoinedSource(Source):
     """Several splits of one kind as one: their images one after the other.
 
     Ids of images that occur in several splits get the split's name before them.
@@ -95,7 +95,7 @@ class JoinedSource:
         return last.item_of(image)
 
 
-class DrawnSource:
+class DrawnSource(Source):
     """One of the two splits that are drawn of a source which brings none.
 
     drawn        the names of the images of both

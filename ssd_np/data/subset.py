@@ -13,12 +13,13 @@ from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError
 
 
-class SubsetSource:
+class SubsetSource(Source):
     """The items of a source, with objects of some of its classes; labels in the order given."""
 
     def __init__(self, source: Source, classes: Sequence[str]) -> None:
         check_classes(classes, source.class_names, str(source))
-        self._source, self.class_names = source, tuple(classes)
+        self._source = source
+        self.class_names: tuple[str, ...] = tuple(classes)
         self.annotated_size, self.drawn = source.annotated_size, getattr(source, "drawn", None)
         ids = dict(zip(source.class_names or (), source.category_ids or (), strict=False))
         self.category_ids = [ids[name] for name in classes] if ids else None

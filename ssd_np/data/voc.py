@@ -19,7 +19,7 @@ import numpy as np
 
 from ssd_np.checks import as_path, check_list
 from ssd_np.data.image import ENDINGS
-from ssd_np.data.items import Item, Labelled, Problem
+from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.data.splits import ALL, resolve
 from ssd_np.data.stored import StoredDataset
@@ -49,15 +49,11 @@ class VOCDataset(StoredDataset):
         super().__init__(VOCSource(root, split), class_names, keep_difficult)
 
 
-class VOCSource:
+class VOCSource(Source):
     """The items of one or several VOC folders; root and split as in VOCDataset.
 
     The size of the *image* counts: a wrong one in the XML is more frequent than an image resized.
     """
-
-    class_names = None  # those found
-    category_ids = None
-    annotated_size = False
 
     def __init__(self, root: str | Path | Sequence[str | Path], split: str | Sequence[str]) -> None:
         pairs = pair_roots(root, split)

@@ -26,7 +26,7 @@ import numpy as np
 from ssd_np.boxes.coords import center_to_corner, clip
 from ssd_np.data.data_yaml import Value, read_data_yaml
 from ssd_np.data.image import ENDINGS
-from ssd_np.data.items import Item, Labelled, Problem, item_by_name
+from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
 
@@ -36,14 +36,12 @@ ROUNDING = 1e-3  # of the image: an edge beyond the border by less is at the bor
 MOST = 1.01  # of a fraction; above it, it is none
 
 
-class YoloSource:
+class YoloSource(Source):
     """The items of some images, with the class names of their data.yaml."""
 
-    category_ids = None
-    annotated_size = False
-
     def __init__(self, where: Path, class_names: tuple[str, ...], images: dict[str, Path]) -> None:
-        self.class_names, self._where, self._images = class_names, where, images
+        self.class_names: tuple[str, ...] = class_names
+        self._where, self._images = where, images
         labels = [label_file(image) for image in images.values()]
         if not any(os.path.exists(path) for path in labels):
             what = f"none of the {len(images)} images has a text of labels"
@@ -81,9 +79,6 @@ class YoloSource:
         if outlines:
             what = f"{outlines} objects are outlines (polygons); the box around each is taken"
             yield Problem("outline", "kept", str(self), what)
-
-    def item_of(self, image: Path) -> Item:
-        return item_by_name(self, image)
 
     def _fault(self, label: int, numbers: np.ndarray, path: Path, index: int) -> Problem | None:
         """What is wrong with an object, apart from what `stored.box_faults` sees."""
