@@ -141,8 +141,7 @@ def _in_words(found: Confusion) -> str:
 
 
 def _draw_worst(found: Found, mistakes: Confusion, dataset: Dataset, data: str, file: Path) -> bool:
-    """The images with the most mistakes, truth on the left, what is detected on the right; whether
-    there are any."""
+    """The images with the most mistakes, truth left, detections right; whether there are any."""
     rows = []
     wrong = worst_first(mistakes.outcomes)
     for i in wrong[:WORST_IMAGES]:

@@ -129,8 +129,7 @@ class DrawnSource(Source):
 
 
 def draw(names: Sequence[str]) -> dict[str, list[str]]:
-    """The names of two splits: `val` has the fifth, at least one of two, whose digests
-    come first."""
+    """The names of two splits: `val` has the fifth, at least one of two, with the first digests."""
     order = sorted(set(names), key=_by_seed(SEED))
     count = min(max(1, round(len(order) / SHARE)), len(order) - 1) if order else 0
     return dict(zip(DRAWN, (sorted(order[count:]), sorted(order[:count])), strict=True))

@@ -95,8 +95,7 @@ def confusion(
     min_score: float = 0.5,
     iou_threshold: float = 0.5,
 ) -> Confusion:
-    """Counts detections of at least `min_score`; item i of both lists belongs to image i. Errors
-    are those of `evaluate_voc`."""
+    """Counts detections from `min_score` on; item i is image i in both. Errors: `evaluate_voc`."""
     names = common_class_names(detections, truths)
     matrix = np.zeros((len(names) + 1, len(names) + 1), np.int64)
     outcomes = []

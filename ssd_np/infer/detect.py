@@ -85,8 +85,7 @@ class Detector:
 
 
 def one_ahead(items: Iterator[Item], ops: Engine) -> Iterator[Item]:
-    """The same items, none of which is None: while one is in use, a thread makes the next. The
-    plain engine has no threads."""
+    """The same items, none of them None; a thread makes the next, but not with the plain engine."""
     if ops.name == "plain":
         yield from items
         return

@@ -50,8 +50,7 @@ def fold_batchnorm(model: SSD) -> SSD:
 
 
 def folded_config(config: Config) -> Config:
-    """The config without its batch normalisation; maps, laterals and the base are those of the
-    convolutions then."""
+    """The config without batch normalisation; maps, laterals, base end on the convolutions then."""
     layers: list[LayerKind] = []
     renamed: dict[str, str] = {}
     read = {feature_map.name for feature_map in config.feature_maps}

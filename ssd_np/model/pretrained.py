@@ -146,8 +146,7 @@ def save_base(
     eight_bits: bool = False,
     provenance: Provenance = (),
 ) -> None:
-    """Writes the tensors of a base, and of layers behind it, to an `.npz` file; with `eight_bits`
-    it is a quarter as large (`eight_bits.py`)."""
+    """Writes the tensors of a base, and of layers behind it; `eight_bits`: a quarter as large."""
     header = {"config": config_to_json(config), "base": True, "provenance": written(provenance)}
     write_archive(path, header, arrays, eight_bits=eight_bits)
 

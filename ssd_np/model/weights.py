@@ -261,8 +261,7 @@ def load_torch(
 
 
 def from_maker(arrays: dict[str, np.ndarray], maker: Maker, config: Config, where: str) -> SSD:
-    """The model of `config` with a file's tensors; identity batch normalisation where the file has
-    it folded into its convolutions."""
+    """The model of `config` with a file's tensors; what the file has folded is unfolded."""
     model = SSD(folded_config(config) if maker.folded else config)
     set_parameters(model, from_published(arrays, maker, model, where), where)
     return unfolded(model, config) if maker.folded else model

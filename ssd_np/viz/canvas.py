@@ -75,8 +75,7 @@ def tidy(axes: Axes) -> None:
 
 
 def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
-    """An image (H, W, 3) in coordinates of boxes: x and y from 0 to 1, whatever its size; pale, so
-    that lines can be seen."""
+    """An image (H, W, 3) in coordinates of boxes, x and y from 0 to 1; pale, so that lines show."""
     image = image // 2 + 128 if pale else image
     axes.imshow(image, extent=(0, 1, 1, 0), aspect=image.shape[0] / image.shape[1])
     axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))

@@ -118,8 +118,7 @@ def _outline(step: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred average, from one sum to the next; at both ends of the steps that there are.
-    (S,) -> (S,)"""
+    """(S,) -> (S,): the centred average, at both ends of the steps that there are."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     place = np.arange(len(values)) - window // 2
     first, end = np.maximum(place, 0), np.minimum(place + window, len(values))
