@@ -150,9 +150,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_atomically(
-    path: str | Path,
-    content: bytes | str | Callable[[BinaryIO], object],
-    make_folder: bool = True,
+    path: str | Path, content: bytes | str | Callable[[BinaryIO], object], make_folder: bool = True
 ) -> None:
     """Replaces the file at `path` by `content`, or raises OutputError and leaves it as it was.
 

@@ -25,9 +25,7 @@ THREADS = 2  # Pillow decodes without holding the interpreter
 
 
 def undecodable(
-    files: Sequence[Path],
-    names: Sequence[str] = (),
-    reads: Sequence[Callable[[], object]] = (),
+    files: Sequence[Path], names: Sequence[str] = (), reads: Sequence[Callable[[], object]] = ()
 ) -> dict[int, str]:
     """Which of the images can not be decoded, by their position, and why.
 

@@ -20,10 +20,7 @@ CROWD = (  # class, centre, half a side in pixels: two that want one default box
 def generated() -> list[Shown]:
     """The pictures, and one of a crowd, where an object loses its best box to another."""
     data = ShapesDataset(SEED, max(CHOSEN) + 1)
-    return [
-        *(Shown(data[i].name, data[i].image, data[i].truth) for i in CHOSEN),
-        crowd(),
-    ]
+    return [*(Shown(data[i].name, data[i].image, data[i].truth) for i in CHOSEN), crowd()]
 
 
 def crowd() -> Shown:

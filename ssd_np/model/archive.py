@@ -57,10 +57,7 @@ def write_archive(
 
 
 def write_npz(
-    path: str | Path,
-    arrays: dict[str, np.ndarray],
-    comment: bytes = b"",
-    make_folder: bool = True,
+    path: str | Path, arrays: dict[str, np.ndarray], comment: bytes = b"", make_folder: bool = True
 ) -> None:
     """What `numpy.savez` writes of C-contiguous arrays, straight from their memory to the file."""
 

@@ -22,8 +22,7 @@ def test_two_cells_by_hand():
     logits, offsets = grid_to_rows(np.array([[[left, right]]], float), boxes=2)
     np.testing.assert_array_equal(logits, [[[1, 2, 3], [4, 5, 6], [-1, -2, -3], [-4, -5, -6]]])
     np.testing.assert_array_equal(
-        offsets,
-        [[[10, 11, 12, 13], [20, 21, 22, 23], [-10, -11, -12, -13], [-20, -21, -22, -23]]],
+        offsets, [[[10, 11, 12, 13], [20, 21, 22, 23], [-10, -11, -12, -13], [-20, -21, -22, -23]]]
     )
     grid = rows_to_grid(logits, offsets, (1, 1, 2, 14))
     np.testing.assert_array_equal(grid, [[[left, right]]])

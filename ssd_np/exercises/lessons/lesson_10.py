@@ -9,11 +9,7 @@ EXERCISES = (
         "ssd_np.data.photometric",
         ("brightness", "contrast"),
         "test_photometric.py",
-        (
-            "image = np.array([[[0.0, 100, 250]]])",
-            "brightness(image, 20)",
-            "contrast(image, 1.5)",
-        ),
+        ("image = np.array([[[0.0, 100, 250]]])", "brightness(image, 20)", "contrast(image, 1.5)"),
     ),
     Exercise(
         "saturation",

@@ -9,11 +9,7 @@ EXERCISES = (
         "ssd_np.data.geometric",
         ("mirror_x", "mirror_y"),
         "test_geometric.py",
-        (
-            "boxes = np.array([[0.1, 0.2, 0.4, 0.6]])",
-            "mirror_x(boxes)",
-            "mirror_y(boxes)",
-        ),
+        ("boxes = np.array([[0.1, 0.2, 0.4, 0.6]])", "mirror_x(boxes)", "mirror_y(boxes)"),
     ),
     Exercise(
         "expand",

@@ -145,10 +145,7 @@ def turn_hue(image, degrees):
                 "            sector = min(max(int(hue), 0), 5)",
             ),
             "OpenCV's half degrees": ("degrees / 60", "degrees / 30"),
-            "a full turn is 180 degrees": (
-                "degrees / 60) % 6",
-                "degrees / 60) % 3",
-            ),
+            "a full turn is 180 degrees": ("degrees / 60) % 6", "degrees / 60) % 3"),
             "turned the other way": ("hue + degrees / 60", "hue - degrees / 60"),
             "degrees as sixths": ("degrees / 60", "degrees"),
             "green and blue swapped": ("red, green, blue = map", "red, blue, green = map"),
@@ -392,10 +389,7 @@ def patches_pass(patches, boxes_corner, min_iou):
                 "x0 < cx < x1 and y0 < cy < y1",
                 "xmin < x1 and xmax > x0 and ymin < y1 and ymax > y0",
             ),
-            "a corner for the centre": (
-                "(xmin + xmax) / 2, (ymin + ymax) / 2",
-                "xmin, ymin",
-            ),
+            "a corner for the centre": ("(xmin + xmax) / 2, (ymin + ymax) / 2", "xmin, ymin"),
             "the edge counts": (
                 "x0 < cx < x1 and y0 < cy < y1",
                 "x0 <= cx <= x1 and y0 <= cy <= y1",

@@ -251,10 +251,7 @@ def decode_backward(dcenter, offsets, default_boxes, max_exponent=None):
             "variances forgotten": ("* var_center * size", "* size"),
             "the default's size for the decoded one": ("* var_size * decoded", "* var_size * size"),
             "the derivative of exp forgotten": ("* var_size * decoded", "* var_size"),
-            "the limit lets the gradient pass": (
-                "limit, 0, dsize)",
-                "limit, dsize, dsize)",
-            ),
+            "the limit lets the gradient pass": ("limit, 0, dsize)", "limit, dsize, dsize)"),
             "divided, as encode does": ("* var_center * size", "/ var_center / size"),
         },
     ),

@@ -19,10 +19,7 @@ def output_size(size, kernel, stride=1, border=(0, 0), dilation=1, ceil=False):
             "floor for ceil": ("if ceil and", "if False and"),
             "ceil for floor": ("if ceil and", "if True and"),
             "the dilation forgotten": ("1 + dilation * (kernel - 1)", "kernel"),
-            "the kernel times the dilation": (
-                "1 + dilation * (kernel - 1)",
-                "dilation * kernel",
-            ),
+            "the kernel times the dilation": ("1 + dilation * (kernel - 1)", "dilation * kernel"),
             "the border on one side only": (
                 "while begin + window <= size + after",
                 "while begin + window <= size",

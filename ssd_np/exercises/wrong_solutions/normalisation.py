@@ -18,10 +18,7 @@ def batchnorm_backward(dout, cache):
     return dx, (dout * unit).sum(axes), dout.sum(axes)
 """,
         {
-            "unbiased variance in the forward": (
-                "(centred**2).mean(axes)",
-                "x.var(axes, ddof=1)",
-            ),
+            "unbiased variance in the forward": ("(centred**2).mean(axes)", "x.var(axes, ddof=1)"),
             "statistics treated as constants": (
                 "(g - g.mean(axes) - unit * (g * unit).mean(axes)) / std",
                 "g / std",

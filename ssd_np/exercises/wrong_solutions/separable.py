@@ -57,5 +57,5 @@ def depthwise_backward(dout, cache):
             ),
             "db of the first image only": ("rows.sum(axis=(0, 1))", "dout[0].sum(axis=(0, 1))"),
         },
-    ),
+    )
 }

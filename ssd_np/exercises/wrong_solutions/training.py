@@ -17,10 +17,7 @@ def learning_rate(step, config):
     return rate
 """,
         {
-            "the first step does not move": (
-                "rate * (step + 1) / config",
-                "rate * step / config",
-            ),
+            "the first step does not move": ("rate * (step + 1) / config", "rate * step / config"),
             "the warm-up goes on climbing": ("if step < config.warmup_steps:", "if True:"),
             "no warm-up": ("if step < config.warmup_steps:", "if False:"),
             "the warm-up ends a step early": (
@@ -42,5 +39,5 @@ def learning_rate(step, config):
             "the cosine not halved": ("rate * 0.5 * (1", "rate * (1"),
             "steps and cosine mistaken": ('== "cosine"', '== "step"'),
         },
-    ),
+    )
 }
