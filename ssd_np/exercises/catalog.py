@@ -35,6 +35,5 @@ def find(name: str) -> Exercise:
     for exercise in EXERCISES:
         if exercise.name == name:
             return exercise
-    raise ConfigError(
-        f"no exercise {name!r}", hint=f"there are {', '.join(e.name for e in EXERCISES)}"
-    )
+    hint = f"there are {', '.join(e.name for e in EXERCISES)}"
+    raise ConfigError(f"no exercise {name!r}", hint=hint)

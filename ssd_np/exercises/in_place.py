@@ -26,9 +26,7 @@ def read(path: Path) -> tuple[Exercise, ModuleType]:
     """The exercise that a student's file is about, and the file as a module."""
     spec = importlib.util.spec_from_file_location("exercise_file", path)
     if spec is None or spec.loader is None or not os.path.isfile(path):
-        raise DataError(
-            "is no Python file", where=str(path), hint="ssd-np exercise start NAME makes one"
-        )
+        raise DataError("is no Python file", str(path), "ssd-np exercise start NAME makes one")
     student = importlib.util.module_from_spec(spec)
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -40,9 +38,7 @@ def read(path: Path) -> tuple[Exercise, ModuleType]:
     finally:
         sys.dont_write_bytecode = writes
     if not hasattr(student, "EXERCISE"):
-        raise DataError(
-            "does not say which exercise it is", where=str(path), hint='a line EXERCISE = "match"'
-        )
+        raise DataError("does not say which exercise it is", str(path), 'a line EXERCISE = "match"')
     exercise = find(student.EXERCISE)
     missing = [name for name in exercise.functions if not callable(getattr(student, name, None))]
     if missing:

@@ -58,10 +58,9 @@ def page(model: SSD, weights: str, pictures: Sequence[Shown], home: bool = False
         raise DataError("no picture to show", hint="name at least one image")
     check_described(model)
     if model.config.decoding.scores != "softmax":
-        raise ConfigError(
-            f"the page takes scores by softmax, config {model.config.name!r} by a sigmoid",
-            hint="ssd-np explain says of an image why each detection is what it is",
-        )
+        what = f"the page takes scores by softmax, config {model.config.name!r} by a sigmoid"
+        hint = "ssd-np explain says of an image why each detection is what it is"
+        raise ConfigError(what, hint=hint)
     model = for_inference(model)
     runs = runs_in_page(model)
     data = {

@@ -57,9 +57,7 @@ def _joined(
     fine = passed[layer.lateral]
     if size[0] > fine.size[0] or size[1] > fine.size[1]:
         cells, lateral = (f"{h} x {w} cells" for h, w in (size, fine.size))
-        raise ShapeError(
-            f"{layer.lateral!r} has {lateral}, fewer than the {cells} of the layer before",
-            where,
-            "a merge enlarges the map of the layer before: name a finer layer",
-        )
+        what = f"{layer.lateral!r} has {lateral}, fewer than the {cells} of the layer before"
+        hint = "a merge enlarges the map of the layer before: name a finer layer"
+        raise ShapeError(what, where, hint)
     return fine.size, channels + fine.channels
