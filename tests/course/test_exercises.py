@@ -18,20 +18,9 @@ from ssd_np.exercises.blank import blank_file, reference_file
 from ssd_np.exercises.catalog import EXERCISES, find
 from ssd_np.exercises.grading import GRADED, check
 from ssd_np.exercises.in_place import in_place, read
-from ssd_np.exercises.wrong_solutions import (
-    augmentation,
-    boxes,
-    layers,
-    loss,
-    network,
-    normalisation,
-    separable,
-    training,
-)
+from ssd_np.exercises.wrong_solutions import SOLUTIONS
 
 ROOT = Path(__file__).parents[2]
-THEMES = (boxes, layers, normalisation, separable, network, loss, augmentation, training)
-SOLUTIONS = {name: pair for theme in THEMES for name, pair in theme.SOLUTIONS.items()}
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 SLIPS = [(name, slip) for name, (_, slips) in SOLUTIONS.items() for slip in slips]
 QUICK = ("-p", "no:unraisableexception", "-p", "no:threadexception")  # they collect garbage
