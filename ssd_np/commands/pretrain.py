@@ -33,13 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the base to an `.npz` file for `ssd-np train --base-weights`."""
-    from ssd_np.commands.datasets import (
-        class_folders,
-        describe_evaluation,
-        tell_shared,
-        training_data,
-        unseen_data,
-    )
+    from ssd_np.commands import datasets
     from ssd_np.config import load_config
     from ssd_np.data.digest import digest
     from ssd_np.model.pretrained import base_names, save_base
@@ -51,14 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     data = arguments.data
     if data.startswith(FOLDER):
         split = arguments.split or "train"
-        dataset, unseen, described = class_folders(data, split, arguments.eval_split)
+        dataset, unseen, described = datasets.class_folders(data, split, arguments.eval_split)
     else:
         usual = usual_splits(data)
         split, other = arguments.split or usual[0], arguments.eval_split or usual[1]
-        dataset = training_data(data, split, seed)
-        unseen = unseen_data(data, other, "--eval-split", dataset.class_names, seed)
-        described = describe_evaluation(data, other)
-    tell_shared(dataset, unseen, "evaluated on", "learns from")
+        dataset = datasets.training_data(data, split, seed)
+        unseen = datasets.unseen_data(data, other, "--eval-split", dataset.class_names, seed)
+        described = datasets.describe_evaluation(data, other)
+    datasets.tell_shared(dataset, unseen, "evaluated on", "learns from")
     config = classifier_config(detector, tuple(dataset.class_names))
     steps = arguments.steps or PRETRAINING.steps
     training = dataclasses.replace(PRETRAINING, steps=steps, seed=seed)

@@ -13,27 +13,17 @@ from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import NEUTRAL
 from ssd_np.data.image import preprocess
 from ssd_np.engine import select
+from ssd_np.infer import reports
 from ssd_np.infer.decode import check_finite
 from ssd_np.infer.detect import Detector
 from ssd_np.infer.place import numbers, place_of
-from ssd_np.infer.reports import (
-    DetectionReport,
-    Explanation,
-    MatchedBox,
-    MiningReport,
-    Negative,
-    NeutralBox,
-    ObjectReport,
-    RunnerUp,
-    SuppressedReport,
-)
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Truth
 
 
 def explain(
     model: SSD, image: np.ndarray, truth: Truth | None = None, min_score: float | None = None
-) -> Explanation:
+) -> reports.Explanation:
     """What `model` makes of an image (H, W, 3) uint8, and of its truth, labelled as the model is.
 
     min_score  least score of a detection; default the config's show_threshold, as `ssd-np detect`
@@ -47,7 +37,9 @@ def explain(
         objects, neutral = explain_matching(model, truth)
         mining = explain_mining(model, logits[0], truth)
     found = explain_detections(model, logits[0], offsets[0], min_score)
-    return Explanation(model.config, image.shape[:2], min_score, objects, neutral, mining, *found)
+    return reports.Explanation(
+        model.config, image.shape[:2], min_score, objects, neutral, mining, *found
+    )
 
 
 # --- matching ------------------------------------------------------------------------------------
@@ -55,7 +47,7 @@ def explain(
 
 def explain_matching(
     model: SSD, truth: Truth
-) -> tuple[tuple[ObjectReport, ...], tuple[NeutralBox, ...]]:
+) -> tuple[tuple[reports.ObjectReport, ...], tuple[reports.NeutralBox, ...]]:
     """For each object its default boxes and the runner-up; then the neutral boxes."""
     rule = model.config.matching
     corner, ops = center_to_corner(model.default_boxes[:, :4]), select()
@@ -69,20 +61,21 @@ def explain_matching(
         by_threshold, matches = f"IoU of at least {rule.threshold:g}", []
         for t in rows.tolist():
             why = "best of its object" if best[t] == g else by_threshold
-            matches.append(MatchedBox(place_of(model, t), float(iou[g, t]), why))
+            matches.append(reports.MatchedBox(place_of(model, t), float(iou[g, t]), why))
         others = np.where(matched == g, -1, iou[g])
         runner_up = _runner_up(model, g, int(others.argmax()), iou, matched, best)
         name, box = model.config.class_names[truth.labels[g] - 1], numbers(truth.boxes_corner[g])
-        objects.append(ObjectReport(g, name, box, tuple(matches), runner_up))
-    neutral, nearest = [], iou.argmax(axis=0)  # (T,)
+        objects.append(reports.ObjectReport(g, name, box, tuple(matches), runner_up))
+    neutral = []
     for t in np.flatnonzero(matched == NEUTRAL).tolist():
-        neutral.append(NeutralBox(place_of(model, t), float(iou[:, t].max()), int(nearest[t])))
+        place, column = place_of(model, t), iou[:, t]
+        neutral.append(reports.NeutralBox(place, float(column.max()), int(column.argmax())))
     return tuple(objects), tuple(sorted(neutral, key=lambda box: -box.iou))
 
 
 def _runner_up(
     model: SSD, g: int, t: int, iou: np.ndarray, matched: np.ndarray, best: np.ndarray
-) -> RunnerUp | None:
+) -> reports.RunnerUp | None:
     if iou[g, t] <= 0 or matched[t] == g:
         return None
     rule, other = model.config.matching, matched[t]
@@ -94,13 +87,13 @@ def _runner_up(
         reason = f"it is the best box of object {other} (IoU {iou[other, t]:.3f})"
     else:
         reason = f"it overlaps object {other} more (IoU {iou[other, t]:.3f})"
-    return RunnerUp(place_of(model, t), float(iou[g, t]), reason)
+    return reports.RunnerUp(place_of(model, t), float(iou[g, t]), reason)
 
 
 # --- mining --------------------------------------------------------------------------------------
 
 
-def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport:
+def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> reports.MiningReport:
     """logits (T, K) of the image -> the negatives that training would learn from."""
     rule, matching, ops = model.config.loss, model.config.matching, select()
     thresholds = matching.threshold, matching.neutral_threshold
@@ -115,18 +108,18 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
     probability = getattr(ops, scores)(logits)
     nearest = ops.iou_matrix(truth.boxes_corner, center_to_corner(model.default_boxes[:, :4]))
 
-    def report(rank: int) -> Negative:
+    def report(rank: int) -> reports.Negative:
         t = int(ranked[rank])
         guess = int(probability[t, 1:].argmax())
         seen = model.config.class_names[guess], float(probability[t, 1 + guess])
         near = float(nearest[:, t].max(initial=0))
-        return Negative(rank + 1, place_of(model, t), float(loss[t]), *seen, near)
+        return reports.Negative(rank + 1, place_of(model, t), float(loss[t]), *seen, near)
 
     count, positives = int(mined.sum()), int(positive.sum())
     wanted = max(int(rule.ratio * positives), rule.minimum_negatives)
     taken = tuple(report(rank) for rank in range(count))
     left_out = report(count) if count < len(ranked) else None
-    return MiningReport(positives, wanted, taken, left_out, loss[ranked])
+    return reports.MiningReport(positives, wanted, taken, left_out, loss[ranked])
 
 
 # --- detections ----------------------------------------------------------------------------------
@@ -134,7 +127,7 @@ def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> MiningReport
 
 def explain_detections(
     model: SSD, logits: np.ndarray, offsets: np.ndarray, min_score: float
-) -> tuple[tuple[DetectionReport, ...], tuple[SuppressedReport, ...]]:
+) -> tuple[tuple[reports.DetectionReport, ...], tuple[reports.SuppressedReport, ...]]:
     """Outputs of an image, (T, K) and (T, 4) -> what is kept, best first, and what was dropped."""
     decoded = Detector(model, min_score).decode_with_reasons(logits, offsets)
     names = model.config.class_names
@@ -145,12 +138,14 @@ def explain_detections(
         what = names[label - 1], float(found.scores[i]), numbers(found.boxes_corner[i])
         parts = numbers(offsets[row]), numbers(model.default_boxes[row, 4:])
         steps = _arithmetic(model, row, offsets[row])
-        detections.append(DetectionReport(*what, place_of(model, row), *parts, steps))
+        detections.append(reports.DetectionReport(*what, place_of(model, row), *parts, steps))
     for other in decoded.suppressed():
         label, pair = other.label, (other.by, other.label)
         name, score = names[label - 1], float(decoded.scores[other.row, label])
         by = kept.index(pair) if pair in kept else None
-        dropped.append(SuppressedReport(name, score, place_of(model, other.row), by, other.iou))
+        dropped.append(
+            reports.SuppressedReport(name, score, place_of(model, other.row), by, other.iou)
+        )
     return tuple(detections), tuple(sorted(dropped, key=lambda box: -box.score))
 
 

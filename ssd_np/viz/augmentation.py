@@ -30,9 +30,9 @@ def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator
     strip_figure(replay(sample, history), out)
 
 
-def strip_figure(panels: list[Panel], out: Out, across: int = 3) -> None:
-    """Pictures in reading order, each with its caption and boxes."""
-    rows, across = math.ceil(len(panels) / across), min(across, len(panels))
+def strip_figure(panels: list[Panel], out: Out) -> None:
+    """Pictures in reading order, three in a row, each with its caption and boxes."""
+    rows, across = math.ceil(len(panels) / 3), min(3, len(panels))
     aspect = min(1.1, max(image.shape[0] / image.shape[1] for _, image, _ in panels))
     with canvas(out, 2.4 * across, (2.2 * aspect + 0.4) * rows) as figure:
         shown = zip(panels_in(figure, len(panels), across), panels, strict=True)

@@ -11,6 +11,7 @@ from ssd_np.records import Detections, Truth
 from ssd_np.viz.canvas import Out, canvas
 from ssd_np.viz.draw import scaled
 
+WIDTH = 480  # pixels of a picture
 MOST = 20  # classes that are drawn by name
 MOST_LINES = 12  # mistakes that are told in words under a picture
 
@@ -44,9 +45,9 @@ def confusion_figure(found: Confusion, out: Out) -> None:
 
 
 def draw_outcome(
-    image: np.ndarray, found: Detections, truth: Truth, outcome: Outcome, width: int = 480
+    image: np.ndarray, found: Detections, truth: Truth, outcome: Outcome
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The objects, and what was detected, `found` best first, both `width` pixels wide.
+    """The objects, and what was detected, `found` best first, both 480 pixels wide.
 
     What is wrong has a number, an object and the detection that it is taken for the same one, and
     stands in words under the picture: names would cover what is small.
@@ -66,16 +67,11 @@ def draw_outcome(
             last += kind != CONFUSED
             marks[d] = taken[d] if kind == CONFUSED else last
             words[marks[d]] = f"{caption}: {kind}"
-    left = _numbered(image, truth, tags, told, width)
-    return left, _numbered(image, found, marks, words, width)
+    return _numbered(image, truth, tags, told), _numbered(image, found, marks, words)
 
 
 def _numbered(
-    image: np.ndarray,
-    things: Truth | Detections,
-    numbers: list[int],
-    words: dict[int, str],
-    width: int,
+    image: np.ndarray, things: Truth | Detections, numbers: list[int], words: dict[int, str]
 ) -> np.ndarray:
     """The boxes with their numbers (0: none), scaled, and under them what the numbers mean."""
     captions = [str(number or "") for number in numbers]
@@ -83,11 +79,11 @@ def _numbered(
     lines = [f"{number}  {text}" for number, text in sorted(words.items())]
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more"]
-    shown, font = scaled(picture, width), font_of(14)
-    sheet = Image.new("RGB", (width, shown.height + 18 * len(lines)), WHITE)
+    shown, font = scaled(picture, WIDTH), font_of(14)
+    sheet = Image.new("RGB", (WIDTH, shown.height + 18 * len(lines)), WHITE)
     sheet.paste(shown)
     draw = ImageDraw.Draw(sheet)
     for i, line in enumerate(lines):
         place = 3, shown.height + 18 * i
-        draw.text(place, fitted(line, font, width)[0], fill=BLACK, font=font)
+        draw.text(place, fitted(line, font, WIDTH)[0], fill=BLACK, font=font)
     return np.asarray(sheet).copy()

@@ -41,14 +41,12 @@ def gallery(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray]],
     out_path: str | Path,
     header: str,
-    titles: tuple[str, str] = ("truth", "detections"),
     pairs_across: int = 1,
     cell_width: int = 480,
 ) -> np.ndarray:
     """A sheet of pairs of pictures, written as a PNG and returned.
 
-    rows          (caption, left picture, right picture), e.g. from draw_truth and draw_detections
-    titles        what stands over all left and over all right pictures
+    rows          (caption, truth on the left, detections on the right); draw_truth, draw_detections
     pairs_across  pairs in a line; every picture is scaled to `cell_width` pixels
     """
     if not rows or pairs_across < 1:
@@ -68,7 +66,7 @@ def gallery(
         for column, (caption, left, right) in enumerate(line):
             x = gap + column * (pair_width + 2 * gap)
             draw.text((x, top), fitted(caption, small, pair_width)[0], fill=BLACK, font=small)
-            for shown, title in ((left, titles[0]), (right, titles[1])):
+            for shown, title in ((left, "truth"), (right, "detections")):
                 if top == 80:
                     draw.text((x, 52), title, fill=(90, 90, 90), font=small)
                 sheet.paste(shown, (x, top + 24))
