@@ -6,8 +6,6 @@ A command is a file of `commands/`: its options stand beside `run`, which reads 
 what it needs, so that `--help` is quick. What it writes is checked here, before it runs.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import shlex

@@ -5,8 +5,6 @@ Python is read by the same rules as one in a file, so that whatever can be made 
 refusal names the path of the key, such as `training.milestones[1]`, and what was expected there.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

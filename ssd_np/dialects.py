@@ -21,8 +21,6 @@ the centre of an object, and where there are no objects it may still crop; image
 one interpolation, not by one of five; values are rounded once, not after every change of light.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

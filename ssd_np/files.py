@@ -12,8 +12,6 @@ only then take the file's name. Whoever reads finds the old file or the new one.
 one file that grows, a log.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

@@ -5,8 +5,6 @@ and gives up where it can write to none of them: a container without a home, a p
 to root, a full disk. Here a kernel is then compiled for this process alone, and one line says so.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import pickle

@@ -5,8 +5,6 @@ factor, each pixel becoming a block, so that captions can be read and the pixels
 detector saw. Line width and letters grow with the picture.
 """
 
-from __future__ import annotations
-
 import base64
 import colorsys
 import functools

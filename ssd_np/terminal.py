@@ -8,8 +8,6 @@ Work goes on where nobody listens any more. A result that could not be printed i
 end, when all files are written.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

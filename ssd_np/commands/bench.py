@@ -1,7 +1,5 @@
 """`ssd-np bench`: how fast it is on this machine, and beside PyTorch and ONNX Runtime."""
 
-from __future__ import annotations
-
 import argparse
 import os
 

@@ -1,7 +1,5 @@
 """`ssd-np config`: a config as JSON, one fitted to data, a network as a table, or the presets."""
 
-from __future__ import annotations
-
 import argparse
 
 from ssd_np.commands import options as kinds

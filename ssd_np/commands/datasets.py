@@ -1,7 +1,5 @@
 """The data set behind `--data` (see `data/sources.py`), and what was left out of it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

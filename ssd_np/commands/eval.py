@@ -1,7 +1,5 @@
 """`ssd-np eval`: average precision of a weights file, or of saved detections, on a data set."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`ssd-np exercise`: list the exercises, start one, have one's solution checked."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

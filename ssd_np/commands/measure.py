@@ -1,7 +1,5 @@
 """Average precision of a model, or of saved detections, on a data set: measured, written, drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ writes, and the rule of `files.check_outputs` holds for all of them before any w
 here imports more than the standard library, so that `--help` is quick.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -1,7 +1,5 @@
 """`ssd-np pretrain`: the base of a detector, trained to tell the objects of a data set apart."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 

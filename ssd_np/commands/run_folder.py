@@ -1,7 +1,5 @@
 """The folder of a training: what it was told stands there, and is found again by `--resume`."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -8,8 +8,6 @@ A zip file is read as it is, picture by picture. Its names are names of classes 
 places on the disk.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import zipfile

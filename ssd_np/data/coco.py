@@ -5,8 +5,6 @@ the categories of its file, in the order of their ids, are 1, 2, 3, ... Boxes ar
 height) in pixels counted from 0, so x / width of the image is a fraction without more ado.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path

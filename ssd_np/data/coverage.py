@@ -4,8 +4,6 @@ A default box stands for an object if their IoU reaches the matching threshold (
 2.2). Where none does, the object is too small, too large or too thin for the boxes of the config.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

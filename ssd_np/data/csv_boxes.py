@@ -10,8 +10,6 @@ passed over. Columns are separated by a comma, a semicolon or a tab. Corners are
 Images are found from the table's folder, or from another that is named.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 import os

@@ -9,8 +9,6 @@ that stands below them; what else stands at one that is asked for (anchors, tags
 lines) is refused by its line, for YAML has more ways to say a thing than are known here.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -5,8 +5,6 @@ decoded once. That it could be is remembered, by the file's place, size and time
 `ssd_np/decoded.txt` of the user's cache folder (XDG_CACHE_HOME, else ~/.cache), for the next time.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """A data set in one number: another one after its names or truths changed, whatever the reason."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 

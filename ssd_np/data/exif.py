@@ -5,8 +5,6 @@ to 8). `read_image` turns the pixels, as most programs do. A program that does n
 photograph lying down, and boxes drawn in it belong to the picture as stored.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes

@@ -5,8 +5,6 @@ Boxes are corner boxes (G, 4) in [0, 1]. Expanding and cropping are one thing se
 window lies inside the picture, an expansion's reaches beyond it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readabl
 photographs and drawings: Pillow knows forty more, some of which a small file can make huge.
 """
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path

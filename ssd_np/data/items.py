@@ -9,8 +9,6 @@ data set of it and `lint.py` the report, so both say the same. A problem's effec
     "kept"      training goes on with it; a person should look
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ when its turn comes. The checks look at every file and every object once, decode
 after each finding, and change nothing. What a finding does to training is its effect: `items.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from ssd_np.boxes.coords import clip

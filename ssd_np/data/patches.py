@@ -3,8 +3,6 @@
 Patches are (P, 4) corners in fractions of the picture, in whole pixels.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix

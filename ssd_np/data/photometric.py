@@ -5,8 +5,6 @@ chain clips once, at its end. Boxes stay where they are. The formulas of hue and
 `nn/hsv.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

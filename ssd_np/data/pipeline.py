@@ -6,8 +6,6 @@ the mean colour, which normalisation turns into 0. Expand and crop choose what i
 image; the pixels are moved once, together with the resizing.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.config import Config

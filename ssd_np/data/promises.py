@@ -4,8 +4,6 @@ Loader threads read items ahead, in no order. A data set that draws from a gener
 gives each run other pictures, and one that returns memory which it writes again gives torn ones.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

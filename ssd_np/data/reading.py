@@ -7,8 +7,6 @@ followed: whoever placed one in the folder is whoever can read the folder. What 
 the command line or in a `data.yaml`, which says where the data are, may lie anywhere.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

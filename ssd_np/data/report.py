@@ -1,7 +1,5 @@
 """What the linter found: the problems of a data set, and its objects counted by class and size."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 

@@ -9,8 +9,6 @@ Picture `index` depends on `default_rng([seed, index])` alone: first the layout 
 all that `truth` needs), then the paint.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Image by image, whatever the data sets, splits and files are called. A copy of a
 image, so files of one length are compared by their bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable

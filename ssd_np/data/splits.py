@@ -5,8 +5,6 @@ depends on the seed and on each image's name alone, so that every command, today
 the same; an image that is added later moves few others. A training writes the names down.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

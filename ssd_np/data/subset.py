@@ -3,8 +3,6 @@
 An image without an object of these classes teaches what the background looks like.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -6,8 +6,6 @@ are touched once, at the end. So an expansion never fills a canvas of 16 times t
 which the crop that follows takes a corner.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -7,8 +7,6 @@ VOC counts pixels from 1: a coordinate v of an image of `size` pixels becomes (v
 clipped to [0, 1], for all four sides alike. The development kit's "+1" on widths is not used.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """One annotation file of Pascal VOC: XML, checked as far as it can be without the image."""
 
-from __future__ import annotations
-
 import math
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass

@@ -13,8 +13,6 @@ The paths of data.yaml say where the data are, so they may lie anywhere; the nam
 images lead to files below the list's folder (`reading.py`).
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator

@@ -14,8 +14,6 @@ as on pixels.
 There is no gradient: a count of hits is constant almost everywhere.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ All in float64 and equal, tie for tie, to pycocotools' `COCOeval` on boxes with 
 parameters: -1 stands where there is no object to find. No gradient: the metric is a count.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence

@@ -10,8 +10,6 @@ Within one image and class, from the best score down, at one threshold and for o
 IoU with a crowd is the intersection over the *detection's* area: a crowd outlines many objects.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

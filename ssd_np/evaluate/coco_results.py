@@ -6,8 +6,6 @@ COCO's own image ids are whole numbers; pycocotools takes texts as well, so that
 VOC folder go by their names.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path

@@ -23,8 +23,6 @@ and so are detections on them.
                     last column is the objects that were missed
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 when pytest is configured, before it imports any test, and put back when it ends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path

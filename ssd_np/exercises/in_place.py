@@ -5,8 +5,6 @@ wherever the original is found: in its own module, and in those of ssd_np that i
 Modules imported later, the tests among them, find the student's. Nothing is written to disk.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os

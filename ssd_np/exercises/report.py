@@ -1,7 +1,5 @@
 """What a student reads: which test failed, for which input, what was expected and what came."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import traceback

@@ -1,7 +1,5 @@
 """A value in a few lines, as a student can read it: small arrays whole, large ones in summary."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any

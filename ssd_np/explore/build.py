@@ -5,8 +5,6 @@ the library (core/*.js); Python gives it the network's outputs, so that they are
 the weights of a network that is small enough to run in a browser.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -5,8 +5,6 @@ scripts need no second form; the shapes of a map's default boxes are pixels, wit
 `explain` uses.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 from ssd_np.boxes.codec import LARGEST_EXPONENT

@@ -1,7 +1,5 @@
 """Maps of a network that is too large to run in the page: a few channels of each layer, small."""
 
-from __future__ import annotations
-
 import base64
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The pictures of the page in the site: generated ones, each for something to see in it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.data.shapes import OUTLINES, SIZE, Placed, ShapesDataset, paint

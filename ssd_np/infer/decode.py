@@ -7,8 +7,6 @@
 `Detector` takes the detections from here, and `explain` the reasons too.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """From an image to detections: preprocess, predict, decode (infer/decode.py)."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

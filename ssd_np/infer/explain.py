@@ -4,8 +4,6 @@ Nothing here decides anything: matching, mining, decoding and suppression are as
 functions that train and detect, and their answers are told with the numbers that led to them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.boxes.codec import LARGEST_EXPONENT, decode

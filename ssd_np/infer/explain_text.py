@@ -1,7 +1,5 @@
 """An explanation as text for people and as plain values for `json.dump`."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where a default box comes from: its map, its cell, and which of the cell's boxes it is."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner

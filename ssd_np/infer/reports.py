@@ -3,8 +3,6 @@
 Boxes are fractions of the image; a `corner` may leave it, where a default box does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

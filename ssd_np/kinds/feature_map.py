@@ -4,8 +4,6 @@ A kind is a rule that says which boxes the cells of a map have; each is a frozen
 layers are. `boxes.default_boxes.cell_shapes` turns what is written here into pixels.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 

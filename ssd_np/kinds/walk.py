@@ -1,7 +1,5 @@
 """From the image up through the layers of a config: what comes into each, and what comes out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

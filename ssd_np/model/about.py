@@ -1,7 +1,5 @@
 """What a file of weights says of itself, whoever made it. No network is built."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Iterable

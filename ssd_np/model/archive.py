@@ -4,8 +4,6 @@ The header carries a format version and the SHA-256 of all arrays, so that a dam
 is refused with what is wrong. Pickles are never read: a weights file can not run code.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

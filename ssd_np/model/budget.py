@@ -7,8 +7,6 @@ low, and a file that asks for more than `MOST_BYTES` or `MOST_PAIRS` is refused.
 part of this: the file must hold each of them, in its full size.
 """
 
-from __future__ import annotations
-
 import math
 
 from ssd_np.config import Config

@@ -6,8 +6,6 @@ both know goes from its old k to its new one, as does the background's; a new cl
 random numbers. So before the first step the logits of a class that is kept are what they were.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -7,8 +7,6 @@ is nothing to a batch normalisation behind it, which learns on. Biases, statisti
 a vector stay as they are: there is little of it. In an archive q has the kernel's name.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.errors import WeightsError

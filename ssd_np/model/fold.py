@@ -9,8 +9,6 @@ convolution does last (docs/derivations.md#folding-batch-normalisation):
 The folded network has fewer layers and the same outputs, up to rounding.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -12,8 +12,6 @@ The answers are the same, but for the constant at a padded border: there taps ar
 colours' means differ by a few grey levels. With one mean for all three it is 0.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -10,8 +10,6 @@ then spreads over the old window again:
 A base expects images normalised as those it was trained on, so reading one gives a config too.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

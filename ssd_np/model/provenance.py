@@ -6,8 +6,6 @@ business. What a file says of itself anybody may have written: it is read by the
 and refused where a text is too long or holds control characters.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping

@@ -17,8 +17,6 @@ PyTorch's kernels are (Co, C, kh, kw), of depthwise layers (C, 1, kh, kw); Tenso
 the same way in all: channel a * K + k belongs to box a of the cell and class k.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

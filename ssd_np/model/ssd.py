@@ -10,8 +10,6 @@ Backward walks the stages in reverse. A feature map serves two masters, its head
 the two gradients are added (SSD paper, section 2.1, figure 2).
 """
 
-from __future__ import annotations
-
 import html
 import threading
 from collections.abc import Iterator

@@ -10,8 +10,6 @@ computes what it did, now with the statistics of data too:
     scale' = a sqrt(v + eps)      shift' = shift + a (m - mean)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

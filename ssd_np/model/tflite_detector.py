@@ -7,8 +7,6 @@ heads. The default boxes lie in the file in 8 bits, off by up to half a step of 
 taken from the formula instead, which detects better, and only compared.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -9,8 +9,6 @@ The file is a flatbuffer: a tree of tables that point at one another by offsets;
 allocated that the file does not hold.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 from dataclasses import dataclass

@@ -11,8 +11,6 @@ The pickle is run by the harmless machine of `torch_pickle`. Sizes are checked a
 real size before anything is allocated. Formats: torch/serialization.py of PyTorch.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A multiply-add is one product and one sum; a convolution does Ho Wo Co * kh kw C
 kernels are counted: the rest is below a hundredth.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

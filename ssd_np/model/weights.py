@@ -7,8 +7,6 @@ Published PyTorch files carry none of that. `load_torch` knows from the names of
 made them, and gives the config that implementation's choices (`ssd_np/dialects.py`).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -1,7 +1,5 @@
 """A file of weights, whatever its format: opened, measured, and named in all that is said of it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

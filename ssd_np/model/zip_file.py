@@ -12,8 +12,6 @@ one reading.
 Layout: PKWARE's APPNOTE.TXT, sections 4.3.7 to 4.3.16.
 """
 
-from __future__ import annotations
-
 import struct
 import zipfile
 import zlib

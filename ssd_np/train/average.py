@@ -10,8 +10,6 @@ so that at any time the last `share` of the steps so far is looked back on, and 
 how many there will be.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """What the network should have said of a batch: its truths matched, one by one."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.data.batches import Batch

@@ -7,8 +7,6 @@ derive from. Callbacks are told of in callbacks.py, data sets in data/items.py. 
 on must be given the parts that it began with: their names stand in its checkpoint.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

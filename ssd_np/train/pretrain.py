@@ -9,8 +9,6 @@ and the head is thrown away afterwards. Edges, corners and textures that tell cl
 a detector's first layers need, too; the boxes it must learn itself.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 

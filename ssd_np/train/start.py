@@ -1,7 +1,5 @@
 """How a training begins: its config, fitted to the data, and the weights it begins with."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math

@@ -7,8 +7,6 @@ gets `log.csv` (a line a step), `loss.png`, `last.npz` and `best.npz`. Ctrl-C an
 SIGTERM end the training after the step in hand, for in the middle of it half the weights are new.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import math

@@ -3,8 +3,6 @@
 Every figure takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -9,8 +9,6 @@ told apart they differ in line style, marker or width as well, so that they surv
 white printer.
 """
 
-from __future__ import annotations
-
 import gc
 import io
 from collections.abc import Iterable, Iterator

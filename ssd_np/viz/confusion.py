@@ -1,7 +1,5 @@
 """The confusion matrix, and detections with what is wrong with them."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """A chart of what a step costs beside others: bars from the rows of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from ssd_np.viz.canvas import BLUE, GREEN, GREY, ORANGE, Out, canvas, tidy

@@ -1,7 +1,5 @@
 """How well the default boxes cover the objects of a data set."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.errors import ShapeError

@@ -1,7 +1,5 @@
 """Detections and truths drawn on pictures (see ssd_np/picture.py), and sheets of such pictures."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Every figure takes `out`: a file to write, or a matplotlib figure to draw on (se
 are drawn by `viz.matching.match_figure`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

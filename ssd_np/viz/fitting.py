@@ -1,7 +1,5 @@
 """Default boxes and the objects they are for, by width and height: before fitting and after."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

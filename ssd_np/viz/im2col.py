@@ -1,7 +1,5 @@
 """A picture of im2col: windows of an image become rows, a convolution becomes one product."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

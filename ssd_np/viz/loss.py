@@ -3,8 +3,6 @@
 Takes `out`: a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
 
-from __future__ import annotations
-
 import csv
 import itertools
 from collections.abc import Mapping

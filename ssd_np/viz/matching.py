@@ -3,8 +3,6 @@
 `out` is a file to write, or a matplotlib figure to draw on (see `canvas`).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

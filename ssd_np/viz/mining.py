@@ -1,7 +1,5 @@
 """Mined against easy negatives: who is trained, and what that does to the gradient."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter

@@ -1,7 +1,5 @@
 """Precision against recall, a curve a class."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.errors import ShapeError
