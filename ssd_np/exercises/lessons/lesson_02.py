@@ -2,12 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "corner_to_center",
-        2,
-        "ssd_np.boxes.coords",
-        ("corner_to_center", "center_to_corner"),
+        "corner_to_center", 2, "ssd_np.boxes.coords", ("corner_to_center", "center_to_corner"),
         "test_coords.py",
         (
             "corner_to_center(np.array([[0.1, 0.2, 0.5, 0.8]]))",
@@ -15,10 +13,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "default_boxes",
-        2,
-        "ssd_np.boxes.default_boxes",
-        ("box_shapes", "default_boxes_for_map"),
+        "default_boxes", 2, "ssd_np.boxes.default_boxes", ("box_shapes", "default_boxes_for_map"),
         "test_default_boxes.py",
         (
             "conv9 = FeatureMapConfig('conv9', 1, 8, min_size=9, max_size=16, aspect_ratios=(4,))",

@@ -2,13 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "im2col",
-        5,
-        "ssd_np.nn.im2col",
-        ("im2col",),
-        "test_im2col.py",
+        "im2col", 5, "ssd_np.nn.im2col", ("im2col",), "test_im2col.py",
         (
             "im2col(np.arange(9.0).reshape(1, 3, 3, 1), kernel=2)  # 4 windows of 2 x 2",
             "im2col(np.arange(4.0).reshape(1, 2, 2, 1), kernel=3, pad=1)[0].reshape(3, 3)",
@@ -17,20 +14,12 @@ EXERCISES = (
         hint="A row runs over kernel rows, kernel columns, channels: (i, j, c).",
     ),
     Exercise(
-        "col2im",
-        5,
-        "ssd_np.nn.im2col",
-        ("col2im",),
-        "test_im2col.py",
+        "col2im", 5, "ssd_np.nn.im2col", ("col2im",), "test_im2col.py",
         ("col2im(np.ones((4, 4)), (1, 3, 3, 1), kernel=2)[0, :, :, 0]  # windows above a pixel",),
         given=("output_size",),
     ),
     Exercise(
-        "conv2d_forward",
-        5,
-        "ssd_np.nn.conv",
-        ("conv2d_forward",),
-        "test_conv.py",
+        "conv2d_forward", 5, "ssd_np.nn.conv", ("conv2d_forward",), "test_conv.py",
         (
             "x = np.arange(9.0).reshape(1, 3, 3, 1)",
             "w = np.array([[1.0, 2], [3, 4]]).reshape(2, 2, 1, 1)",
@@ -41,11 +30,7 @@ EXERCISES = (
         hint="The cache is (x, w, stride, pad, dilation, the shape of the output).",
     ),
     Exercise(
-        "conv2d_backward",
-        5,
-        "ssd_np.nn.conv",
-        ("conv2d_backward",),
-        "test_conv.py",
+        "conv2d_backward", 5, "ssd_np.nn.conv", ("conv2d_backward",), "test_conv.py",
         (
             "x = np.arange(9.0).reshape(1, 3, 3, 1)",
             "w = np.array([[1.0, 2], [3, 4]]).reshape(2, 2, 1, 1)",

@@ -2,13 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "max_pool2d_backward",
-        6,
-        "ssd_np.nn.pool",
-        ("max_pool2d_backward",),
-        "test_pool.py",
+        "max_pool2d_backward", 6, "ssd_np.nn.pool", ("max_pool2d_backward",), "test_pool.py",
         (
             "from ssd_np.nn.pool import max_pool2d_forward",
             "_, cache = max_pool2d_forward(np.array([1.0, 2, 1]).reshape(1, 1, 3, 1), 3, 1, 1)",
@@ -19,11 +16,7 @@ EXERCISES = (
         "corner lies at row oy * stride - pad and column ox * stride - pad of x.",
     ),
     Exercise(
-        "l2norm_backward",
-        6,
-        "ssd_np.nn.l2norm",
-        ("l2norm_backward",),
-        "test_l2norm.py",
+        "l2norm_backward", 6, "ssd_np.nn.l2norm", ("l2norm_backward",), "test_l2norm.py",
         (
             "_, cache = l2norm_forward(np.array([[3.0, 4.0]]), np.array([10.0, 20.0]))",
             "l2norm_backward(np.array([[1.0, 0.0]]), cache)",

@@ -2,13 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "output_size",
-        7,
-        "ssd_np.geometry",
-        ("output_size",),
-        "test_layer_sizes.py",
+        "output_size", 7, "ssd_np.geometry", ("output_size",), "test_layer_sizes.py",
         (
             "output_size(19, kernel=3, stride=2, border=(1, 1))  # conv8_2",
             "output_size(19, kernel=3, border=(6, 6), dilation=6)  # fc6",
@@ -21,10 +18,7 @@ EXERCISES = (
         "begins inside the map or the border before it.",
     ),
     Exercise(
-        "receptive_fields",
-        7,
-        "ssd_np.model.receptive_field",
-        ("receptive_fields",),
+        "receptive_fields", 7, "ssd_np.model.receptive_field", ("receptive_fields",),
         "test_receptive_field.py",
         (
             "from ssd_np.config import load_config",
@@ -43,11 +37,7 @@ EXERCISES = (
         "keeps the size of its map.",
     ),
     Exercise(
-        "build_stages",
-        7,
-        "ssd_np.model.base",
-        ("build_stages",),
-        "test_base.py",
+        "build_stages", 7, "ssd_np.model.base", ("build_stages",), "test_base.py",
         (
             "from ssd_np.config import load_config",
             "stages, channels = build_stages(load_config('tiny'), np.random.default_rng(0))",

@@ -2,12 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "prediction_rows",
-        8,
-        "ssd_np.model.heads",
-        ("grid_to_rows", "rows_to_grid"),
+        "prediction_rows", 8, "ssd_np.model.heads", ("grid_to_rows", "rows_to_grid"),
         "test_heads.py",
         (
             "grid = np.array([1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 20, 21, 22, 23])",
@@ -19,11 +17,7 @@ EXERCISES = (
         results=("logits", "offsets"),
     ),
     Exercise(
-        "shape_trace",
-        8,
-        "ssd_np.model.trace",
-        ("trace",),
-        "test_trace.py",
+        "shape_trace", 8, "ssd_np.model.trace", ("trace",), "test_trace.py",
         (
             "from ssd_np.config import load_config",
             "rows = trace(load_config('tiny'))",

@@ -2,13 +2,11 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "softmax",
-        9,
-        "ssd_np.nn.softmax",
-        ("softmax", "log_softmax_forward", "log_softmax_backward"),
-        "test_softmax.py",
+        "softmax", 9, "ssd_np.nn.softmax",
+        ("softmax", "log_softmax_forward", "log_softmax_backward"), "test_softmax.py",
         (
             "softmax(np.log(np.array([1.0, 2.0, 5.0])))",
             "log_softmax_forward(np.array([1000.0, 0.0]))[0]",
@@ -18,10 +16,7 @@ EXERCISES = (
         hint="The cache may be whatever your backward needs.",
     ),
     Exercise(
-        "cross_entropy_backward",
-        9,
-        "ssd_np.loss.cross_entropy",
-        ("cross_entropy_backward",),
+        "cross_entropy_backward", 9, "ssd_np.loss.cross_entropy", ("cross_entropy_backward",),
         "test_cross_entropy.py",
         (
             "from ssd_np.loss.cross_entropy import cross_entropy_forward",
@@ -31,10 +26,7 @@ EXERCISES = (
         hint="The cache is (log-softmax of the logits, labels).",
     ),
     Exercise(
-        "smooth_l1",
-        9,
-        "ssd_np.loss.smooth_l1",
-        ("smooth_l1_forward", "smooth_l1_backward"),
+        "smooth_l1", 9, "ssd_np.loss.smooth_l1", ("smooth_l1_forward", "smooth_l1_backward"),
         "test_smooth_l1.py",
         (
             "out, cache = smooth_l1_forward(np.array([0.0, 0.5, 1.0, -2.0]), np.zeros(4))",
@@ -44,11 +36,7 @@ EXERCISES = (
         hint="The cache may be whatever your backward needs.",
     ),
     Exercise(
-        "mine_hard_negatives",
-        9,
-        "ssd_np.loss.mining",
-        ("mine_hard_negatives",),
-        "test_mining.py",
+        "mine_hard_negatives", 9, "ssd_np.loss.mining", ("mine_hard_negatives",), "test_mining.py",
         (
             "loss = np.array([[9.0, 1, 5, 2, 4, 3, 8]])  # as background",
             "positive = np.array([[True] + 6 * [False]])",
@@ -57,11 +45,7 @@ EXERCISES = (
         hint="NaN counts as the largest loss of all, so that it is not hidden.",
     ),
     Exercise(
-        "multibox_loss",
-        9,
-        "ssd_np.loss.multibox",
-        ("multibox_loss",),
-        "test_multibox.py",
+        "multibox_loss", 9, "ssd_np.loss.multibox", ("multibox_loss",), "test_multibox.py",
         (
             "labels = np.array([[2, 0, 0, 0, 0, -1]])  # one object, one neutral box",
             "zeros = np.zeros((1, 6, 4))",
@@ -83,10 +67,7 @@ EXERCISES = (
         "total. `class_weights` and `gamma` are None here: leave them out.",
     ),
     Exercise(
-        "focal_loss",
-        9,
-        "ssd_np.loss.focal",
-        ("focal_loss_forward", "focal_loss_backward"),
+        "focal_loss", 9, "ssd_np.loss.focal", ("focal_loss_forward", "focal_loss_backward"),
         "test_focal.py",
         (
             "logits = np.log(np.array([[1.0, 3.0], [1.0, 9.0]]))  # p = 0.75 and 0.9",

@@ -2,21 +2,15 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "brightness_and_contrast",
-        10,
-        "ssd_np.data.photometric",
-        ("brightness", "contrast"),
+        "brightness_and_contrast", 10, "ssd_np.data.photometric", ("brightness", "contrast"),
         "test_photometric.py",
         ("image = np.array([[[0.0, 100, 250]]])", "brightness(image, 20)", "contrast(image, 1.5)"),
     ),
     Exercise(
-        "saturation",
-        10,
-        "ssd_np.nn.hsv",
-        ("scale_saturation",),
-        "test_photometric.py",
+        "saturation", 10, "ssd_np.nn.hsv", ("scale_saturation",), "test_photometric.py",
         (
             "pixel = np.array([[[200.0, 120, 40]]])  # V = 200, C = 160, S = 0.8",
             "scale_saturation(pixel, 0.5)  # S = 0.4: the smallest is 0.6 * 200",
@@ -24,11 +18,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "hue",
-        10,
-        "ssd_np.nn.hsv",
-        ("turn_hue",),
-        "test_photometric.py",
+        "hue", 10, "ssd_np.nn.hsv", ("turn_hue",), "test_photometric.py",
         (
             "pixel = np.array([[[200.0, 120, 40]]])  # H = 30 degrees, orange",
             "turn_hue(pixel, 120)  # red becomes green",
@@ -40,10 +30,7 @@ EXERCISES = (
         "whose C is 0, stay what they are.",
     ),
     Exercise(
-        "lighting_noise",
-        10,
-        "ssd_np.data.photometric",
-        ("lighting_noise", "draw_order"),
+        "lighting_noise", 10, "ssd_np.data.photometric", ("lighting_noise", "draw_order"),
         "test_photometric.py",
         (
             "image = np.array([[[10, 20, 30], [40, 50, 60]]])",

@@ -2,21 +2,14 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "flips",
-        11,
-        "ssd_np.data.geometric",
-        ("mirror_x", "mirror_y"),
-        "test_geometric.py",
+        "flips", 11, "ssd_np.data.geometric", ("mirror_x", "mirror_y"), "test_geometric.py",
         ("boxes = np.array([[0.1, 0.2, 0.4, 0.6]])", "mirror_x(boxes)", "mirror_y(boxes)"),
     ),
     Exercise(
-        "expand",
-        11,
-        "ssd_np.data.geometric",
-        ("draw_canvas", "into_window"),
-        "test_geometric.py",
+        "expand", 11, "ssd_np.data.geometric", ("draw_canvas", "into_window"), "test_geometric.py",
         (
             "window = draw_canvas((2, 2), np.random.default_rng(0), 4.0)",
             "window  # in fractions of the picture, which lies at 0 to 1",
@@ -27,10 +20,7 @@ EXERCISES = (
         "rng.integers(places that there are).",
     ),
     Exercise(
-        "crop_rule",
-        11,
-        "ssd_np.data.patches",
-        ("patches_pass", "centres_inside"),
+        "crop_rule", 11, "ssd_np.data.patches", ("patches_pass", "centres_inside"),
         "test_geometric.py",
         (
             "patches = np.array([[0, 0, 0.5, 1], [0, 0, 1, 0.5], [0, 0, 1, 1]])",
@@ -42,11 +32,7 @@ EXERCISES = (
         given=("iou_matrix",),
     ),
     Exercise(
-        "crop",
-        11,
-        "ssd_np.data.geometric",
-        ("draw_patch", "keep_centred"),
-        "test_geometric.py",
+        "crop", 11, "ssd_np.data.geometric", ("draw_patch", "keep_centred"), "test_geometric.py",
         (
             "boxes, labels = np.array([[0, 0, 0.75, 0.75], [0.75, 0.75, 1, 1]]), np.array([1, 2])",
             "rule = CropConfig(min_ious=(1.0, 0.5))",

@@ -2,13 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "learning_rate",
-        12,
-        "ssd_np.train.schedule",
-        ("learning_rate",),
-        "test_schedule.py",
+        "learning_rate", 12, "ssd_np.train.schedule", ("learning_rate",), "test_schedule.py",
         (
             "rule = TrainConfig(steps=100, learning_rate=1.0, warmup_steps=4, milestones=(0.5,))",
             "[learning_rate(step, rule) for step in (0, 1, 3, 49, 50)]",

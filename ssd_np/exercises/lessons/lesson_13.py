@@ -2,13 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "nms",
-        13,
-        "ssd_np.boxes.nms",
-        ("nms",),
-        "test_nms.py",
+        "nms", 13, "ssd_np.boxes.nms", ("nms",), "test_nms.py",
         (
             "boxes = np.array([[0, 0, 2, 2], [0, 0, 2, 1.8], [5, 5, 7, 7]])",
             "nms(boxes, np.array([0.6, 0.9, 0.5]))",

@@ -2,13 +2,11 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "average_precision",
-        14,
-        "ssd_np.evaluate.average_precision",
-        ("all_point_ap", "eleven_point_ap"),
-        "test_average_precision.py",
+        "average_precision", 14, "ssd_np.evaluate.average_precision",
+        ("all_point_ap", "eleven_point_ap"), "test_average_precision.py",
         (
             "recall, precision = np.array([1 / 3, 1 / 3, 2 / 3]), np.array([1, 1 / 2, 2 / 3])",
             "all_point_ap(recall, precision)  # right, wrong, right; the third is never found",
@@ -17,10 +15,7 @@ EXERCISES = (
         hint="Both arrays run down the list of detections, best score first; both may be empty.",
     ),
     Exercise(
-        "precision_recall",
-        14,
-        "ssd_np.evaluate.average_precision",
-        ("_curve",),
+        "precision_recall", 14, "ssd_np.evaluate.average_precision", ("_curve",),
         "test_average_precision.py",
         (
             "rows = np.array([(1, 0.7, 0.9, 0), (1, 0.9, 0.8, 0), (1, 0.8, 0.1, 1)], _ASSIGNED)",

@@ -2,12 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "batchnorm",
-        17,
-        "ssd_np.nn.batchnorm",
-        ("batchnorm_forward", "batchnorm_backward"),
+        "batchnorm", 17, "ssd_np.nn.batchnorm", ("batchnorm_forward", "batchnorm_backward"),
         "test_batchnorm.py",
         (
             "x = np.array([[1.0], [3], [5], [7]])  # mean 4, variance 5",
@@ -19,10 +17,7 @@ EXERCISES = (
         hint="The cache may be whatever your backward needs.",
     ),
     Exercise(
-        "running_statistics",
-        17,
-        "ssd_np.nn.batchnorm",
-        ("running_statistics",),
+        "running_statistics", 17, "ssd_np.nn.batchnorm", ("running_statistics",),
         "test_batchnorm.py",
         (
             "from ssd_np.nn.batchnorm import batchnorm_forward",

@@ -2,12 +2,10 @@
 
 from ssd_np.exercises.exercise import Exercise
 
+# fmt: off
 EXERCISES = (
     Exercise(
-        "depthwise",
-        18,
-        "ssd_np.nn.depthwise",
-        ("depthwise_forward", "depthwise_backward"),
+        "depthwise", 18, "ssd_np.nn.depthwise", ("depthwise_forward", "depthwise_backward"),
         "test_depthwise.py",
         (
             "x = np.array([[[[1.0, 10], [2, 20], [3, 30]]]])  # three pixels, two channels",
