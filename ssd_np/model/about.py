@@ -19,6 +19,7 @@ from ssd_np.model.tflite_detector import ANCHORS
 from ssd_np.model.tflite_file import is_tflite, read_tflite
 from ssd_np.model.torch_file import is_torch, read_torch
 from ssd_np.model.weights import config_of, locate, optimiser_arrays, read_export
+from ssd_np.model.weights_file import opened
 
 # what batch normalisation has measured, here and in PyTorch; it was not learned
 STATISTICS = (".mean", ".variance", ".running_mean", ".running_var", ".num_batches_tracked")
@@ -90,7 +91,7 @@ def about(path: str | Path, kinds: Iterable[type[LayerKind]] = ()) -> About:
     of your own that its config names."""
     path = locate(path)
     where = str(path)
-    with open(path, "rb") as file:
+    with opened(path) as (file, _):
         start = file.read(512)
     if HEADER.encode() in start[:100]:  # the name of the first array
         header, arrays = read_archive(path)

@@ -63,7 +63,7 @@ def test_the_same_classes_are_the_same_detector(parent):
 def test_a_training_begins_with_them(parent, tmp_path, rng):
     """The way of `train --fine-tune`: what it begins with is a detector of the kept classes."""
     save(tmp_path / "w.npz", parent)
-    config, tensors = beginning(parent.config, AFTER, ("detector", str(tmp_path / "w.npz")))
+    config, tensors, _ = beginning(parent.config, AFTER, str(tmp_path / "w.npz"))
     model, new = network(config, 5, tensors, str(tmp_path / "w.npz"), None)
     assert new == [] and model.config.class_names == AFTER
     expected = load(tmp_path / "w.npz", replace_heads=AFTER).parameters
