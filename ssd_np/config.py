@@ -482,10 +482,8 @@ def load_config(name_or_path: str | Path, kinds: Iterable[type[LayerKind]] = ())
     if os.path.isfile(preset):
         path = preset
     elif path.suffix != ".json" or not os.path.isfile(path):
-        raise ConfigError(
-            f"no such config: {str(name_or_path)!r}",
-            hint=f"presets: {', '.join(preset_names())}; or the path of a .json file",
-        )
+        hint = f"presets: {', '.join(preset_names())}; or the path of a .json file"
+        raise ConfigError(f"no such config: {str(name_or_path)!r}", hint=hint)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -546,11 +544,8 @@ def sized(config: Config, shape: tuple[int, int]) -> Config:
             cells[place.layer.name] = place.size
     except ShapeError as error:
         name = config.layers[len(cells)].name
-        raise ConfigError(
-            f"{shape[1]}x{shape[0]} leaves nothing for layer {name}: {error.what}",
-            where=error.where,
-            hint="a larger --size",
-        ) from error
+        what = f"{shape[1]}x{shape[0]} leaves nothing for layer {name}: {error.what}"
+        raise ConfigError(what, error.where, "a larger --size") from error
     for old in config.feature_maps:
         new = cells[old.name]
         follows = [math.isclose(s * n, side) for s, n, side in

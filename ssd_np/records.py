@@ -89,11 +89,8 @@ class Truth(_Record):
         }
         for name, column in columns.items():
             if column is not None and column.shape[:1] != (len(boxes),):
-                raise ShapeError(
-                    f"Truth.{name} has {len(np.atleast_1d(column))} rows, {len(boxes)} boxes",
-                    where,
-                    "one row for each object",
-                )
+                what = f"Truth.{name} has {len(np.atleast_1d(column))} rows, {len(boxes)} boxes"
+                raise ShapeError(what, where, "one row for each object")
             object.__setattr__(self, name, column)
         object.__setattr__(self, "size", size)
 
@@ -114,9 +111,8 @@ class Truth(_Record):
 def _check_boxes(boxes_corner: ArrayLike, where: str) -> np.ndarray:
     boxes = as_array(boxes_corner, "Truth.boxes_corner", where)
     if boxes.size and (boxes.shape[-1:] != (4,) or boxes.dtype.kind not in "fiu"):
-        raise ShapeError(
-            f"Truth.boxes_corner is {boxes.shape} {boxes.dtype}", where, "expected numbers (G, 4)"
-        )
+        hint = "expected numbers (G, 4)"
+        raise ShapeError(f"Truth.boxes_corner is {boxes.shape} {boxes.dtype}", where, hint)
     boxes = boxes.astype(np.float64).reshape(-1, 4)
     numbers = np.isfinite(boxes).all(axis=1)
     if not numbers.all():

@@ -18,9 +18,8 @@ def check_boxes(boxes: ArrayLike, name: str) -> np.ndarray:
     """`boxes` as an array (..., 4), or a ShapeError that names the argument."""
     boxes = as_array(boxes, name)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
-        raise ShapeError(
-            f"{name} has shape {boxes.shape}", hint="boxes need four numbers in the last axis"
-        )
+        hint = "boxes need four numbers in the last axis"
+        raise ShapeError(f"{name} has shape {boxes.shape}", hint=hint)
     boxes = as_numbers(boxes, name)
     return boxes.astype(np.float64) if boxes.dtype.itemsize > 8 else boxes
 
@@ -74,10 +73,8 @@ def check_zone(threshold: float, neutral_threshold: float | None) -> None:
     if neutral_threshold is not None:
         check_factor(neutral_threshold, "neutral_threshold")
     if neutral_threshold is not None and neutral_threshold > threshold:
-        raise ConfigError(
-            f"neutral_threshold {neutral_threshold} is above threshold {threshold}",
-            hint="the neutral zone is [neutral_threshold, threshold)",
-        )
+        what = f"neutral_threshold {neutral_threshold} is above threshold {threshold}"
+        raise ConfigError(what, hint="the neutral zone is [neutral_threshold, threshold)")
 
 
 def check_overlaps(iou: np.ndarray) -> np.ndarray:
@@ -100,26 +97,20 @@ def check_truth(gt_corner: np.ndarray, gt_labels: np.ndarray) -> tuple[np.ndarra
     gt_corner = check_fractions(gt_corner, "gt_corner").reshape(-1, 4)
     gt_labels = as_array(gt_labels, "gt_labels")
     if gt_labels.shape != (len(gt_corner),):
-        raise ShapeError(
-            f"gt_labels has shape {gt_labels.shape}, gt_corner {gt_corner.shape}",
-            hint="one label for each box",
-        )
+        what = f"gt_labels has shape {gt_labels.shape}, gt_corner {gt_corner.shape}"
+        raise ShapeError(what, hint="one label for each box")
     if not len(gt_corner):
         return gt_corner, gt_labels.astype(np.int64)
     if gt_labels.dtype.kind not in "iu":
         raise ShapeError(f"gt_labels are {gt_labels.dtype}", hint="classes are whole numbers")
     if gt_labels.min() < 1:
-        raise ShapeError(
-            f"gt_labels holds {gt_labels.min()}", hint="classes count from 1, 0 is the background"
-        )
+        hint = "classes count from 1, 0 is the background"
+        raise ShapeError(f"gt_labels holds {gt_labels.min()}", hint=hint)
     flat = ~((gt_corner[:, 2:] > gt_corner[:, :2]).all(axis=1))  # catches NaN too
     if flat.any():
         row = int(flat.argmax())
-        raise DegenerateBox(
-            f"xmax <= xmin or ymax <= ymin: {gt_corner[row].tolist()}",
-            where=f"gt_corner[{row}]",
-            hint="leave boxes without area out of the data",
-        )
+        what = f"xmax <= xmin or ymax <= ymin: {gt_corner[row].tolist()}"
+        raise DegenerateBox(what, f"gt_corner[{row}]", "leave boxes without area out of the data")
     return gt_corner, gt_labels
 
 
@@ -127,10 +118,8 @@ def check_default_boxes(default_boxes: np.ndarray) -> np.ndarray:
     """Default boxes with their variances, (T, 8)."""
     default_boxes = as_numbers(default_boxes, "default_boxes")
     if default_boxes.shape[-1:] != (8,):
-        raise ShapeError(
-            f"default_boxes has shape {default_boxes.shape}",
-            hint="expected (T, 8): cx cy w h and four variances",
-        )
+        hint = "expected (T, 8): cx cy w h and four variances"
+        raise ShapeError(f"default_boxes has shape {default_boxes.shape}", hint=hint)
     return default_boxes
 
 
@@ -145,31 +134,26 @@ def check_matches(
     boxes = len(check_default_boxes(default_boxes))
     known = matched.shape == (boxes,) and matched.dtype.kind == "i" and gt_corner.ndim == 2
     if not known or (boxes and not -2 <= matched.min() <= matched.max() < objects):
-        raise ShapeError(
-            f"matched is {matched.shape} {matched.dtype} for {boxes} boxes and {objects} objects",
-            hint="expected what match gives: an object for each box, -1 none, -2 neutral",
-        )
+        what = f"matched is {matched.shape} {matched.dtype} for {boxes} boxes and {objects} objects"
+        hint = "expected what match gives: an object for each box, -1 none, -2 neutral"
+        raise ShapeError(what, hint=hint)
 
 
 def check_pairs(boxes: np.ndarray, default_boxes: np.ndarray, name: str) -> None:
     """One default box (T, 8) for each of the boxes (..., T, 4)."""
     shapes = boxes.shape[:-1], check_default_boxes(default_boxes).shape[:-1]
     if shapes[0][len(shapes[0]) - len(shapes[1]) :] != shapes[1]:
-        raise ShapeError(
-            f"{name} has shape {boxes.shape}, default_boxes {np.shape(default_boxes)}",
-            hint="one default box for each: (..., T, 4) and (T, 8)",
-        )
+        what = f"{name} has shape {boxes.shape}, default_boxes {np.shape(default_boxes)}"
+        raise ShapeError(what, hint="one default box for each: (..., T, 4) and (T, 8)")
 
 
 def check_area(boxes_center: np.ndarray, name: str) -> None:
     """Boxes in center form have a width and a height, whose logarithms exist."""
     if boxes_center.size and not (boxes_center[..., 2:] > 0).all():
         row = np.argwhere(~(boxes_center[..., 2:] > 0).all(axis=-1))[0]
-        raise DegenerateBox(
-            f"width and height must be above 0, got {boxes_center[tuple(row)].tolist()}",
-            where=f"{name}[{row[0] if len(row) else 0}]",
-            hint="leave boxes without area out of the data",
-        )
+        what = f"width and height must be above 0, got {boxes_center[tuple(row)].tolist()}"
+        hint = "leave boxes without area out of the data"
+        raise DegenerateBox(what, f"{name}[{row[0] if len(row) else 0}]", hint)
 
 
 def check_scores(scores: np.ndarray, name: str = "scores") -> np.ndarray:
@@ -188,10 +172,8 @@ def check_scored(
     check_factor(threshold, "a threshold")
     dimensions = 2 if expected.endswith("K)") else 1
     if boxes.ndim != 2 or scores.ndim != dimensions or len(scores) != len(boxes):
-        raise ShapeError(
-            f"boxes_corner has shape {boxes.shape}, scores {scores.shape}",
-            hint=f"expected {expected}",
-        )
+        hint = f"expected {expected}"
+        raise ShapeError(f"boxes_corner has shape {boxes.shape}, scores {scores.shape}", hint=hint)
     return boxes, scores
 
 

@@ -76,10 +76,8 @@ def decode_backward(
     """
     dcenter, offsets = check_boxes(dcenter, "dcenter"), check_boxes(offsets, "offsets")
     if dcenter.shape != offsets.shape:
-        raise ShapeError(
-            f"dcenter has shape {dcenter.shape}, offsets {offsets.shape}",
-            hint="dcenter is the gradient of what decode returned",
-        )
+        hint = "dcenter is the gradient of what decode returned"
+        raise ShapeError(f"dcenter has shape {dcenter.shape}, offsets {offsets.shape}", hint=hint)
     dcx, dcy, dw, dh = np.moveaxis(dcenter, -1, 0)  # each (..., T)
     _, _, t_w, t_h = np.moveaxis(offsets, -1, 0)
     _, _, w, h = np.moveaxis(decode(offsets, default_boxes, max_exponent), -1, 0)

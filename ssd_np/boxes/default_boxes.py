@@ -37,9 +37,8 @@ def derive_sizes(
     """
     check_sizes(maps, input_size=input_size, first=first, low=low, high=high)
     if maps < 3:
-        raise ConfigError(
-            f"sizes for {maps} maps", hint="the formula spaces at least two maps after the first"
-        )
+        hint = "the formula spaces at least two maps after the first"
+        raise ConfigError(f"sizes for {maps} maps", hint=hint)
     step = (high - low) / (maps - 2)
     step = int(step) if whole_percent else step
     percent = [first] + [low + step * k for k in range(maps)]
@@ -131,10 +130,9 @@ class DefaultBoxes:
         """
         n, *cells, _ = feature_map.shape
         if tuple(cells) != self.grid.shape[:2]:
-            raise ShapeError(
-                f"{self.name}: the map has {cells} cells, its boxes {list(self.grid.shape[:2])}",
-                hint="expected (N, H, W, C), the output of the layer that the config names",
-            )
+            what = f"{self.name}: the map has {cells} cells, its boxes {list(self.grid.shape[:2])}"
+            hint = "expected (N, H, W, C), the output of the layer that the config names"
+            raise ShapeError(what, hint=hint)
         rows = self.grid.reshape(-1, 8)
         return np.broadcast_to(rows, (n, *rows.shape))
 

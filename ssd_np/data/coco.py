@@ -64,9 +64,7 @@ class CocoSource(Source):
         self._folder, self._path = as_path(images), as_path(annotations)
         self._content = read_instances(self._path)
         if not os.path.isdir(self._folder):
-            raise DataError(
-                "no such folder", where=str(images), hint="the images are looked up in it"
-            )
+            raise DataError("no such folder", str(images), "the images are looked up in it")
         self._names, self._faults = self._categories()
         self.category_ids = sorted(self._names)
         self.class_names = tuple(self._names[number] for number in self.category_ids)
@@ -174,9 +172,7 @@ def read_instances(path: Path) -> dict[str, list]:
     content = read_json(path, "annotation file", LISTING, _without_outlines)
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise DataError(
-                f"has no list {key!r}", where=str(path), hint="expected COCO's instances format"
-            )
+            raise DataError(f"has no list {key!r}", str(path), "expected COCO's instances format")
     return content
 
 

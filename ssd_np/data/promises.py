@@ -58,11 +58,9 @@ def check_item(dataset: Dataset, index: int, sample: Sample, learned: bool = Tru
         check_area(sample)
     most, known = max(sample.truth.labels, default=0), len(dataset.class_names)
     if most > known:
-        raise DataError(
-            f"an object has label {most}",
-            f"{item_place(dataset, index)} ({sample.name})",
-            f"its data has {known} class names; labels count from 1",
-        )
+        what = f"an object has label {most}"
+        hint = f"its data has {known} class names; labels count from 1"
+        raise DataError(what, f"{item_place(dataset, index)} ({sample.name})", hint)
 
 
 def _check_reads(dataset: Dataset, places: list[int], read: Callable[[int], Sample]) -> None:

@@ -111,11 +111,8 @@ def annotation_of(xml: Path, image: Path) -> Item:
     annotation = parse_annotation(xml)
     told = annotation.filename.replace("\\", "/")  # as Windows writes it
     if image.stem not in (xml.stem, Path(told).stem):
-        raise DataError(
-            f"is the annotation of another image, {annotation.filename!r}",
-            where=str(xml),
-            hint=f"the image is {image}",
-        )
+        what = f"is the annotation of another image, {annotation.filename!r}"
+        raise DataError(what, str(xml), f"the image is {image}")
     return make_item(image.stem, xml, annotation, image)
 
 
@@ -135,10 +132,8 @@ def pair_roots(
     if len(roots) == 1:
         roots *= len(splits)
     if len(roots) != len(splits) or not roots:
-        raise DataError(
-            f"{len(roots)} folders and {len(splits)} splits",
-            hint="give as many of both, or one that serves all",
-        )
+        hint = "give as many of both, or one that serves all"
+        raise DataError(f"{len(roots)} folders and {len(splits)} splits", hint=hint)
     return [(as_path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
 
 
@@ -158,11 +153,8 @@ def layout(root: Path) -> tuple[Path, Path]:
         return root / "Annotations", root / "JPEGImages"
     if any(root.glob("*.xml")):
         return root, root
-    raise DataError(
-        "is no folder of Pascal VOC's layout",
-        where=str(root),
-        hint="it has neither a folder Annotations nor XML files beside its images",
-    )
+    hint = "it has neither a folder Annotations nor XML files beside its images"
+    raise DataError("is no folder of Pascal VOC's layout", str(root), hint)
 
 
 def read_ids(root: Path, split: str, annotations: Path) -> list[str]:

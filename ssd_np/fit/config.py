@@ -91,11 +91,7 @@ def fit(
 
 
 def tuned(
-    f: Fingerprint,
-    detector: Config,
-    minutes: float = MINUTES,
-    seed: int = 0,
-    held_back: int = 0,
+    f: Fingerprint, detector: Config, minutes: float = MINUTES, seed: int = 0, held_back: int = 0
 ) -> Fitted:
     """The config of a detector that goes on with data that looks like this: its own network and
     boxes, which its weights belong to, and augmentation and training for the data. What it knows

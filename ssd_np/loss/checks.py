@@ -26,10 +26,8 @@ def check_outputs(
             hint="expected (N, T, K), (N, T, 4), (N, T), (N, T, 4)",
         )
     if target_labels.size and target_labels.min() < -1:
-        raise ShapeError(
-            f"target_labels holds {target_labels.min()}",
-            hint="class, 0 background, -1 neutral: as make_targets gives them",
-        )
+        hint = "class, 0 background, -1 neutral: as make_targets gives them"
+        raise ShapeError(f"target_labels holds {target_labels.min()}", hint=hint)
 
 
 def check_rule(**rule: float) -> None:
@@ -48,10 +46,8 @@ def check_labels(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     check_logits(logits)
     labels = as_array(labels, "labels")
     if labels.shape != logits.shape[:-1]:
-        raise ShapeError(
-            f"labels have shape {labels.shape}, logits {logits.shape}",
-            hint="expected one label for each row of logits",
-        )
+        hint = "expected one label for each row of logits"
+        raise ShapeError(f"labels have shape {labels.shape}, logits {logits.shape}", hint=hint)
     check_classes(labels, logits.shape[-1])
     return labels
 
@@ -61,10 +57,8 @@ def check_classes(labels: np.ndarray, classes: int) -> None:
     if labels.dtype.kind not in "iu":
         raise ShapeError(f"labels are {labels.dtype}", hint="classes are whole numbers")
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise ShapeError(
-            f"labels run from {labels.min()} to {labels.max()}, logits have {classes} classes",
-            hint="labels are 0 (background) to classes - 1",
-        )
+        what = f"labels run from {labels.min()} to {labels.max()}, logits have {classes} classes"
+        raise ShapeError(what, hint="labels are 0 (background) to classes - 1")
 
 
 def check_mining(
@@ -87,10 +81,8 @@ def check_mining(
             hint="(N, T): images, default boxes",
         )
     if not positive.dtype == negative.dtype == bool:
-        raise ShapeError(
-            f"positive is {positive.dtype}, negative {negative.dtype}",
-            hint="expected bool: labels > 0 and labels == 0",
-        )
+        hint = "expected bool: labels > 0 and labels == 0"
+        raise ShapeError(f"positive is {positive.dtype}, negative {negative.dtype}", hint=hint)
     if per not in ("image", "batch"):
         raise ConfigError(f"per is {per!r}", hint="mining is per 'image' or per 'batch'")
 
@@ -101,9 +93,8 @@ def check_same_shape(pred: np.ndarray, target: np.ndarray, beta: float = 1) -> N
     for array, name in ((pred, "pred"), (target, "target")):
         check_floats(array, name, "fiu")
     if pred.shape != target.shape:
-        raise ShapeError(
-            f"pred has shape {pred.shape}, target {target.shape}", hint="expected equal shapes"
-        )
+        hint = "expected equal shapes"
+        raise ShapeError(f"pred has shape {pred.shape}, target {target.shape}", hint=hint)
 
 
 def check_gamma(gamma: float) -> float:
@@ -128,7 +119,6 @@ def check_weights(class_weights: np.ndarray | None, logits: np.ndarray) -> np.nd
     weights = as_array(class_weights, "class_weights")
     numbers = weights.dtype.kind in "fiu" and np.isfinite(weights).all()
     if weights.shape != (classes,) or not numbers or weights.min() < 0:
-        raise ShapeError(
-            f"class_weights are {class_weights}", hint=f"{classes} numbers of at least 0"
-        )
+        hint = f"{classes} numbers of at least 0"
+        raise ShapeError(f"class_weights are {class_weights}", hint=hint)
     return weights.astype(logits.dtype)

@@ -19,10 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.loss.binary import (
-    binary_cross_entropy_backward,
-    binary_cross_entropy_forward,
-)
+from ssd_np.loss.binary import binary_cross_entropy_backward, binary_cross_entropy_forward
 from ssd_np.loss.checks import check_outputs, check_rule, check_scores, check_weights
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.loss.focal import focal_loss_backward, focal_loss_forward

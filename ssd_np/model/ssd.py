@@ -229,8 +229,6 @@ class SSD:
                 hint=hint if channels_first else "data.image.preprocess(image, config) resizes",
             )
         if images.dtype != self.dtype:
-            raise ShapeError(
-                f"images are {images.dtype}, the model is {self.dtype}",
-                hint="data.image.preprocess(image, config) normalises; or use images.astype",
-            )
+            hint = "data.image.preprocess(image, config) normalises; or use images.astype"
+            raise ShapeError(f"images are {images.dtype}, the model is {self.dtype}", hint=hint)
         return images

@@ -18,14 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.checks import as_path
-from ssd_np.config import (
-    Config,
-    InputConfig,
-    config_from_json,
-    config_to_json,
-    load_config,
-    sized,
-)
+from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config, sized
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError

@@ -82,11 +82,7 @@ def depthwise_block_backward(
 
 
 def batchnorm_block_forward(
-    x: np.ndarray,
-    scale: np.ndarray,
-    shift: np.ndarray,
-    eps: float = 1e-5,
-    activation: str = "relu",
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, eps: float = 1e-5, activation: str = "relu"
 ) -> tuple[np.ndarray, tuple]:
     """In training: x (..., C), scale (C,), shift (C,) -> (..., C) and the cache."""
     z, norm_cache = batchnorm_forward(x, scale, shift, eps)
@@ -127,9 +123,8 @@ def check_steps(steps: Any) -> None:
         pool = isinstance(block, tuple) and len(block) == 4 and isinstance(block[0], int)
         weights = isinstance(block, tuple) and len(block) == 6
         if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights):
-            raise ShapeError(
-                f"steps[{k}] is no step", hint="expected (which it reads, pool or convolution)"
-            )
+            hint = "expected (which it reads, pool or convolution)"
+            raise ShapeError(f"steps[{k}] is no step", hint=hint)
         if weights:
             check_floats(block[0], "w")
             check_floats(block[1], "b")

@@ -12,10 +12,8 @@ def check_gradient(
     """`dout` must have the shape of what the forward function `of` returned, and its type."""
     check_floats(dout, "dout", "fiu")
     if dout.shape != shape:
-        raise ShapeError(
-            f"dout has shape {dout.shape}, the output had {shape}",
-            hint=f"dout is the gradient of what {of} returned",
-        )
+        hint = f"dout is the gradient of what {of} returned"
+        raise ShapeError(f"dout has shape {dout.shape}, the output had {shape}", hint=hint)
     if dtype is not None and dout.dtype != dtype:
         raise ShapeError(f"dout is {dout.dtype}, the output was {dtype}", hint="use dout.astype")
 
@@ -28,9 +26,8 @@ def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
     dtype = array.dtype
     odd = not dtype.isnative or (dtype.kind == "f" and dtype.itemsize not in (4, 8))
     if dtype.kind not in kinds or odd:
-        raise ShapeError(
-            f"{name} is {dtype}, expected float32 or float64", hint=f"use {name}.astype"
-        )
+        hint = f"use {name}.astype"
+        raise ShapeError(f"{name} is {dtype}, expected float32 or float64", hint=hint)
 
 
 def check_colours(image: np.ndarray, factor: float, name: str) -> None:
@@ -55,9 +52,8 @@ def check_logits(logits: np.ndarray) -> None:
         check_floats(logits, "logits")
     whole = logits.dtype.kind in "iu" and logits.dtype.itemsize > 1  # of a byte: float16
     if not logits.ndim or not logits.shape[-1] or not (whole or logits.dtype.kind == "f"):
-        raise ShapeError(
-            f"logits are {logits.shape} {logits.dtype}", hint="expected numbers (..., K)"
-        )
+        hint = "expected numbers (..., K)"
+        raise ShapeError(f"logits are {logits.shape} {logits.dtype}", hint=hint)
 
 
 def check_update(w: np.ndarray, v: np.ndarray, g: np.ndarray, **factors: float) -> None:

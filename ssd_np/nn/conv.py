@@ -58,22 +58,18 @@ def check_convolution(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     for array, name in ((x, "x"), (w, "w"), (b, "b")):
         check_floats(array, name)
     if x.ndim != 4 or w.ndim != 4 or 0 in x.shape:
-        raise ShapeError(
-            f"convolution got {described(x, w, b)}",
-            hint="x is (N, H, W, C), none of them 0, w (kh, kw, C, Co)",
-        )
+        hint = "x is (N, H, W, C), none of them 0, w (kh, kw, C, Co)"
+        raise ShapeError(f"convolution got {described(x, w, b)}", hint=hint)
     if x.shape[3] != w.shape[2]:
         swapped = x.shape[1] == w.shape[2]
         hint = "x looks like (N, C, H, W); use x.transpose(0, 2, 3, 1)" if swapped else ""
-        raise ShapeError(
-            f"x has {x.shape[3]} channels, w expects {w.shape[2]}: {described(x, w, b)}", hint=hint
-        )
+        what = f"x has {x.shape[3]} channels, w expects {w.shape[2]}: {described(x, w, b)}"
+        raise ShapeError(what, hint=hint)
     if b.shape != w.shape[3:]:
         raise ShapeError(f"one bias for each output channel is needed: {described(x, w, b)}")
     if not x.dtype == w.dtype == b.dtype or x.dtype not in (np.float32, np.float64):
-        raise ShapeError(
-            f"types must be equal, float32 or float64: {described(x, w, b)}", hint="use x.astype"
-        )
+        what = f"types must be equal, float32 or float64: {described(x, w, b)}"
+        raise ShapeError(what, hint="use x.astype")
 
 
 def described(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> str:

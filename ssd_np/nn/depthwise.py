@@ -59,10 +59,8 @@ def check_depthwise(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     for array, name in ((w, "w"), (b, "b")):
         check_floats(array, name)
     if w.ndim != 3 or w.shape[2:] != x.shape[3:] or b.shape != w.shape[2:]:
-        raise ShapeError(
-            f"depthwise convolution got {described(x, w, b)}", hint="w is (kh, kw, C), b (C,)"
-        )
+        hint = "w is (kh, kw, C), b (C,)"
+        raise ShapeError(f"depthwise convolution got {described(x, w, b)}", hint=hint)
     if not x.dtype == w.dtype == b.dtype:
-        raise ShapeError(
-            f"types must be equal, float32 or float64: {described(x, w, b)}", hint="use x.astype"
-        )
+        what = f"types must be equal, float32 or float64: {described(x, w, b)}"
+        raise ShapeError(what, hint="use x.astype")

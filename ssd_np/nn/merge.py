@@ -23,10 +23,9 @@ def merge_forward(deep: np.ndarray, lateral: np.ndarray) -> tuple[np.ndarray, tu
     check_image(lateral)
     (n, h, w, _), (n_lateral, height, width, _) = deep.shape, lateral.shape
     if n_lateral != n or h > height or w > width or deep.dtype != lateral.dtype:
-        raise ShapeError(
-            f"deep is {deep.shape} {deep.dtype}, lateral {lateral.shape} {lateral.dtype}",
-            hint="expected as many images of one type, and at least as many lateral cells",
-        )
+        what = f"deep is {deep.shape} {deep.dtype}, lateral {lateral.shape} {lateral.dtype}"
+        hint = "expected as many images of one type, and at least as many lateral cells"
+        raise ShapeError(what, hint=hint)
     rows, columns = nearest(h, height), nearest(w, width)
     enlarged = deep[:, rows[:, None], columns]  # (N, H, W, C1)
     return np.concatenate([enlarged, lateral], axis=-1), (deep.shape, lateral.shape)

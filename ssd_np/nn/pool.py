@@ -18,10 +18,8 @@ def pool_output_size(
     """Output pixels along one axis; a window must begin inside the image or its first border."""
     out = output_size(size, window, stride, pad, ceil=ceil_mode)
     if max(ends(pad)) > window // 2:
-        raise ShapeError(
-            f"a window of {window} pixels with pad {pad} may see padding only",
-            hint="pad may be at most half a window",
-        )
+        what = f"a window of {window} pixels with pad {pad} may see padding only"
+        raise ShapeError(what, hint="pad may be at most half a window")
     return out
 
 

@@ -62,6 +62,5 @@ def activation_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
 def check_activation(activation: str) -> None:
     """Raises ConfigError for another name."""
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
-        raise ConfigError(
-            f"unknown activation {activation!r}", hint=f"known: {', '.join(ACTIVATIONS)}"
-        )
+        hint = f"known: {', '.join(ACTIVATIONS)}"
+        raise ConfigError(f"unknown activation {activation!r}", hint=hint)

@@ -62,18 +62,15 @@ def fitted(
     wished = steps or (epochs and math.ceil(epochs * len(dataset) / training.batch_size))
     passes = training.steps * training.batch_size / len(dataset)
     if inherited_from and not (wished or minutes) and passes > MOST_INHERITED:
-        raise ConfigError(
+        what = (
             f"its schedule of {training.steps:,} steps of {training.batch_size} is "
-            f"{passes:,.0f} epochs of these {len(dataset):,} images, more than {MOST_INHERITED}",
-            where=inherited_from,
-            hint="say how long: --steps or --epochs",
+            f"{passes:,.0f} epochs of these {len(dataset):,} images, more than {MOST_INHERITED}"
         )
+        raise ConfigError(what, inherited_from, "say how long: --steps or --epochs")
     if minutes and training.schedule != "warmup_cosine":
-        raise ConfigError(
-            f"the first steps of the schedule {training.schedule!r} depend on how many there are",
-            where="--minutes",
-            hint="give --steps, or leave --config out: a config that is fitted can be timed",
-        )
+        what = f"the first steps of the schedule {training.schedule!r} depend on how many there are"
+        hint = "give --steps, or leave --config out: a config that is fitted can be timed"
+        raise ConfigError(what, "--minutes", hint)
     training = dataclasses.replace(
         training,
         steps=wished or training.steps,
