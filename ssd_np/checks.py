@@ -1,7 +1,5 @@
 """What any function may check of an argument, whatever it computes: an array, a number, a path."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from numbers import Integral

@@ -4,8 +4,6 @@ Sizes are (height, width). A border is one number of cells for all four sides, o
 ((top, bottom), (left, right)); TensorFlow's "SAME" puts more behind than in front.
 """
 
-from __future__ import annotations
-
 from numbers import Integral
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The checks of boxes at the public border: each names the argument and says what to do."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

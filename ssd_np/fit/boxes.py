@@ -12,8 +12,6 @@ gathered into few shapes by k-means with 1 - IoU for a distance. Shapes are (n, 
 widths in pixels of the input, weights (n,) say how much an object counts, 1 in all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

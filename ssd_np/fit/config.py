@@ -7,8 +7,6 @@ matched, lost and decoded is as in `small`. Of its maps those stay that some obj
 layers that only the others need are left out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 All return a pair, the value and a sentence for people. The numbers in capitals are the rules.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.config import (

@@ -6,8 +6,6 @@ are follows from d, the difference of such a cutting and itself upside down: whe
 matter, d is as likely as -d, and the square of the mean of n of them is 1 / n of their mean square.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import permutations
 

@@ -1,7 +1,5 @@
 """The checks of the loss at the public border: each names the argument and says what to do."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ssd_np.checks import as_array, check_factor, check_whole

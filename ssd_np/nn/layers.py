@@ -5,8 +5,6 @@ gradient of its input. What it computes it asks of `ops`, an engine (ssd_np.engi
 functions of this room or their fast versions, which then write to memory of the model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 

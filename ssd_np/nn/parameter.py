@@ -1,7 +1,5 @@
 """A parameter: memory of its own, which loading and the optimiser alone may write."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

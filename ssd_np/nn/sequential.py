@@ -1,7 +1,5 @@
 """Layers one after the other, forward and back, and the maps that a merge reads besides."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 
