@@ -17,12 +17,11 @@ from ssd_np.files import free_folder
 from ssd_np.terminal import counted, last_names, note, say
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ssd_np.commands.datasets import Dataset
     from ssd_np.config import Config
     from ssd_np.model.about import About
     from ssd_np.model.provenance import Origin, Provenance
+    from ssd_np.model.weights_file import Arrays
     from ssd_np.train.trainer import Trainer
 
 HELP = "train a detector, evaluate it on unseen images, draw what it sees"
@@ -102,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = seed, arguments.strict, not easy, arguments.classes
     dataset = training_data(data, arguments.split, *wanted)
     kind, file = _origin(arguments, fits)
-    tensors: dict[str, np.ndarray] = {}
+    tensors: Arrays = {}
     history: Provenance = ()
     if not arguments.resume:
         beginning = _beginning(arguments, dataset, config, seed, (kind, file), fits)
@@ -152,7 +151,7 @@ def _beginning(
     seed: int,
     origin: tuple[str, str | None],
     fits: bool,
-) -> tuple[Config, dict[str, np.ndarray], Provenance]:
+) -> tuple[Config, Arrays, Provenance]:
     """The config of a training that begins, fitted to the data, or with weights that go on with it,
     or as asked for; these weights, and where they come from. Images that choose instead of teaching
     are held back."""

@@ -17,6 +17,7 @@ from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
 from ssd_np.errors import ShapeError
+from ssd_np.geometry import Size
 
 Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
 
@@ -70,7 +71,7 @@ def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: floa
 
 
 def draw_patch(
-    size: tuple[int, int], boxes_corner: np.ndarray, rng: np.random.Generator, rule: CropConfig
+    size: Size, boxes_corner: np.ndarray, rng: np.random.Generator, rule: CropConfig
 ) -> tuple[np.ndarray, float]:
     """The patch (4,) that a crop cuts out of a picture of `size` (height, width) with boxes (G, 4),
     and the minimum IoU that it obeys; 1 stands for the whole picture.
@@ -163,9 +164,7 @@ class Expand(Windowed):
     max_ratio: float
     name = "expand"
 
-    def draw(
-        self, rng: np.random.Generator, size: tuple[int, int], boxes_corner: np.ndarray
-    ) -> Window:
+    def draw(self, rng: np.random.Generator, size: Size, boxes_corner: np.ndarray) -> Window:
         return Window(draw_canvas(size, rng, self.max_ratio))
 
     def boxes(self, boxes_corner: np.ndarray, labels: np.ndarray, drawn: Window) -> Boxes:
@@ -179,9 +178,7 @@ class Crop(Windowed):
     rule: CropConfig
     name = "crop"
 
-    def draw(
-        self, rng: np.random.Generator, size: tuple[int, int], boxes_corner: np.ndarray
-    ) -> Window:
+    def draw(self, rng: np.random.Generator, size: Size, boxes_corner: np.ndarray) -> Window:
         return Window(*draw_patch(size, boxes_corner, rng, self.rule))
 
     def caption(self, drawn: Window) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssd_np.boxes.checks import check_boxes
 from ssd_np.errors import ShapeError
+from ssd_np.geometry import Size
 
 
 class Transform:
@@ -23,9 +24,7 @@ class Transform:
 
     name: str
 
-    def draw(
-        self, rng: np.random.Generator, size: tuple[int, int], boxes_corner: np.ndarray
-    ) -> Any:
+    def draw(self, rng: np.random.Generator, size: Size, boxes_corner: np.ndarray) -> Any:
         """What chance decides, for a picture of `size` (height, width) with boxes (G, 4)."""
 
     def image(self, image: np.ndarray, drawn: Any) -> np.ndarray:

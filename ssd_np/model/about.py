@@ -19,7 +19,7 @@ from ssd_np.model.tflite_detector import ANCHORS
 from ssd_np.model.tflite_file import is_tflite, read_tflite
 from ssd_np.model.torch_file import is_torch, read_torch
 from ssd_np.model.weights import config_of, locate, optimiser_arrays, read_export
-from ssd_np.model.weights_file import opened
+from ssd_np.model.weights_file import Arrays, opened
 
 # what batch normalisation has measured, here and in PyTorch; it was not learned
 STATISTICS = (".mean", ".variance", ".running_mean", ".running_var", ".num_batches_tracked")
@@ -33,7 +33,7 @@ class About:
 
     file: str
     kind: str
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
     config: Config | None
     maker: Maker | None
     provenance: Provenance

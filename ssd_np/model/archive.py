@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.model.eight_bits import in_eight_bits, in_full
-from ssd_np.model.weights_file import opened, plain
+from ssd_np.model.weights_file import Arrays, opened, plain
 from ssd_np.model.zip_file import StoredZip
 
 FORMAT = 1
@@ -39,7 +39,7 @@ NPY = re.compile(
 def write_archive(
     path: str | Path,
     header: dict[str, Any],
-    arrays: dict[str, np.ndarray],
+    arrays: Arrays,
     make_folder: bool = True,
     eight_bits: bool = False,
 ) -> None:
@@ -55,7 +55,7 @@ def write_archive(
 
 
 def write_npz(
-    path: str | Path, arrays: dict[str, np.ndarray], comment: bytes = b"", make_folder: bool = True
+    path: str | Path, arrays: Arrays, comment: bytes = b"", make_folder: bool = True
 ) -> None:
     """What `numpy.savez` writes of C-contiguous arrays, straight from their memory to the file."""
 
@@ -70,7 +70,7 @@ def write_npz(
     write_atomically(path, fill, make_folder)
 
 
-def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_archive(path: str | Path) -> tuple[dict[str, Any], Arrays]:
     """Header and arrays; raises WeightsError for anything that `write_archive` did not write."""
     where, arrays = str(path), read_arrays(path)
     try:
@@ -94,18 +94,18 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
     return header, in_full(arrays, where)
 
 
-def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path) -> Arrays:
     """All arrays of an uncompressed `.npz` file, whoever wrote it; raises WeightsError."""
     return read_arrays_and_comment(path)[0]
 
 
-def read_arrays_and_comment(path: str | Path) -> tuple[dict[str, np.ndarray], bytes]:
+def read_arrays_and_comment(path: str | Path) -> tuple[Arrays, bytes]:
     """The same, and the comment at the archive's end.
 
     Nothing is allocated before it is known to lie in the file: `numpy.load` would believe what an
     array's header says. Nothing is unpacked to the disk, so a member's name can lead nowhere.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Arrays = {}
     with opened(path, "a published .pth becomes one with `ssd-np import`") as (file, size):
         _check_not_published(file.read(8))
         archive = StoredZip(file, size)
@@ -149,7 +149,7 @@ def _array(raw: bytearray, where: str) -> np.ndarray:
     return flat.reshape(shape, order="F" if found["fortran"] == b"True" else "C")
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
+def _digest(arrays: Arrays) -> str:
     """SHA-256 over names, types, shapes and values, in order of the names."""
     digest = hashlib.sha256()
     for name in sorted(arrays):

@@ -10,15 +10,16 @@ a vector stay as they are: there is little of it. In an archive q has the kernel
 import numpy as np
 
 from ssd_np.errors import WeightsError
+from ssd_np.model.weights_file import Arrays
 
 SCALES = "scales/"  # and the kernel's name: the name of its scales in an archive
 STEPS = 127
 LARGEST = 1e30  # of a scale: 127 of it are still a number
 
 
-def in_eight_bits(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def in_eight_bits(arrays: Arrays) -> Arrays:
     """The same arrays, of each kernel q (..., C) int8 and s (C,) float32 instead."""
-    stored: dict[str, np.ndarray] = {}
+    stored: Arrays = {}
     for name, array in arrays.items():
         if array.ndim < 2:
             stored[name] = array
@@ -30,7 +31,7 @@ def in_eight_bits(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return stored
 
 
-def in_full(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+def in_full(arrays: Arrays, where: str) -> Arrays:
     """The way back, float32; raises WeightsError for scales that no kernel can have."""
     full = {name: array for name, array in arrays.items() if not name.startswith(SCALES)}
     for key in arrays.keys() - full.keys():

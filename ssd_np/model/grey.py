@@ -20,6 +20,7 @@ from ssd_np.config import Config, InputConfig
 from ssd_np.errors import ConfigError
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights_file import Arrays
 
 
 def grey_model(model: SSD) -> SSD:
@@ -36,9 +37,7 @@ def grey_model(model: SSD) -> SSD:
     return grey
 
 
-def sum_colours(
-    arrays: dict[str, np.ndarray], config: Config, colour: InputConfig
-) -> dict[str, np.ndarray]:
+def sum_colours(arrays: Arrays, config: Config, colour: InputConfig) -> Arrays:
     """Tensors by our names for a `config` of one channel, out of those made for `colour`.
 
     Raises ConfigError if the network does not begin with a convolution. A kernel that is none of

@@ -39,11 +39,12 @@ from ssd_np.model.tflite_detector import load_tflite
 from ssd_np.model.tflite_file import is_tflite
 from ssd_np.model.trace import tensors
 from ssd_np.model.weights import load_torch, set_parameters
+from ssd_np.model.weights_file import Arrays
 
 
 def read_base(
     file: About | str | Path, config: Config, whole: bool = False
-) -> tuple[Config, dict[str, np.ndarray]]:
+) -> tuple[Config, Arrays]:
     """The tensors of a base by our names, and `config` with the mean and scale they expect. The
     file may have been read already (`about`).
 
@@ -75,7 +76,7 @@ def network_of(file: About | str | Path) -> Config:
 
 def _read(
     found: About, config: Config, whole: bool
-) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
+) -> tuple[Arrays, tuple[float, ...], tuple[float, ...]]:
     """The tensors of a base by our names, and the mean and scale they expect."""
     where, arrays = found.file, found.arrays
     if found.config is not None and found.maker is None:
@@ -109,7 +110,7 @@ def _read(
 
 def _trunk(
     model: SSD, config: Config, where: str
-) -> tuple[dict[str, np.ndarray], tuple[float, ...], tuple[float, ...]]:
+) -> tuple[Arrays, tuple[float, ...], tuple[float, ...]]:
     """What `config` has of a published detector's layers, base and extra ones."""
     trunk = {layer.name for layer in config.layers}
     names = [name for name in model.parameters if name.rpartition(".")[0] in trunk]
@@ -121,7 +122,7 @@ def _trunk(
     return arrays, model.config.input.mean, model.config.input.std
 
 
-def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
+def set_base(model: SSD, base: Arrays, where: str) -> list[str]:
     """Copies a base into the model; returns the layers that the file lacks, from the last on.
 
     The layers of a base are learned one on the other, so that only its end may be missing (VGG-16
@@ -140,7 +141,7 @@ def set_base(model: SSD, base: dict[str, np.ndarray], where: str) -> list[str]:
 def save_base(
     path: str | Path,
     config: Config,
-    arrays: dict[str, np.ndarray],
+    arrays: Arrays,
     eight_bits: bool = False,
     provenance: Provenance = (),
 ) -> None:
@@ -178,7 +179,7 @@ def decimate(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array[tuple(slice(None, None, step) for step in steps)]
 
 
-def _thin_out(arrays: dict[str, np.ndarray], config: Config, where: str) -> dict[str, np.ndarray]:
+def _thin_out(arrays: Arrays, config: Config, where: str) -> Arrays:
     """torchvision's vgg16 with its classifier made into convolutions, or without it."""
     features = {n: a for n, a in arrays.items() if n.startswith("features.")}
     layers = {layer.name: layer for layer in config.layers if isinstance(layer, ConvLayer)}

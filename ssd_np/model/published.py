@@ -25,6 +25,7 @@ import numpy as np
 from ssd_np.checks import as_array
 from ssd_np.errors import WeightsError
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights_file import Arrays
 
 # places of VGG-16's convolutions in torchvision's `features` and in amdegroot's `vgg`
 VGG = {
@@ -219,9 +220,7 @@ def check_no_branches(names: Iterable[str], where: str) -> None:
         raise WeightsError(what, where, "the slim variant of the same author is read")
 
 
-def from_published(
-    arrays: dict[str, np.ndarray], maker: Maker, model: SSD, where: str
-) -> dict[str, np.ndarray]:
+def from_published(arrays: Arrays, maker: Maker, model: SSD, where: str) -> Arrays:
     """The model's tensors out of a file's, or WeightsError by the file's own names."""
     names = maker.names()
     _check_layers(names, model, maker)
@@ -241,7 +240,7 @@ def from_published(
     return _reordered(tensors, maker)
 
 
-def to_published(maker: Maker, model: SSD) -> dict[str, np.ndarray]:
+def to_published(maker: Maker, model: SSD) -> Arrays:
     """The model's tensors under published names, in the maker's layout."""
     names = maker.names()
     _check_layers(names, model, maker)
@@ -250,7 +249,7 @@ def to_published(maker: Maker, model: SSD) -> dict[str, np.ndarray]:
     return {theirs: np.ascontiguousarray(laid[ours]) for ours, theirs in names.items()}
 
 
-def _reordered(tensors: dict[str, np.ndarray], maker: Maker) -> dict[str, np.ndarray]:
+def _reordered(tensors: Arrays, maker: Maker) -> Arrays:
     """The offsets of each box in the other's order: an order that is its own inverse."""
 
     def other(array: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
-from ssd_np.model.weights_file import opened, plain
+from ssd_np.model.weights_file import Arrays, opened, plain
 
 MAGIC = b"TFL3"
 MAX_BYTES = 1 << 30
@@ -37,7 +37,7 @@ class Tflite:
 
     input_name: str
     input_shape: tuple[int, ...]
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
 
 
 def read_tflite(path: str | Path) -> Tflite:
@@ -67,7 +67,7 @@ def _weights(tflite: Any, data: bytes) -> Tflite:
         raise WeightsError(f"claims {count:,} tensors: it is damaged")
     first = graph.Tensors(_index(graph.Inputs(_index(0, graph.InputsLength())), count))
     stored_bytes = 0
-    found: dict[str, np.ndarray] = {}
+    found: Arrays = {}
     for i in range(count):
         tensor = graph.Tensors(i)
         stored = model.Buffers(_index(tensor.Buffer(), buffers)).DataAsNumpy()

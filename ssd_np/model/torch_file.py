@@ -21,7 +21,7 @@ import numpy as np
 
 from ssd_np.errors import WeightsError
 from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor
-from ssd_np.model.weights_file import opened, plain
+from ssd_np.model.weights_file import Arrays, opened, plain
 from ssd_np.model.zip_file import StoredZip
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the legacy format
@@ -29,7 +29,7 @@ MAX_PICKLE = 4 << 20  # bytes; SSD300 needs 10 kB. Bounds the memory and time of
 MAX_GROWTH = 4  # arrays / file: 2 for bfloat16 -> float32, times 2 for weights under two names
 
 
-def read_torch(path: str | Path) -> dict[str, np.ndarray]:
+def read_torch(path: str | Path) -> Arrays:
     """The tensors of a PyTorch file by name, in the file's order, each a C-contiguous copy.
 
     A training checkpoint is unwrapped (its "state_dict" or "model"), entries that are no tensors
@@ -46,7 +46,7 @@ def is_torch(start: bytes) -> bool:
     return start.startswith((b"PK\3\4", b"\x80")) or start[257:262] == b"ustar"
 
 
-def _read(file: BufferedIOBase, size: int) -> dict[str, np.ndarray]:
+def _read(file: BufferedIOBase, size: int) -> Arrays:
     start = file.read(512)
     file.seek(0)
     if start.startswith(b"PK\3\4"):
@@ -203,14 +203,12 @@ def _check_tensors(tensors: dict[str, Tensor], size: int) -> None:
             raise WeightsError(f"needs over {MAX_GROWTH} times the bytes of the file", where)
 
 
-def _load(
-    tensors: dict[str, Tensor], read_storage: ReadStorage, order: str
-) -> dict[str, np.ndarray]:
+def _load(tensors: dict[str, Tensor], read_storage: ReadStorage, order: str) -> Arrays:
     """Reads each storage once, and keeps no more than one beside the finished arrays."""
     by_storage: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
         by_storage.setdefault(tensor.storage.key, []).append(name)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Arrays = {}
     for names in by_storage.values():
         storage = tensors[names[0]].storage
         try:

@@ -42,6 +42,7 @@ from ssd_np.model.published import (
 from ssd_np.model.ssd import SSD
 from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
+from ssd_np.model.weights_file import Arrays
 from ssd_np.nn.init import Zeros
 
 MOST_COMMENT = 65_535  # bytes of a zip archive's comment
@@ -58,7 +59,7 @@ def save(path: str | Path, model: SSD) -> None:
     write_archive(path, *contents_of(model))
 
 
-def contents_of(model: SSD) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def contents_of(model: SSD) -> tuple[dict[str, Any], Arrays]:
     """The header of a model's file, and its arrays."""
     check_described(model, model.own_layers)
     header: dict[str, Any] = {"config": config_to_json(model.config)}
@@ -129,7 +130,7 @@ def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
 
 
 def _check_size(
-    config: Config, arrays: dict[str, np.ndarray], where: str, names: dict[str, str] | None = None
+    config: Config, arrays: Arrays, where: str, names: dict[str, str] | None = None
 ) -> None:
     """Refuses a file's own config before a network of absurd size is built. Only numbers that the
     config names count; `names` says what they are called in the file."""
@@ -164,14 +165,14 @@ def optimiser_arrays(header: dict, arrays: Iterable[str], where: str) -> list[st
     return names
 
 
-def set_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> None:
+def set_parameters(model: SSD, arrays: Arrays, where: str) -> None:
     """Copies `arrays` into the model; every tensor must be there, fit, and have a place."""
     check_parameters(model, arrays, where)
     for name, parameter in model.parameters.items():
         parameter.assign(arrays[name])
 
 
-def check_parameters(model: SSD, arrays: dict[str, np.ndarray], where: str) -> None:
+def check_parameters(model: SSD, arrays: Arrays, where: str) -> None:
     """WeightsError unless every tensor of the model is there, fits, and has a place."""
     parameters = model.parameters
     missing, surplus = parameters.keys() - arrays.keys(), arrays.keys() - parameters.keys()
@@ -251,7 +252,7 @@ def load_torch(
     return model
 
 
-def from_maker(arrays: dict[str, np.ndarray], maker: Maker, config: Config, where: str) -> SSD:
+def from_maker(arrays: Arrays, maker: Maker, config: Config, where: str) -> SSD:
     """The model of `config` with a file's tensors; what the file has folded is unfolded."""
     model = SSD(folded_config(config) if maker.folded else config)
     set_parameters(model, from_published(arrays, maker, model, where), where)
@@ -295,7 +296,7 @@ def _comment_of(model: SSD) -> bytes:
     return config + b"\0" + json.dumps(origins).encode() if origins else config
 
 
-def read_export(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_export(path: str | Path) -> tuple[dict[str, Any], Arrays]:
     """What the comment tells, as a header; empty without one. And the arrays."""
     arrays, comment = read_arrays_and_comment(path)
     config, _, origins = comment.decode("utf-8", "replace").partition("\0")

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 
+import numpy as np
+
 from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
+
+Arrays = dict[str, np.ndarray]  # tensors by name
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from ssd_np.errors import NotFinite
 from ssd_np.files import json_text, write_atomically
 from ssd_np.model.ssd import SSD
+from ssd_np.model.weights_file import Arrays
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.log import Log
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 LOSSES = 20  # the last so many are told
 
 
-def first_broken(
-    model: SSD, images: np.ndarray, outputs: dict[str, np.ndarray]
-) -> tuple[str, dict] | None:
+def first_broken(model: SSD, images: np.ndarray, outputs: Arrays) -> tuple[str, dict] | None:
     """Name of the first tensor that is not finite, and what is known of it; None if all are.
 
     `outputs` are the network's results and their gradients by name, in order of computation.
@@ -40,9 +39,7 @@ def first_broken(
     return None
 
 
-def _in_order(
-    model: SSD, images: np.ndarray, outputs: dict[str, np.ndarray]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _in_order(model: SSD, images: np.ndarray, outputs: Arrays) -> Iterator[tuple[str, np.ndarray]]:
     for name, parameter in model.parameters.items():
         yield f"parameter {name}", parameter.value
     yield "images", images
@@ -58,7 +55,7 @@ def _in_order(
 def report(model: SSD, step: Step, last_losses: list[float]) -> dict:
     """What a reader needs to find out why, as JSON-able values."""
     batch, done = step.batch, vars(step)
-    outputs: dict[str, np.ndarray] = {n: done[n] for n in ("logits", "offsets") if n in done}
+    outputs: Arrays = {n: done[n] for n in ("logits", "offsets") if n in done}
     if "loss" in done:
         outputs["gradient of the logits"] = step.loss.dlogits
         outputs["gradient of the offsets"] = step.loss.doffsets

@@ -5,8 +5,6 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset
@@ -17,6 +15,7 @@ from ssd_np.model.provenance import Provenance, imported
 from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
 from ssd_np.model.weights import load, locate
+from ssd_np.model.weights_file import Arrays
 
 MOST_INHERITED = 200  # epochs of a schedule that was made for other data
 SETTLING = 8  # batches that a base is shown before the first step
@@ -26,7 +25,7 @@ VALIDATIONS, FEWEST_VALIDATIONS, LOOKED_AT = 10, 2, 1000
 
 def beginning(
     config: Config, names: Sequence[str], origin: About | str | None, fits: bool = False
-) -> tuple[Config, dict[str, np.ndarray], Provenance]:
+) -> tuple[Config, Arrays, Provenance]:
     """The config and the tensors that the origin brings along, and where they come from.
 
     None brings nothing, a base (as `about` reads it) the mean and scale that it expects, the file
@@ -106,7 +105,7 @@ def validate_every(training: TrainConfig, images: int) -> int:
 def network(
     config: Config,
     seed: int,
-    tensors: dict[str, np.ndarray],
+    tensors: Arrays,
     where: str,
     frozen: str | None,
     history: Provenance = (),
