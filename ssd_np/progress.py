@@ -55,13 +55,8 @@ class Progress:
         self._first = self._told = self._started
         self._bar = None
         if in_notebook() or (sys.stderr is not None and sys.stderr.isatty()):
-            settings = {
-                "desc": what,
-                "leave": leave,
-                "bar_format": BAR.replace("LEFT", "?"),
-                "dynamic_ncols": True,
-            }
-            self._bar = _tqdm()(total=total, initial=done, **settings)
+            shape = {"bar_format": BAR.replace("LEFT", "?"), "dynamic_ncols": True}
+            self._bar = _tqdm()(total=total, initial=done, desc=what, leave=leave, **shape)
 
     def update(self, note: str = "") -> None:
         """One more is done; `note` says how it went."""

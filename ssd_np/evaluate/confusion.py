@@ -76,15 +76,12 @@ class Confusion:
 
     def to_json(self) -> dict:
         """Rows and columns by name."""
-        names = self.class_names
-        return {
-            "score": self.min_score,
-            "iou_threshold": self.iou_threshold,
-            "rows": [*names, "background"],
-            "columns": [*names, "missed"],
-            "counts": self.matrix.tolist(),
-            "totals": self.totals(),
+        rule = {"score": self.min_score, "iou_threshold": self.iou_threshold}
+        sides = {
+            "rows": [*self.class_names, "background"],
+            "columns": [*self.class_names, "missed"],
         }
+        return {**rule, **sides, "counts": self.matrix.tolist(), "totals": self.totals()}
 
 
 def confusion(

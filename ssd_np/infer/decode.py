@@ -62,10 +62,9 @@ class Decoded:
             dropped = np.setdiff1d(candidates, survivors)
             iou = self.ops.iou_matrix(self.boxes_corner[survivors], self.boxes_corner[dropped])
             first = (iou > self.rule.iou_threshold).argmax(axis=0) if len(dropped) else dropped
-            found += [
-                Suppressed(int(row), label, int(survivors[by]), float(iou[by, i]))
-                for i, (row, by) in enumerate(zip(dropped, first, strict=True))
-            ]
+            for i, (row, by) in enumerate(zip(dropped, first, strict=True)):
+                one = Suppressed(int(row), label, int(survivors[by]), float(iou[by, i]))
+                found.append(one)
         return found
 
 

@@ -41,10 +41,8 @@ def to_text(explanation: Explanation) -> str:
 
 def describe(place: Place, size: tuple[int, int]) -> str:
     """conv4_2 row 3 column 7 box s' (90 70 141 121), the corners in pixels of the image."""
-    return (
-        f"{place.feature_map} row {place.row} column {place.column} box {place.shape:3} "
-        f"({_pixels(place.corner, size)})"
-    )
+    cell = f"{place.feature_map} row {place.row} column {place.column}"
+    return f"{cell} box {place.shape:3} ({_pixels(place.corner, size)})"
 
 
 def _pixels(corner: tuple, size: tuple[int, int]) -> str:
@@ -105,11 +103,9 @@ def _the_cut(mining: MiningReport) -> list[str]:
         return []
     last, out = mining.mined[-1], mining.first_left_out
     share = float(mining.losses[: len(mining.mined)].sum() / mining.losses.sum())
-    return [
-        f"the cut: rank {last.rank} costs {last.loss:.4f} and is in, "
-        f"rank {out.rank} costs {out.loss:.4f} and is out; "
-        f"those in hold {share:.0%} of all the background loss"
-    ]
+    first, second = (f"rank {side.rank} costs {side.loss:.4f} and is" for side in (last, out))
+    rest = f"those in hold {share:.0%} of all the background loss"
+    return [f"the cut: {first} in, {second} out; {rest}"]
 
 
 def _detections(explanation: Explanation) -> list[str]:

@@ -91,10 +91,8 @@ class Origin(_Texts):
             count = f"{used.images:,} images, digest {used.digest[:16]}"
             yield f"  {title:9} {used.name}{split}: {count}"
         if (rule := self.training) is not None:
-            yield (
-                f"  training  {rule.steps:,} steps of {rule.batch_size} images, learning rate "
-                f"{rule.learning_rate:g}, {rule.schedule}, seed {rule.seed}"
-            )
+            how = f"learning rate {rule.learning_rate:g}, {rule.schedule}, seed {rule.seed}"
+            yield f"  training  {rule.steps:,} steps of {rule.batch_size} images, {how}"
         if self.metric is not None:
             yield f"  metric    {self.metric.metric} {self.metric.value:.4f} on {self.metric.on}"
         if self.note:

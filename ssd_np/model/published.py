@@ -213,10 +213,8 @@ def check_no_branches(names: Iterable[str], where: str) -> None:
     """WeightsError for the RFB variant of Linzaer's network, whatever else is asked of it."""
     branch = next((name for name in names if ".branch0." in name), None)
     if branch:
-        what = (
-            f"is the RFB variant: {branch} is one of several branches that are joined again, and a "
-            "config here is a chain of layers"
-        )
+        what = f"is the RFB variant: {branch} is one of several branches that are joined again, "
+        what += "and a config here is a chain of layers"
         raise WeightsError(what, where, "the slim variant of the same author is read")
 
 

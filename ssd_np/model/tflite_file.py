@@ -122,16 +122,11 @@ def _is_weight(tflite: Any, tensor: Any) -> bool:
 
 def _to_float(tflite: Any, tensor: Any, stored: np.ndarray, where: str) -> np.ndarray:
     """The tensor's bytes as real numbers in its shape."""
-    kinds: dict[int, np.dtype] = {
-        tflite.TensorType.UINT8: np.dtype("<u1"),
-        tflite.TensorType.INT8: np.dtype("<i1"),
-        tflite.TensorType.INT32: np.dtype("<i4"),
-        tflite.TensorType.FLOAT32: np.dtype("<f4"),
-    }
+    names = {"UINT8": "<u1", "INT8": "<i1", "INT32": "<i4", "FLOAT32": "<f4"}
+    kinds = {getattr(tflite.TensorType, name): np.dtype(kind) for name, kind in names.items()}
     if tensor.Type() not in kinds:
         raise WeightsError(f"has the type number {tensor.Type()}", where)
-    shape = _shape(tensor)
-    kind = kinds[tensor.Type()]
+    shape, kind = _shape(tensor), kinds[tensor.Type()]
     needed = kind.itemsize * int(np.prod(shape, dtype=object))
     if any(side < 0 for side in shape) or needed != stored.nbytes:
         raise WeightsError(f"has {stored.nbytes} bytes, its shape {shape} {needed}", where)

@@ -122,10 +122,8 @@ def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
     """WeightsError unless the model has the layers of which the file's config does not tell."""
     own, has = header.get("own_layers", {}), model.undescribed() if model else {}
     if own != has:
-        what = (
-            f"was saved with layers that its config does not describe: {own}; "
-            f"this model has {has or 'none'}"
-        )
+        what = f"was saved with layers that its config does not describe: {own}; this model has "
+        what += str(has or "none")
         raise WeightsError(what, where, "build that model and load(path, into=model)")
 
 

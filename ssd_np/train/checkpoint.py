@@ -90,13 +90,10 @@ def save_checkpoint(
     if both:
         hint = "state() calls them otherwise than the parameters, such as m/conv1_1.weight"
         raise ConfigError(f"keeps {sorted(both)[0]!r}, a parameter's name", "the optimiser", hint)
-    header |= {
-        "training": dataclasses.asdict(training or model.config.training),
-        "progress": dataclasses.asdict(progress),
-        "optimiser": sorted(state),
-        "frozen": frozen(model),
-        "conditions": dict(conditions or {}),
-    }
+    rule = dataclasses.asdict(training or model.config.training)
+    header |= {"training": rule, "progress": dataclasses.asdict(progress)}
+    header |= {"optimiser": sorted(state), "frozen": frozen(model)}
+    header["conditions"] = dict(conditions or {})
     write_archive(path, header, weights | state, make_folder)
 
 
@@ -113,10 +110,8 @@ def load_checkpoint(
     began; `other_data` allows it to go on with data that changed."""
     where = str(path)
     if not os.path.exists(path):
-        hint = (
-            "is it this folder? a training that was stopped before its first step begins "
-            "again, with --force"
-        )
+        hint = "is it this folder? a training that was stopped before its first step begins again, "
+        hint += "with --force"
         raise WeightsError("no such checkpoint", where, hint)
     header, arrays = read_archive(path)
     if "progress" not in header:
