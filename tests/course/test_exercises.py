@@ -18,7 +18,7 @@ from ssd_np.exercises.blank import blank_file, reference_file
 from ssd_np.exercises.catalog import EXERCISES, find
 from ssd_np.exercises.grading import GRADED, check
 from ssd_np.exercises.in_place import in_place, read
-from ssd_np.exercises.wrong_solutions import SOLUTIONS
+from ssd_np.exercises.slips import SOLUTIONS
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
