@@ -30,8 +30,9 @@ def thread_count() -> int:
     """Threads to use: `SSD_NP_THREADS` if set, else the cores this process may run on."""
     wish = os.environ.get("SSD_NP_THREADS", "")
     if not wish:
-        has_affinity = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
     if not wish.isdecimal() or int(wish) < 1:
         raise ConfigError(
             f"expected a whole number from 1, got {wish!r}",
