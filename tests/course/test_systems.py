@@ -25,8 +25,8 @@ def unguarded(tree: ast.Module) -> list[str]:
 
     def look(node: ast.AST, known: frozenset[str]) -> None:
         if isinstance(node, ast.If | ast.IfExp):
-            known |= {part.args[1].value for part in ast.walk(node.test)
-                      if isinstance(part, ast.Call) and ast.unparse(part.func) == "hasattr"}  # fmt: skip
+            calls = (part for part in ast.walk(node.test) if isinstance(part, ast.Call))
+            known |= {c.args[1].value for c in calls if ast.unparse(c.func) == "hasattr"}
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             module = getattr(node, "module", None)
