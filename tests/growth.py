@@ -6,13 +6,16 @@ CPU time of one thread, the least of a few runs, both taking turns. The exponent
 line through the logarithms: 1 where twice the size costs twice the time. Needs the extra `test`.
 """
 
+import dataclasses
 import json
 import os
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ |= {"SSD_NP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -20,9 +23,11 @@ import matplotlib
 import numpy as np
 import real_torchvision  # torchvision can be imported from here on
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torch.utils.data import BatchSampler, RandomSampler
-from torchvision.models.detection._utils import SSDMatcher
+from torchvision.models.detection._utils import BoxCoder, SSDMatcher
+from torchvision.models.detection.ssd import SSD as torchvision_ssd
 from torchvision.ops import box_iou
 
 from ssd_np.bench.twin import torch_network
@@ -30,12 +35,17 @@ from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes
 from ssd_np.config import load_config, sized
 from ssd_np.data.batches import Batches
-from ssd_np.data.coco import CocoDataset
+from ssd_np.data.coco import CocoDataset, CocoSource
 from ssd_np.data.image import LARGE, read_image
+from ssd_np.data.lint import check
 from ssd_np.data.shapes import ShapesDataset
+from ssd_np.data.voc import VOCDataset
 from ssd_np.engine import select
+from ssd_np.infer.decode import decode_outputs
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.ssd import SSD
+from ssd_np.viz.draw import save_picture
+from ssd_np.viz.loss import loss_curve
 
 DOCS = Path(__file__).parents[1] / "docs"
 RUNS = 2
@@ -121,24 +131,36 @@ def reading(folder: Path) -> Iterator[Pair]:
         )
 
 
+def _instances(path: Path, names: list[str]) -> Path:
+    """COCO's annotations of images of 480 x 640, seven objects each."""
+    rng, count = np.random.default_rng(0), len(names)
+    images = [
+        {"id": i, "file_name": name, "height": 480, "width": 640} for i, name in enumerate(names)
+    ]
+    objects = [
+        {"id": i, "image_id": i % count, "category_id": 1, "iscrowd": 0, "area": 900.5,
+         "bbox": [10.5, 20.25 + i // count, 30.0, 40.0], "segmentation": [rng.random(30).tolist()]}
+        for i in range(7 * count)
+    ]  # fmt: skip
+    kinds = [{"id": 1, "name": "thing", "supercategory": "any"}]
+    content = {"images": images, "annotations": objects, "categories": kinds}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def _photograph(path: Path, height: int, width: int) -> Path:
+    """Blobs of colour, as large as asked for."""
+    blobs = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    Image.fromarray(blobs).resize((width, height)).save(path)
+    return path
+
+
 def annotations(folder: Path) -> Iterator[Pair]:
     from pycocotools.coco import COCO
 
-    rng = np.random.default_rng(0)
-    Image.new("RGB", (640, 480)).save(folder / "one.jpg")
+    _photograph(folder / "one.jpg", 480, 640)
     for count in (500, 1_000, 2_000, 4_000):
-        images = [
-            {"id": i, "file_name": "one.jpg", "height": 480, "width": 640} for i in range(count)
-        ]
-        objects = [
-            {"id": i, "image_id": i % count, "category_id": 1, "iscrowd": 0, "area": 900.5,
-             "bbox": [10.5, 20.25, 30.0, 40.0], "segmentation": [rng.random(30).tolist()]}
-            for i in range(7 * count)
-        ]  # fmt: skip
-        path = folder / f"{count}.json"
-        kinds = [{"id": 1, "name": "thing", "supercategory": "any"}]
-        content = {"images": images, "annotations": objects, "categories": kinds}
-        path.write_text(json.dumps(content), encoding="utf-8")
+        path = _instances(folder / f"{count}.json", count * ["one.jpg"])
         yield (
             count,
             lambda path=path: CocoDataset(folder, path),
@@ -146,12 +168,119 @@ def annotations(folder: Path) -> Iterator[Pair]:
         )
 
 
+def checking(folder: Path) -> Iterator[Pair]:
+    """check-data: annotations, headers, and each image decoded, none of them remembered."""
+    for count, path in ((30, "30"), (100, "100"), (300, "300"), (1000, "1000")):
+        images = folder / f"images{path}"
+        images.mkdir()
+        _photograph(folder / "one.jpg", 480, 640)
+        names = [f"{i}.jpg" for i in range(count)]
+        for name in names:
+            os.link(folder / "one.jpg", images / name)
+        path = _instances(folder / f"check{count}.json", names)
+
+        def ours(images=images, path=path):
+            with tempfile.TemporaryDirectory() as cache:
+                os.environ["XDG_CACHE_HOME"] = cache
+                return check(CocoSource(images, path))
+
+        def theirs(images=images, path=path):
+            for image in json.loads(path.read_text(encoding="utf-8"))["images"]:
+                Image.open(images / image["file_name"]).convert("RGB")
+
+        yield count, ours, theirs
+
+
+def voc(folder: Path) -> Iterator[Pair]:
+    _photograph(folder / "one.jpg", 375, 500)
+    thing = "<object><name>thing</name><difficult>0</difficult><bndbox><xmin>10</xmin>"
+    thing += "<ymin>20</ymin><xmax>100</xmax><ymax>200</ymax></bndbox></object>"
+    for count in (200, 600, 2_000, 6_000):
+        root = folder / f"voc{count}"
+        for part in ("Annotations", "JPEGImages"):
+            (root / part).mkdir(parents=True)
+        for i in range(count):
+            os.link(folder / "one.jpg", root / "JPEGImages" / f"{i}.jpg")
+            head = f"<annotation><filename>{i}.jpg</filename><size><width>500</width>"
+            head += "<height>375</height><depth>3</depth></size>"
+            text = f"{head}{3 * thing}</annotation>"
+            (root / "Annotations" / f"{i}.xml").write_text(text, encoding="utf-8")
+
+        def theirs(root=root):
+            for path in (root / "Annotations").iterdir():
+                for item in ElementTree.parse(path).getroot().iter("object"):
+                    [float(side.text) for side in item.find("bndbox")]
+                with Image.open(root / "JPEGImages" / f"{path.stem}.jpg") as image:
+                    image.getexif()
+
+        yield count, lambda root=root: VOCDataset(root, "all"), theirs
+
+
+def decoding(_: Path) -> Iterator[Pair]:
+    """A threshold for drawing, 0.3, and 20 boxes that pass it."""
+    rng, ops, config = np.random.default_rng(0), select(), load_config("ssd300_voc")
+    rule = dataclasses.replace(config.decoding, score_threshold=0.3)
+    defaults = default_boxes(config)
+    anchors = torch.from_numpy(300 * center_to_corner(defaults[:, :4])).float()
+    network = SimpleNamespace(
+        box_coder=BoxCoder((10.0, 10.0, 5.0, 5.0)),
+        score_thresh=0.3, nms_thresh=rule.iou_threshold,
+        topk_candidates=rule.top_k_class, detections_per_img=rule.top_k,
+    )  # fmt: skip
+    for classes in (2, 21, 81, 301):
+        logits = rng.standard_normal((len(defaults), classes)).astype(np.float32)
+        logits[:, 0] += 10
+        logits[rng.integers(0, len(defaults), 20), rng.integers(1, classes, 20)] += 20
+        offsets = rng.standard_normal((len(defaults), 4)).astype(np.float32)
+        heads = {
+            "cls_logits": torch.from_numpy(logits)[None],
+            "bbox_regression": torch.from_numpy(offsets)[None],
+        }
+        yield (
+            classes,
+            lambda x=(logits, offsets): decode_outputs(*x, defaults, rule, ops),
+            lambda heads=heads: torchvision_ssd.postprocess_detections(
+                network, heads, [anchors], [(300, 300)]
+            ),
+        )
+
+
+def loss_pictures(folder: Path) -> Iterator[Pair]:
+    """loss.png, beside the same columns drawn with all their points."""
+    rng = np.random.default_rng(0)
+    for steps in (1_000, 6_000, 30_000, 120_000):
+        total = 5 / np.sqrt(1 + np.arange(steps) / 100) + rng.random(steps)
+        columns = {"step": np.arange(steps), "total": total, "location": total / 3,
+                   "confidence": total / 2, "learning_rate": np.full(steps, 1e-3)}  # fmt: skip
+
+        def theirs(columns=columns):
+            figure = Figure(figsize=(7, 5), layout="constrained")
+            above, below = figure.subplots(2, 1)
+            for name in ("total", "location", "confidence"):
+                above.plot(columns["step"], columns[name], label=name)
+            below.plot(columns["step"], columns["learning_rate"])
+            above.set_yscale("log"), above.legend()
+            figure.savefig(folder / "theirs.png")
+
+        yield steps, lambda columns=columns: loss_curve(columns, folder / "ours.png"), theirs
+
+
+def pictures(folder: Path) -> Iterator[Pair]:
+    """The PNG that `detect FOLDER` writes of a photograph."""
+    for megapixels in (0.2, 1, 4, 12):
+        side = int((megapixels * 1e6) ** 0.5)
+        picture = read_image(_photograph(folder / f"{side}.jpg", side, side))
+        yield (
+            megapixels,
+            lambda picture=picture: save_picture(picture, folder / "ours.png"),
+            lambda picture=picture: Image.fromarray(picture).save(folder / "theirs.png"),
+        )
+
+
 def photographs(folder: Path) -> Iterator[Pair]:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8))
     for megapixels in (1, 4, 11, 24):
         side = int((megapixels * 1e6) ** 0.5)
-        path = folder / f"{megapixels}.jpg"
-        noise.resize((side, side)).save(path)
+        path = _photograph(folder / f"{megapixels}.jpg", side, side)
         yield (
             megapixels,
             lambda path=path: read_image(path, LARGE),
@@ -187,8 +316,13 @@ ROWS = {
     "loss, classes": (loss, "torchvision"),
     "writing, million weights": (saving, "torch.save"),
     "reading, million weights": (reading, "torch.load"),
+    "decoding, classes": (decoding, "torchvision"),
     "opening COCO, images": (annotations, "pycocotools"),
+    "check-data on COCO, images": (checking, "Pillow, decoding"),
+    "opening VOC, images": (voc, "ElementTree, header"),
     "a JPEG, megapixels": (photographs, "Pillow, whole"),
+    "a PNG, megapixels": (pictures, "Pillow, level 6"),
+    "loss.png, steps": (loss_pictures, "Matplotlib, all"),
     "tiny, images in a batch": (batches, "PyTorch"),
     "tiny, pixels": (pixels, "PyTorch"),
 }
@@ -234,8 +368,10 @@ def chart(measured: dict[str, np.ndarray], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(3, 3, figsize=(10, 8), layout="constrained")
-    for axis, (name, values) in zip(axes.flat, measured.items(), strict=True):
+    figure, axes = pyplot.subplots(5, 3, figsize=(10, 13), layout="constrained")
+    for axis in axes.flat[len(measured) :]:
+        axis.remove()
+    for axis, (name, values) in zip(axes.flat, measured.items(), strict=False):
         sizes, ours, theirs = values.T
         axis.loglog(sizes, 1e3 * theirs, "o--", color="0.6", label=ROWS[name][1])
         axis.loglog(sizes, 1e3 * ours, "o-", color="tab:blue", label="ssd_np")

@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
+from ssd_np.bench.layers import time_layers, time_parts
 from ssd_np.bench.machine import (
     copy_rate,
     forward_memory,
@@ -14,9 +15,8 @@ from ssd_np.bench.machine import (
     processor_name,
     start_times,
 )
-from ssd_np.bench.networks import ALGORITHMS, time_forward, time_layers, time_step
+from ssd_np.bench.networks import ALGORITHMS, time_forward, time_step
 from ssd_np.bench.rivals import installed
-from ssd_np.bench.steps import time_steps
 from ssd_np.config import load_config
 from ssd_np.engine import select
 from ssd_np.engine.threads import thread_count
@@ -29,7 +29,7 @@ STEP_BATCH = {"tiny": 16}  # others: 8
 def benchmark(networks: list[str], rounds: int, whole: bool = True) -> dict[str, Any]:
     """Measures `networks`, each time `rounds` times.
 
-    whole=False leaves out what is not a network: the steps around it, start and memory.
+    whole=False leaves out what is not a network: start and memory.
     """
     report: dict[str, Any] = {"machine": _machine(), "networks": []}
     peak = report["machine"]["gemm_gflop_per_s"]
@@ -48,11 +48,11 @@ def benchmark(networks: list[str], rounds: int, whole: bool = True) -> dict[str,
             report["networks"].append({
                 "network": name,
                 "forward": {"batch": 1, "times": forward},
+                "parts": time_parts(config),
                 "training_step": {"batch": batch, "times": step},
                 "layers": [dataclasses.asdict(layer) for layer in layers],
             })  # fmt: skip
     if whole:
-        report["steps_milliseconds"] = time_steps(10 * rounds)
         report["start_seconds"] = start_times()
         report["forward_memory_mib"] = {
             algorithm: forward_memory("ssd300_voc", algorithm) for algorithm in ALGORITHMS
@@ -94,9 +94,11 @@ def text(report: dict[str, Any]) -> str:
             lines += [_contestant(row) for row in measured["times"]]
             if key == "forward":
                 lines.append(_of_the_peak(network, machine["gemm_gflop_per_s"]))
+                if parts := network["parts"]:
+                    told = ", ".join(f"{what} {value:.2f} ms" for what, value in parts.items())
+                    lines.append(f"  of one call: {told}")
         lines += _layers(network)
     for key, title, unit in (
-        ("steps_milliseconds", "8,732 boxes, 21 classes", "ms"),
         ("start_seconds", "a fresh process", "s"),
         ("forward_memory_mib", "memory of a forward of ssd300_voc above the model", "MiB"),
     ):

@@ -6,6 +6,8 @@ so that nothing here needs it.
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -62,13 +64,13 @@ TORCH = {
 }
 
 
-def of_kind(layers: dict, layer) -> Callable:
-    if layer.kind not in layers:
-        known = ", ".join(layers)
+def _of_kind(layer: Any) -> Callable:
+    if layer.kind not in TORCH:
         raise ConfigError(
-            f"a layer of kind {layer.kind!r} is not measured against others", hint=f"only {known}"
+            f"a layer of kind {layer.kind!r} is not measured against others",
+            hint=f"only {', '.join(TORCH)}",
         )
-    return layers[layer.kind]
+    return TORCH[layer.kind]
 
 
 def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[dict, Callable]:
@@ -108,7 +110,7 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
                 x = functional.interpolate(x, lateral.shape[2:], mode="nearest")
                 x = torch.cat((x, lateral), 1)
             else:
-                x = of_kind(TORCH, layer)(functional, x, layer, weights, training)
+                x = _of_kind(layer)(functional, x, layer, weights, training)
             passed[layer.name] = x
             if layer.name in maps:
                 rows.append(heads(x, layer.name))
@@ -116,6 +118,31 @@ def torch_network(torch: ModuleType, model: SSD, channels_last: bool) -> tuple[d
         return torch.cat(logits, 1), torch.cat(offsets, 1)
 
     return weights, forward
+
+
+def torch_module(torch: Any, model: SSD) -> Any:
+    """The twin as a torch.nn.Module for inference, which can be traced and written."""
+    weights, forward = torch_network(torch, model, channels_last=False)
+    for weight in weights.values():
+        weight.requires_grad_(False)
+
+    class Twin(torch.nn.Module):
+        def forward(self, x):
+            return forward(x)
+
+    return Twin().eval()
+
+
+def onnx_file(torch: Any, model: SSD, images: np.ndarray) -> bytes:
+    """The twin as an ONNX file, for images of this shape (N, H, W, 3)."""
+    file, x = io.BytesIO(), torch_images(torch, images, channels_last=False)
+    with warnings.catch_warnings():  # that there is a newer way of writing
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            torch_module(torch, model), (x,), file, dynamo=False, opset_version=17,
+            input_names=["images"], output_names=["logits", "offsets"],
+        )  # fmt: skip
+    return file.getvalue()
 
 
 def torch_images(torch: ModuleType, images: np.ndarray, channels_last: bool):

@@ -79,14 +79,15 @@ def read_header(path: str | Path) -> Header:
 
 def _opened(path: str | Path | bytes) -> Image.Image:
     """The file with its header read, its pixels not yet decoded."""
-    if not isinstance(path, bytes):
-        check_regular(as_path(path), "image file", PICTURE)
+    source: io.BytesIO | str | Path
+    if isinstance(path, bytes):
+        size, source = len(path), io.BytesIO(path)
+    else:
+        size, source = check_regular(as_path(path), "image file", PICTURE), path
     try:
-        if (len(path) if isinstance(path, bytes) else Path(path).stat().st_size) == 0:
+        if size == 0:
             raise DataError("the image file is empty (0 bytes)", where=_where(path))
-        return Image.open(
-            io.BytesIO(path) if isinstance(path, bytes) else path, formats=tuple(FORMATS)
-        )
+        return Image.open(source, formats=tuple(FORMATS))
     except DataError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -101,7 +102,8 @@ def _limit(picture: Image.Image, path: str | Path | bytes, large: int | None) ->
     halved = 0
     if large and picture.format in ("JPEG", "MPO"):  # MPO: with a second picture behind
         halved = next((k for k in range(4) if (width * height) >> (2 * k) < large), 3)
-        picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
+        if halved:
+            picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
     # a JPEG that comes in passes is kept whole while it is decoded, however small it becomes
     most = 2 * MAX_PIXELS if halved else MAX_PIXELS
     if width * height > most or max(width, height) > MAX_SIDE:

@@ -22,8 +22,9 @@ LISTING = 1024 * MIB  # the annotations, or the names, of a whole data set
 PICTURE = 512 * MIB
 
 
-def check_regular(path: Path, what: str, limit: int) -> None:
-    """DataError if no file is there, if it is a pipe or a device, or beyond the limit of bytes."""
+def check_regular(path: str | Path, what: str, limit: int) -> int:
+    """The bytes of a file. DataError if none is there, if it is a pipe or a device, or beyond the
+    limit of bytes."""
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
@@ -35,6 +36,7 @@ def check_regular(path: Path, what: str, limit: int) -> None:
     if found.st_size > limit:
         size = f"{found.st_size / MIB:,.0f} MiB"
         raise DataError(f"is too large: {size}", str(path), f"{what}: at most {limit // MIB} MiB")
+    return found.st_size
 
 
 def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:

@@ -66,21 +66,26 @@ def _parse_size(root: ElementTree.Element) -> tuple[int, int] | None:
 
 
 def _parse_object(node: ElementTree.Element, where: str) -> VOCObject:
-    name = _text(node, "name")
-    if not name:
+    told = _texts(node)
+    if not (name := told.get("name", "")):
         raise DataError("object without a <name>", where=where)
     if fault := fault_of_name(name):
         raise DataError(f"its <name> {fault}", where=where)
     where = f"{where} ({name})"
-    box = node.find("bndbox")  # once: a path of two names is searched for by a slow parser
-    box = ElementTree.Element("bndbox") if box is None else box
+    inner = node.find("bndbox")
+    box = {} if inner is None else _texts(inner)
     left, top = _coordinate(box, "xmin", where), _coordinate(box, "ymin", where)
     right, bottom = _coordinate(box, "xmax", where), _coordinate(box, "ymax", where)
-    return VOCObject(name, (left, top, right, bottom), _text(node, "difficult") == "1")
+    return VOCObject(name, (left, top, right, bottom), told.get("difficult") == "1")
 
 
-def _coordinate(node: ElementTree.Element, key: str, where: str) -> float:
-    text = _text(node, key)
+def _texts(node: ElementTree.Element) -> dict[str, str]:
+    """What is in a node by tag, looked through once; of several the first counts."""
+    return {child.tag: (child.text or "").strip() for child in reversed(node)}
+
+
+def _coordinate(box: dict[str, str], key: str, where: str) -> float:
+    text = box.get(key, "")
     try:
         value = float(text)
     except ValueError:

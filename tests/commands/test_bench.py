@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from ssd_np.bench import machine, networks, rivals
+from ssd_np.bench import layers, machine, networks, rivals
 from ssd_np.bench.report import benchmark, text
-from ssd_np.bench.steps import time_steps
 from ssd_np.cli import main
 from ssd_np.config import FeatureMapConfig, InputConfig, load_config, sized
 from ssd_np.engine.threads import thread_count
@@ -44,6 +43,13 @@ def test_the_report_is_json_and_complete(report):
     assert {row["name"] for row in tiny["layers"]} == {layer.name for layer in model.layers}
 
 
+def test_the_parts_of_a_forward_are_one_call(report):
+    parts = report["networks"][0]["parts"]
+    assert list(parts) == ["kernels", "waiting", "Python"] and min(parts.values()) >= 0
+    assert "of one call: kernels " in text(report)
+    assert layers.time_parts(load_config("ssd300_voc"), calls=1) is None  # its L2 normalisation
+
+
 def test_the_contestants_agree(report):
     """Float32 rounding, winograd4's too; a network that computes something else is far off."""
     for key in ("forward", "training_step"):
@@ -77,7 +83,7 @@ def test_a_network_is_measured_as_it_detects(monkeypatch):
     config, measured = sized(load_config("slim"), (96, 128)), []
     folded = [layer.name for layer in for_inference(SSD(config)).layers]
     with Progress(4 * len(networks.ALGORITHMS), "bench", "round") as bar:
-        rows = networks.time_layers(config, 1, 1, 100.0, bar)
+        rows = layers.time_layers(config, 1, 1, 100.0, bar)
         assert [row.name for row in rows] == folded
         assert all(time > 0 for row in rows for time in row.milliseconds.values())  # no NaN
 
@@ -117,7 +123,7 @@ def test_pytorch_trains_the_same_step(rng):
     """Same loss at the second step too: so forward, loss, gradients and update agree."""
     pytest.importorskip("torch")
     config = load_config("tiny")
-    images, targets = networks._images(config, 2), networks._targets(config, 2)
+    images, targets = networks.images_of(config, 2), networks.targets_of(config, 2)
     theirs = rivals.torch_step(SSD(config), images, targets, False, 1e-3)
     model = SSD(config)
     optimiser = networks.SGD(
@@ -135,7 +141,7 @@ def test_onnx_runtime_computes_the_same(network):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     model = SSD(load_config(network))
-    images = networks._images(model.config, 1)
+    images = networks.images_of(model.config, 1)
     for theirs, ours in zip(
         rivals.onnx_forward(model, images)(), model.forward(images), strict=True
     ):
@@ -145,15 +151,10 @@ def test_onnx_runtime_computes_the_same(network):
 def test_without_the_others_it_measures_ours(monkeypatch):
     monkeypatch.setattr(rivals, "installed", lambda name: None)
     model = SSD(load_config("tiny"))
-    images, targets = networks._images(model.config, 1), networks._targets(model.config, 1)
+    images, targets = networks.images_of(model.config, 1), networks.targets_of(model.config, 1)
     assert rivals.torch_forward(model, images, channels_last=True) is None
     assert rivals.torch_step(model, images, targets, False, 1e-3) is None
     assert rivals.onnx_forward(model, images) is None
-
-
-def test_the_steps_around_the_network():
-    times = time_steps(rounds=1)
-    assert len(times) == 4 and all(value > 0 for value in times.values())
 
 
 def test_text_and_json_of_the_command(report, monkeypatch, capsys):
@@ -171,12 +172,11 @@ def test_text_and_json_of_the_command(report, monkeypatch, capsys):
 
 def test_text_of_a_whole_report(report):
     whole = report | {
-        "steps_milliseconds": {"mining": 0.25},
         "start_seconds": {"import ssd_np": 0.125},
         "forward_memory_mib": {"im2col": 150.0, "winograd2": None},
     }
     lines = text(whole).splitlines()
-    assert any(line.split() == ["mining", "0.25", "ms"] for line in lines)
+    assert any(line.split() == ["import", "ssd_np", "0.12", "s"] for line in lines)
     assert any(line.split() == ["winograd2", "unknown", "MiB"] for line in lines)
     assert any(line.startswith("tiny, training step, batch 16") for line in lines)
     assert max(map(len, lines)) <= 120
