@@ -30,7 +30,7 @@ def contrast(image: np.ndarray, factor: float) -> np.ndarray:
 
 def lighting_noise(image: np.ndarray, order: list[int]) -> np.ndarray:
     """The colour channels in another order: new channel k is old channel order[k]."""
-    check_colours(image, 0, "nothing")
+    check_colours(image, 0, "nothing", "fiu")
     check_list(order, int, "order")
     if sorted(order) != [0, 1, 2]:
         raise ShapeError(f"order is {order!r}", hint="expected the three channels anew")

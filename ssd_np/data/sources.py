@@ -185,7 +185,7 @@ def _matches(kind: str, table: str, images: str) -> dict[str, Callable[[], Sourc
     names = re.compile(f"{re.escape(before)}(?P<split>[^/]+){rest}")
     files = glob.glob("*".join(map(glob.escape, [before, *after])))
     splits = sorted(match["split"] for file in files if (match := names.fullmatch(file)))
-    places = {split: (p.replace("{split}", split) for p in (table, images)) for split in splits}
+    places = {split: [p.replace("{split}", split) for p in (table, images)] for split in splits}
     return {split: _opener(kind, *place) for split, place in places.items()}
 
 

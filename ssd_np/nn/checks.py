@@ -30,17 +30,17 @@ def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
         raise ShapeError(f"{name} is {dtype}, expected float32 or float64", hint=hint)
 
 
-def check_colours(image: np.ndarray, factor: float, name: str) -> None:
+def check_colours(image: np.ndarray, factor: float, name: str, kinds: str = "f") -> None:
     """An image (H, W, 3) of floats, and the number that it is changed by."""
-    check_floats(image, "image")
+    check_floats(image, "image", kinds)
     if image.ndim != 3 or image.shape[2] != 3:
         raise ShapeError(f"image has shape {image.shape}", hint="expected (H, W, 3)")
     check_factor(factor, name)
 
 
-def check_image(x: np.ndarray) -> None:
+def check_image(x: np.ndarray, kinds: str = "f") -> None:
     """Images or maps (N, H, W, C)."""
-    check_floats(x, "x")
+    check_floats(x, "x", kinds)
     if x.ndim != 4 or 0 in x.shape:
         raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C), none of them 0")
 
@@ -95,8 +95,8 @@ def check_scaled(x: np.ndarray, scale: np.ndarray, eps: float) -> None:
 
 
 def check_cells(grid: np.ndarray, boxes: int) -> None:
-    """Predictions (N, H, W, boxes * (K + 4)), K at least 1."""
-    check_image(grid)
+    """Predictions (N, H, W, boxes * (K + 4)) of any numbers, K at least 1."""
+    check_image(grid, "fiu")
     check_whole(boxes, "boxes")
     if grid.shape[3] % boxes or grid.shape[3] < 5 * boxes:
         raise ShapeError(f"grid has {grid.shape[3]} channels for {boxes} boxes", hint="K + 4 each")
@@ -107,7 +107,7 @@ def check_rows(dlogits: np.ndarray, doffsets: np.ndarray, shape: tuple[int, ...]
     check_shape(shape, "(N, H, W, A*K + A*4)", 4)
     n, h, w, channels = shape
     for rows, name in ((dlogits, "dlogits"), (doffsets, "doffsets")):
-        check_floats(rows, name)
+        check_floats(rows, name, "fiu")
         if rows.ndim != 3 or len(rows) != n or rows.shape[1] % (h * w):
             raise ShapeError(f"{name} has shape {rows.shape}, the grid {shape}")
     if dlogits.size + doffsets.size != n * h * w * channels:
