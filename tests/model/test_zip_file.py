@@ -95,6 +95,9 @@ def test_a_comment_is_given_and_must_end_the_file():
         writer.comment = b"hello"
     assert opened(buffer.getvalue()).comment == b"hello"
     assert refusal(buffer.getvalue() + b"!")
+    with zipfile.ZipFile(buffer, "a") as writer:
+        writer.comment = b"hello" * 40
+    assert opened(buffer.getvalue()).comment == b"hello" * 40
 
 
 def test_wrong_checksum_duplicates_compression_and_cut_names():
@@ -112,14 +115,13 @@ def test_wrong_checksum_duplicates_compression_and_cut_names():
 
 
 def test_what_stands_behind_the_data_must_agree():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(Unseekable(buffer), "w") as writer:
-        writer.writestr("a", b"first")
-    found = buffer.getvalue()
+    found = stream("a")
     assert opened(found).read(opened(found).members["a"]) == b"first"
     place = found.index(b"PK\7\10") + 5
-    changed = found[:place] + bytes([found[place] ^ 1]) + found[place + 1 :]
-    assert refusal(changed) == "a: the archive's headers and its directory disagree" + AGAIN
+    assert (
+        refusal(changed(found, place, found[place] ^ 1))
+        == "a: the archive's headers and its directory disagree" + AGAIN
+    )
 
 
 class Unseekable:
@@ -127,6 +129,60 @@ class Unseekable:
 
     def __init__(self, file):
         self.write, self.flush = file.write, file.flush
+
+
+def changed(data, place, value):
+    return data[:place] + bytes([value]) + data[place + 1 :]
+
+
+def stream(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(Unseekable(buffer), "w") as writer:
+        for name in names:
+            writer.writestr(name, b"first")
+    return buffer.getvalue()
+
+
+def long_sizes():
+    """Its header says 2^32 - 1, and 64 bits in the extra field the sizes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as writer, writer.open("a", "w", force_zip64=True) as file:
+        file.write(b"first")
+    return buffer.getvalue()
+
+
+DIRECTORY = GOOD.index(b"PK\1\2")
+END = GOOD.index(b"PK\5\6")
+LARGE_END = struct.pack("<4sQHHIIQQQQ4sIQI", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, END - DIRECTORY,
+                        DIRECTORY, b"PK\6\7", 0, END, 1)  # fmt: skip
+LARGE = GOOD[:END] + LARGE_END + GOOD[END:]  # as files above 4 GiB end
+DISAGREE = {  # what is changed -> (the file, who disagrees)
+    "a checksum in a header, of a stream": (changed(stream("a"), 14, 1), "a"),
+    "no sizes in a header, and no stream": (GOOD[:14] + bytes(12) + GOOD[26:], "a"),
+    "a method": (changed(GOOD, 8, 8), "a"),
+    "a signature": (changed(GOOD, DIRECTORY + 42, 1), None),
+    "another kind of extra field": (changed(long_sizes(), 31, 2), "a"),
+    "a shorter extra field": (changed(long_sizes(), 33, 15), "a"),
+    "a name": (changed(GOOD, 30, ord("c")), "a"),
+    "a disk": (changed(GOOD, DIRECTORY + 34, 1), "its directory"),
+    "a folder's attribute": (changed(GOOD, DIRECTORY + 38, 16), "its directory"),
+    "a count": (changed(GOOD, END + 8, 9), "its end"),
+    "a disk of the end": (changed(GOOD, END + 6, 1), "its end"),
+    "a length of the large end": (changed(LARGE, END + 4, 45), "its end"),
+    "a disk of the large end": (changed(LARGE, END + 16, 1), "its end"),
+}
+
+
+@pytest.mark.parametrize("what", DISAGREE)
+def test_what_disagrees_is_named(what):
+    data, where = DISAGREE[what]
+    said = f"{where}: the archive's headers and its directory disagree{AGAIN}"
+    assert refusal(data) == said if where else refusal(data)
+
+
+def test_names_of_any_letters_are_read():
+    for data in (archive(**{"größe": b"1"}), stream("größe", "a"), long_sizes(), LARGE):
+        assert all(opened(data).read(member) for member in opened(data).members.values())
 
 
 def test_sizes_beyond_the_file_and_truncation():
