@@ -65,7 +65,7 @@ def fit(
     given = load_config(network) if isinstance(network, str) else network
     name, why_network = decide.network(given.name if given else None, from_scratch)
     network = given or load_config(name)
-    chosen, why_shape = decide.input_shape(f)
+    chosen, why_shape = decide.input_shape(f, from_scratch)
     if shape:
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
     augmentation, why_augmentation = decide.augmentation(f, chosen)

@@ -21,6 +21,7 @@ from ssd_np.geometry import Size
 from ssd_np.terminal import counted
 
 SIDES = (256, 320, 384)  # of an input, were it square
+SMALLEST = 192  # from random weights, where steps are worth more than pixels
 LARGER = range(448, 1025, 64)  # that are advised where these are too small
 FEW_MATCHED = 0.9  # of the objects, below which that is said
 FINEST = (8.0, 8.0)  # pixels between the cells of the shallowest map
@@ -65,16 +66,16 @@ def proportions(shapes: np.ndarray) -> tuple[float, str]:
     return 1.0, "the images are square, or lie and stand"
 
 
-def input_shape(f: Fingerprint) -> tuple[Size, str]:
+def input_shape(f: Fingerprint, from_scratch: bool = False) -> tuple[Size, str]:
     """Height and width of the input: the fewest pixels on which small objects can be matched."""
     ratio, why = proportions(f.shapes)
-    for side in SIDES:
+    for side in (SMALLEST, *SIDES) if from_scratch else SIDES:
         shape = of_area(side, ratio)
         share = matchable(f, shape)
         if share >= ENOUGH:
             break
     cost = shape[0] * shape[1] / SIDES[0] ** 2
-    times = f"{cost:.2g} times" if cost > 1.05 else "about"
+    times = f"{cost:.2g} times" if abs(cost - 1) > 0.05 else "about"
     return shape, (
         f"input {shape[1]} x {shape[0]} (width x height): {why}; the finest cells can match "
         f"{share:.1%} of the objects; {times} the arithmetic of 256 x 256"

@@ -171,12 +171,13 @@ def test_the_config_is_that_of_config_fit(capsys, tmp_path, begun, few):
     argv = ["train", "--data", few, "--from-scratch", "--out", tmp_path / "run"]
     code, out, _ = run(capsys, *argv)
     assert code == 0
-    assert run(capsys, "config", "--fit", few, "--out", tmp_path / "c.json")[0] == 0
+    argv = ["config", "--fit", few, "--from-scratch", "--out", tmp_path / "c.json"]
+    assert run(capsys, *argv)[0] == 0
     written, told = (tmp_path / p for p in ("run/config.json", "c.json"))
     assert written.read_text() == told.read_text()
     training = config_from_json(written.read_text()).training
     assert training.minutes == 6 and begun[0].config == training
-    assert "as many steps as 6 minutes allow, at most 1,000" in out and "network small" in out
+    assert "as many steps as 6 minutes allow, at most 1,000" in out and "network scratch" in out
 
 
 def test_size_classes_seed_and_length(capsys, tmp_path, begun, photographs):

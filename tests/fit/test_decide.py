@@ -19,12 +19,15 @@ def test_the_input_lies_as_the_images_do():
 
 
 def test_small_objects_get_a_large_input():
-    def side(smallest):
+    def side(smallest, from_scratch=False):
         f = made_up(100, 5, (smallest, 0.5), (500, 500))
-        return decide.input_shape(f)[0]
+        return decide.input_shape(f, from_scratch)[0]
 
     assert side(0.2) == (256, 256) and side(0.03) == (384, 384)
     assert side(0.07) in ((256, 256), (320, 320)) and side(0.05) != (256, 256)
+    # random weights begin lower, where that shows the objects too
+    assert side(0.2, True) == (192, 192) and side(0.05, True) == side(0.05)
+    assert "0.55 times the" in decide.input_shape(ANIMALS, True)[1]
     assert "2.2 times the arithmetic of 256 x 256" in decide.input_shape(CARS)[1]
 
 
