@@ -267,7 +267,7 @@ def loss_pictures(folder: Path) -> Iterator[Pair]:
 
 def pictures(folder: Path) -> Iterator[Pair]:
     """The PNG that `detect FOLDER` writes of a photograph."""
-    for megapixels in (0.2, 1, 4, 12):
+    for megapixels in (1, 2, 4, 12):
         side = int((megapixels * 1e6) ** 0.5)
         picture = read_image(_photograph(folder / f"{side}.jpg", side, side))
         yield (
