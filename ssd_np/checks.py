@@ -1,9 +1,7 @@
-"""What any function may check of an argument, whatever it computes: an array, a number, a path."""
+"""What any function may check of an argument, whatever it computes: an array, a number, a list."""
 
-import os
 from collections.abc import Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,6 @@ def as_array(values: object, name: str, where: str = "") -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise ShapeError(f"{name} is no array: {error}", where) from error
-
-
-def as_path(path: object) -> Path:
-    """A path, from a text or a Path; ConfigError for what is none. Whether it exists, and may have
-    such a name, says who opens it."""
-    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
-        raise ConfigError(f"a path is expected, not {str(path)[:80]!r}")
-    return Path(path)
 
 
 def check_factor(value: float, name: str) -> None:

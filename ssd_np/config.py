@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ssd_np.checks import as_path
 from ssd_np.config_json import Section, differences, join, read, require, require_name, write
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.files import as_path
 from ssd_np.geometry import Size, borders, pair, shortest
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.conv import ConvLayer

@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ssd_np.checks import as_path
-from ssd_np.errors import OutputError
+from ssd_np.errors import ConfigError, OutputError
 
 
 @dataclass(frozen=True)
@@ -145,6 +144,14 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         what = f"can not be made: {error.strerror or error}"
         raise OutputError(what, str(folder), "check the folder above it") from error
+
+
+def as_path(path: object) -> Path:
+    """A path, from a text or a Path; ConfigError for what is none. Whether it exists, and may have
+    such a name, says who opens it."""
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise ConfigError(f"a path is expected, not {str(path)[:80]!r}")
+    return Path(path)
 
 
 def write_atomically(

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ssd_np.boxes.checks import check_window
-from ssd_np.checks import as_path
 from ssd_np.config import Config, InputConfig
 from ssd_np.data.reading import PICTURE, check_regular
 from ssd_np.errors import DataError, ShapeError
+from ssd_np.files import as_path
 
 # a small file can claim to be a huge picture and fill the memory: 8 bytes a pixel, 20 at most
 MAX_PIXELS, MAX_SIDE = 50_000_000, 30_000

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import as_path, check_list, check_shape
+from ssd_np.checks import check_list, check_shape
 from ssd_np.data.reading import LISTING, read_json
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.evaluate.coco_matching import check_sizes, clean, measured, to_pixels
+from ssd_np.files import as_path
 from ssd_np.records import Detections, Truth
 
 KINDS: dict[str, type] = {  # of what the lists hold

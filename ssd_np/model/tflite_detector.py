@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.boxes.default_boxes import default_boxes
-from ssd_np.checks import as_path
 from ssd_np.config import Config, load_config
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import WeightsError
+from ssd_np.files import as_path
 from ssd_np.model.fold import folded_config, unfolded
 from ssd_np.model.provenance import imported
 from ssd_np.model.published import TENSORFLOW, from_published

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
+from ssd_np.files import as_path
 from ssd_np.model.weights_file import Arrays, opened, plain
 
 MAGIC = b"TFL3"

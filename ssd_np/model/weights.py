@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import as_path
 from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config, sized
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
 from ssd_np.errors import ConfigError, SsdError, WeightsError
+from ssd_np.files import as_path
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.model.archive import read_archive, read_arrays_and_comment, write_archive, write_npz
 from ssd_np.model.budget import check_budget

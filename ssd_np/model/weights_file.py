@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import as_path
 from ssd_np.errors import WeightsError
+from ssd_np.files import as_path
 
 Arrays = dict[str, np.ndarray]  # tensors by name
 
