@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import WeightsError
-from ssd_np.model.archive import HEADER, read_archive, write_archive, write_npz
+from ssd_np.model.archive import HEADER, read_archive, read_arrays, write_archive, write_npz
 
 
 @pytest.fixture
@@ -153,3 +153,26 @@ def test_writing_and_reading_need_no_second_copy(tmp_path):
     assert peaks[0] < 0.1 * size and peaks[1] < 1.1 * size
     _, found = read_archive(tmp_path / "a.npz")
     found["a"][0] = 2  # to be written to
+
+
+def test_arrays_in_the_order_of_fortran_are_read(tmp_path):
+    array = np.arange(24.0).reshape(2, 3, 4)
+    np.savez(tmp_path / "w.npz", a=np.asfortranarray(array), b=array)
+    for found in read_arrays(tmp_path / "w.npz").values():
+        np.testing.assert_array_equal(found, array)
+
+
+def test_a_folder_that_lacks_is_made(tmp_path):
+    write_archive(tmp_path / "new" / "w.npz", {}, {"a": np.zeros(2)})
+    assert read_archive(tmp_path / "new" / "w.npz")[1].keys() == {"a"}
+
+
+PUBLISHED = {"PyTorch": b"\x80\2}q\0.", "TensorFlow Lite": b"\x1c\0\0\0TFL3"}
+
+
+@pytest.mark.parametrize(("program", "start"), PUBLISHED.items())
+def test_a_published_file_is_known(tmp_path, start, program):
+    (tmp_path / "w").write_bytes(start)
+    with pytest.raises(WeightsError, match=f"is a file of {program}") as caught:
+        read_arrays(tmp_path / "w")
+    assert "`ssd-np import` makes a weights file of a published one" in str(caught.value)

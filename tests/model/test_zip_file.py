@@ -160,6 +160,7 @@ DISAGREE = {  # what is changed -> (the file, who disagrees)
     "a checksum in a header, of a stream": (changed(stream("a"), 14, 1), "a"),
     "no sizes in a header, and no stream": (GOOD[:14] + bytes(12) + GOOD[26:], "a"),
     "a method": (changed(GOOD, 8, 8), "a"),
+    "a flag of both": (changed(changed(GOOD, 6, 2), DIRECTORY + 8, 2), "a"),
     "a signature": (changed(GOOD, DIRECTORY + 42, 1), None),
     "another kind of extra field": (changed(long_sizes(), 31, 2), "a"),
     "a shorter extra field": (changed(long_sizes(), 33, 15), "a"),
