@@ -67,7 +67,7 @@ def gemm_peak() -> float:
     rng = np.random.default_rng(0)
     a, b = (rng.random((threads, SIDE, SIDE), np.float32) for _ in range(2))
     out = np.empty_like(a)
-    seconds = _best(lambda: for_each(lambda i, _: np.matmul(a[i], b[i], out=out[i]), threads))
+    seconds = _best(lambda: for_each(lambda i: np.matmul(a[i], b[i], out=out[i]), threads))
     return 2e-9 * threads * SIDE**3 / seconds
 
 
@@ -76,7 +76,7 @@ def copy_rate() -> float:
     threads = thread_count()
     source = np.ones((threads, BYTES), np.uint8)
     target = np.empty_like(source)
-    seconds = _best(lambda: for_each(lambda i, _: np.copyto(target[i], source[i]), threads))
+    seconds = _best(lambda: for_each(lambda i: np.copyto(target[i], source[i]), threads))
     return 2e-9 * threads * BYTES / seconds
 
 

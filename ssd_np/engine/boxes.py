@@ -110,7 +110,7 @@ def nms_each_class(
     by_class = np.ascontiguousarray(scores.T[1:])  # (K - 1, T), without the background
     kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(by_class)
 
-    def suppress(i: int, _worker: int) -> None:
+    def suppress(i: int) -> None:
         rows = np.flatnonzero(
             by_class[i] > score_threshold
         )  # in their order: so ties stay the same

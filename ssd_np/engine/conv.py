@@ -12,7 +12,7 @@ import numpy as np
 from ssd_np.engine import winograd
 from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.memory import FRESH, Place
-from ssd_np.engine.pointwise import activation_backward, add_rows, bias_kernel, limits
+from ssd_np.engine.pointwise import activation_backward, bias_kernel, column_sums, limits
 from ssd_np.engine.steps import convolve
 from ssd_np.engine.threads import for_each, scratch, thread_count
 from ssd_np.geometry import borders, output_size
@@ -134,7 +134,7 @@ def _convolve(
     low, high = limits(activation, x.dtype)
     b = None if b is None else b.copy()  # not read-only, which would be another type to Numba
 
-    def job(tile: int, _worker: int) -> None:
+    def job(tile: int) -> None:
         first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))
         cols = _windows(x, first, last, geometry)
         np.matmul(cols, matrix, out=pixels[first:last])
@@ -173,17 +173,18 @@ def _kernel_gradient(
     sums = [np.empty((row_length, c_out), x.dtype) for _ in range(workers)]
     db = np.zeros((workers, c_out), x.dtype)
 
-    def job(tile: int, worker: int) -> None:
-        first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))
-        cols = _windows(x, first, last, geometry)
-        add_rows(pixels[first:last], db[worker])
-        if tile < workers:  # this worker's first
-            np.matmul(cols.T, pixels[first:last], out=sums[worker])
-        else:
-            product = scratch((row_length, c_out), x.dtype, "product")
-            sums[worker] += np.matmul(cols.T, pixels[first:last], out=product)
+    def job(worker: int) -> None:
+        out = sums[worker]
+        for tile in range(worker, tiles, workers):
+            first, last = tile * tile_rows, min((tile + 1) * tile_rows, len(pixels))
+            cols = _windows(x, first, last, geometry)
+            db[worker] += column_sums(pixels[first:last])
+            np.matmul(cols.T, pixels[first:last], out=out)
+            if tile > worker:
+                sums[worker] += out
+            out = scratch((row_length, c_out), x.dtype, "product")
 
-    for_each(job, tiles)
+    for_each(job, workers)
     for other in sums[1:]:
         sums[0] += other
     return sums[0].reshape(kh, kw, x.shape[3], c_out), db.sum(axis=0)
@@ -215,7 +216,7 @@ def _input_gradient(
     transposed = np.ascontiguousarray(w.reshape(-1, c_out).T)  # (Co, kh * kw * C)
     n, ho, wo, _ = dout.shape
 
-    def job(image: int, _worker: int) -> None:
+    def job(image: int) -> None:
         dcols = scratch((ho * wo, kh * kw * c), dout.dtype)
         np.matmul(dout[image].reshape(-1, c_out), transposed, out=dcols)
         out[image] = 0
@@ -229,7 +230,7 @@ def _flipped(w: np.ndarray) -> np.ndarray:
     kh, kw, c, c_out = w.shape
     flipped = np.empty((kh, kw, c_out, c), w.dtype)
 
-    def job(tap: int, _worker: int) -> None:
+    def job(tap: int) -> None:
         i, j = tap // kw, tap % kw
         flipped[i, j] = w[kh - 1 - i, kw - 1 - j].T
 

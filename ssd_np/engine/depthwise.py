@@ -12,7 +12,7 @@ from ssd_np.engine.direct import copy, lay_out
 from ssd_np.engine.memory import FRESH, LINE, Place
 from ssd_np.engine.microkernel import VECTOR_BYTES, tile
 from ssd_np.engine.plan import taps_of
-from ssd_np.engine.pointwise import activation_backward, add_rows
+from ssd_np.engine.pointwise import activation_backward, column_sums
 from ssd_np.engine.steps import convolve, single, writable
 from ssd_np.engine.threads import for_each, scratch, shares
 from ssd_np.geometry import borders, output_size
@@ -22,7 +22,7 @@ from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
 from ssd_np.nn.relu import check_activation
 
-LEAST_PRODUCTS = 1 << 17  # for which another thread is worth the call
+LEAST_PRODUCTS = 1 << 21  # for which another thread is worth the call
 TAPS = 9  # whose sums are in registers together
 
 
@@ -106,11 +106,11 @@ def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.nda
     taps = taps_of(steps.table[0])
     vector = VECTOR_BYTES // x.itemsize
     sums = np.zeros((len(bounds) - 1, kh * kw * c + vector), x.dtype)
-    db = np.zeros((len(bounds) - 1, c), x.dtype)
+    db = np.empty((len(bounds) - 1, c), x.dtype)
     pixels, gradient = writable(x).reshape(-1), writable(dout).reshape(-1)
     lines = dout.reshape(n * ho, wo * c)
 
-    def job(share: int, _worker: int) -> None:
+    def job(share: int) -> None:
         first, last = bounds[share], bounds[share + 1]
         buffer = scratch(
             (steps.buffer + int(steps.table[0]["lines"]) * wo * c + 2 * LINE,), x.dtype
@@ -118,7 +118,7 @@ def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.nda
         _kernel_gradient_kernel(
             pixels, gradient, steps.table, first, last, taps, buffer, sums[share]
         )
-        add_rows(lines[first:last].reshape(-1, c), db[share])
+        db[share] = column_sums(lines[first:last].reshape(-1, c))
 
     for_each(job, len(sums))
     return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)
@@ -133,7 +133,7 @@ def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
         convolve(dout, flipped, np.zeros(c, w.dtype), 1, turned, dilation, "none", out)
         return
 
-    def job(image: int, _worker: int) -> None:
+    def job(image: int) -> None:
         out[image] = 0
         _input_gradient_kernel(dout[image], w, stride, corner, dilation, out[image])
 

@@ -34,7 +34,7 @@ def multibox_loss(
     positive, negative = target_labels > 0, target_labels == 0
     cost = np.empty(logits.shape[:2], logits.dtype)  # (N, T)
 
-    def rank(image: int, _worker: int) -> None:
+    def rank(image: int) -> None:
         cost[image] = background_loss(logits[image], scores)
 
     if gamma is None:
@@ -50,7 +50,7 @@ def multibox_loss(
     confidences = np.zeros(len(logits))
     dlogits = np.zeros_like(logits)
 
-    def learn(image: int, _worker: int) -> None:
+    def learn(image: int) -> None:
         rows = np.flatnonzero(chosen[image])
         labels = target_labels[image, rows]
         if gamma is None:

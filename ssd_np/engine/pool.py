@@ -12,7 +12,7 @@ from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_gradient, check_image
 from ssd_np.nn.pool import pool_output_size
 
-LEAST_VALUES = 1 << 15  # of the output, for which another thread is worth the call
+LEAST_VALUES = 1 << 16  # of the output, for which another thread is worth the call
 
 
 def max_pool2d_forward(
@@ -35,7 +35,7 @@ def max_pool2d_forward(
     x, corner = np.ascontiguousarray(x), (vertical[0], horizontal[0])
     bounds = shares(n * ho, least=1 + LEAST_VALUES // (wo * c))
 
-    def job(share: int, _worker: int) -> None:
+    def job(share: int) -> None:
         _max_kernel(x, size, stride, corner, bounds[share], bounds[share + 1], out, tap)
 
     for_each(job, len(bounds) - 1)
@@ -50,7 +50,7 @@ def max_pool2d_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
     (above, _), (beside, _) = borders(pad)
     dout = np.ascontiguousarray(dout)
 
-    def job(image: int, _worker: int) -> None:
+    def job(image: int) -> None:
         dx[image] = 0
         _max_backward_kernel(dout[image], tap[image], size, stride, (above, beside), dx[image])
 

@@ -1,9 +1,9 @@
 """The thread pool that the kernels run on, and the hold on BLAS's own threads.
 
 A heavy layer is cut into tiles. Each tile is a job for one thread: a kernel that releases the
-interpreter, then a matrix product on a BLAS that keeps to that one thread. Tiles go to threads by
-a fixed rule (worker w takes tiles w, w + n, w + 2n, ...), never to whoever is free first, so that
-sums are added in the same order in every run with the same number of threads.
+interpreter, then a matrix product on a BLAS that keeps to that one thread. Tiles go to whoever is
+free first: one that sleeps may need longer to wake than a tile takes. Sums belong to tiles, never
+to threads, so that they are added in the same order in every run with the same number of threads.
 
 BLAS's number of threads belongs to the whole process. It is taken down to one while any of our
 layers is at work, counted so that overlapping calls agree, and given back when the last one ends.
@@ -23,6 +23,7 @@ from queue import SimpleQueue
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from ssd_np.engine.atomic import count_up, watch
 from ssd_np.errors import ConfigError
 
 
@@ -42,33 +43,40 @@ def thread_count() -> int:
     return int(wish)
 
 
-def for_each(job: Callable[[int, int], None], count: int) -> None:
-    """Calls job(tile, worker) for every tile in range(count), on `thread_count()` threads.
+def for_each(job: Callable[[int], None], count: int) -> None:
+    """Calls job(tile) for every tile in range(count), each in the thread that is free first.
 
-    An error of a job is raised again here, once no thread is at work any more.
+    So a thread that wakes late finds less to do, and where it has begun nothing it is not waited
+    for. One that is at work is watched: to sleep and be woken takes as long as a small tile. An
+    error of a job is raised again here, once no thread is at work any more.
     """
-    workers = max(1, min(thread_count(), count))
-    jobs = [job]
+    tiles = iter(range(count))  # the next one goes to whoever asks
+    begun: list[int] = []
+    errors: list[BaseException] = []
+    ended = np.zeros(1, np.int64)
 
-    def lane(worker: int) -> None:
-        # what is not finite goes on as inf or NaN, and who reads the result says where it began
-        with np.errstate(over="ignore", invalid="ignore"):
-            for tile in range(worker, count, workers):
-                jobs[0](tile, worker)
+    def work(lane: int) -> None:
+        begun.append(lane)
+        try:
+            # what is not finite goes on as inf or NaN, and who reads the result says where it began
+            with np.errstate(over="ignore", invalid="ignore"):
+                for tile in tiles:
+                    try:
+                        job(tile)
+                    except BaseException as error:
+                        errors.append(error)
+        finally:
+            count_up(ended, 0)
 
     with one_blas_thread():
-        told: SimpleQueue = SimpleQueue()
-        asked = 0
         try:
-            for worker in range(1, workers):
-                _helper(worker).put((lane, worker, told))
-                asked += 1
-            lane(0)  # the caller works too
-        finally:  # where no thread can be had, the others are waited for
-            errors = [told.get() for _ in range(asked)]
-        jobs.clear()  # a helper may forget `lane` later, and memory that the job uses is lent again
-        for error in filter(None, errors):
-            raise error
+            together(work, min(thread_count(), count))
+        finally:
+            for _ in tiles:  # of an interrupted call none is begun any more
+                pass
+            watch(ended, 0, len(begun))
+    for error in errors:
+        raise error
 
 
 def together(work: Callable[[int], None], lanes: int) -> None:
@@ -89,7 +97,7 @@ def together(work: Callable[[int], None], lanes: int) -> None:
     works.clear()  # who comes now holds no memory
 
 
-def shares(count: int, least: int = 1 << 15) -> list[int]:
+def shares(count: int, least: int = 1 << 17) -> list[int]:
     """Bounds that cut `count` items into equal shares, one a thread, of at least `least` items."""
     lanes = max(1, min(thread_count(), count // least))
     return [count * lane // lanes for lane in range(lanes + 1)]

@@ -33,6 +33,7 @@ than im2col's. Everything is linear in d and in g, so the gradients are the tran
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -113,7 +114,7 @@ def convolve(
     blocks = _blocks(tiles, entries, c, c_out, x.itemsize)
     if blocks:  # a thread takes a block of tiles all the way, within its cache
 
-        def whole_way(block: int, _worker: int) -> None:
+        def whole_way(block: int) -> None:
             first, last = blocks[block], blocks[block + 1]
             v = scratch((entries, last - first, c), x.dtype, "patches")
             m = scratch((entries, last - first, c_out), x.dtype, "products")
@@ -134,7 +135,7 @@ def convolve(
         kernels.output_tiles(m, size, first, last, 0, rows, columns, b, low, high, out)
 
     _share(0, tiles, transform)
-    for_each(lambda entry, _worker: np.matmul(v[entry], u[entry], out=m[entry]), entries)
+    for_each(lambda entry: np.matmul(v[entry], u[entry], out=m[entry]), entries)
     _share(0, tiles, back)
     return out
 
@@ -153,7 +154,14 @@ def kernel_gradient(
         du = _sum_by_entry(dout, x, corner, size)  # (a * a, C, Co)
     g = MATRICES[size][1]
     dw = np.kron(g, g).T.astype(x.dtype) @ du.reshape(entries, -1)  # (9, C * Co): G.T dU G
-    return dw.reshape(3, 3, c, c_out), column_sums(dout.reshape(-1, c_out))
+    lines = dout.reshape(len(dout), -1, c_out)
+    db = np.empty((len(dout), c_out), x.dtype)
+
+    def sum_up(image: int) -> None:
+        db[image] = column_sums(lines[image])
+
+    for_each(sum_up, len(dout))
+    return dw.reshape(3, 3, c, c_out), db.sum(axis=0)
 
 
 def _sum_by_thread(
@@ -166,17 +174,17 @@ def _sum_by_thread(
     workers = min(thread_count(), len(blocks) - 1)
     sums = np.zeros((workers, entries, c, c_out), x.dtype)
 
-    def add(block: int, worker: int) -> None:
-        first, last = blocks[block], blocks[block + 1]
-        v = scratch((entries, last - first, c), x.dtype, "patches")
-        dm = scratch((entries, last - first, c_out), x.dtype, "products")
-        product = scratch((entries, c, c_out), x.dtype, "sum")
-        kernels.input_tiles(x, size, corner, first, last, first, rows, columns, v)
-        kernels.output_gradient_tiles(dout, size, first, last, first, rows, columns, dm)
-        np.matmul(v.transpose(0, 2, 1), dm, out=product)
-        sums[worker] += product
+    def add(worker: int) -> None:
+        for first, last in list(pairwise(blocks))[worker::workers]:
+            v = scratch((entries, last - first, c), x.dtype, "patches")
+            dm = scratch((entries, last - first, c_out), x.dtype, "products")
+            product = scratch((entries, c, c_out), x.dtype, "sum")
+            kernels.input_tiles(x, size, corner, first, last, first, rows, columns, v)
+            kernels.output_gradient_tiles(dout, size, first, last, first, rows, columns, dm)
+            np.matmul(v.transpose(0, 2, 1), dm, out=product)
+            sums[worker] += product
 
-    for_each(add, len(blocks) - 1)
+    for_each(add, workers)
     return sums.sum(axis=0)
 
 
@@ -198,7 +206,7 @@ def _sum_by_entry(
             kernels.input_tiles(x, size, corner, first, last, origin, rows, columns, v)
             kernels.output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm)
 
-        def add(entry: int, _worker: int, v=v, dm=dm) -> None:
+        def add(entry: int, v=v, dm=dm) -> None:
             product = scratch((c, c_out), x.dtype, "sum")
             np.matmul(v[entry].T, dm[entry], out=product)
             du[entry] += product
@@ -215,7 +223,7 @@ def _transform_kernel(w: np.ndarray, size: int) -> np.ndarray:
     u = scratch(((size + 2) ** 2, c * c_out), w.dtype, "kernel")
     bounds = shares(c * c_out)
 
-    def job(share: int, _worker: int) -> None:
+    def job(share: int) -> None:
         first, last = bounds[share], bounds[share + 1]
         kernels.kernel_tiles(w.reshape(9, -1), g, first, last, u)
 
@@ -248,4 +256,4 @@ def _equal(start: int, end: int) -> list[int]:
 def _share(start: int, end: int, step: Callable[[int, int], None]) -> None:
     """Calls step(first, last) for the share of each thread."""
     bounds = _equal(start, end)
-    for_each(lambda lane, _worker: step(bounds[lane], bounds[lane + 1]), len(bounds) - 1)
+    for_each(lambda lane: step(bounds[lane], bounds[lane + 1]), len(bounds) - 1)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ssd_np.engine import conv
 from ssd_np.engine.conv import conv2d_backward, conv2d_forward
-from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count
+from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count, together
 from ssd_np.errors import ConfigError
 
 pytestmark = pytest.mark.lesson16
@@ -33,18 +33,35 @@ def two_blas_threads():
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [1, 2, 5, 16])
-def test_every_tile_once_and_always_to_the_same_worker(threads, count, monkeypatch):
+def test_every_tile_once_and_in_no_more_threads(threads, count, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", str(threads))
     done = []
-    for_each(lambda tile, worker: done.append((tile, worker)), count)
-    workers = min(threads, count)
-    assert sorted(done) == [(tile, tile % workers) for tile in range(count)]
+    for_each(lambda tile: done.append((tile, threading.get_ident())), count)
+    assert sorted(tile for tile, _ in done) == list(range(count))
+    assert len({thread for _, thread in done}) <= min(threads, count)
+
+
+def test_a_thread_that_is_late_is_not_waited_for(monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    go_on, began, done = threading.Event(), threading.Event(), []
+
+    def hold(lane):
+        if lane:
+            began.set()
+            go_on.wait(20)
+        else:
+            assert began.wait(20)
+
+    together(hold, 2)
+    for_each(done.append, 5)
+    assert done == list(range(5)) and not go_on.is_set()
+    go_on.set()
 
 
 def test_workers_really_run_at_the_same_time(monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "3")
     meeting = threading.Barrier(3, timeout=10)  # passes only when all three are there
-    for_each(lambda tile, worker: meeting.wait(), 3)
+    for_each(lambda tile: meeting.wait(), 3)
     assert not meeting.broken
 
 
@@ -52,37 +69,37 @@ def test_workers_really_run_at_the_same_time(monkeypatch):
 def test_an_error_of_a_worker_comes_out(bad_tile, monkeypatch, two_blas_threads):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
 
-    def job(tile, worker):
+    def job(tile):
         if tile == bad_tile:
             raise KeyError(f"tile {tile}")
 
     with pytest.raises(KeyError, match=f"tile {bad_tile}"):
         for_each(job, 6)
     assert set(blas_threads()) == {2}  # given back all the same
-    for_each(lambda tile, worker: None, 6)  # and the pool still works
+    for_each(lambda tile: None, 6)  # and the pool still works
 
 
-@pytest.mark.parametrize("bad_worker", [0, 1])
-def test_an_error_waits_for_the_other_workers(bad_worker, monkeypatch):
+@pytest.mark.parametrize("bad_tile", [0, 1])
+def test_an_error_waits_for_the_other_workers(bad_tile, monkeypatch):
     """No thread may still write to an array of the caller once for_each has ended."""
     monkeypatch.setenv("SSD_NP_THREADS", "3")
     finished = []
 
-    def job(tile, worker):
-        if worker == bad_worker:
-            raise KeyError(worker)
+    def job(tile):
+        if tile == bad_tile:
+            raise KeyError(tile)
         time.sleep(0.1)
-        finished.append(worker)
+        finished.append(tile)
 
     with pytest.raises(KeyError):
         for_each(job, 3)
-    assert sorted(finished) == sorted({0, 1, 2} - {bad_worker})
+    assert sorted(finished) == sorted({0, 1, 2} - {bad_tile})
 
 
 def test_blas_keeps_to_one_thread_inside(monkeypatch, two_blas_threads):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
     seen = []
-    for_each(lambda tile, worker: seen.extend(blas_threads()), 2)
+    for_each(lambda tile: seen.extend(blas_threads()), 2)
     assert set(seen) == {1} and set(blas_threads()) == {2}
 
 
