@@ -11,6 +11,7 @@ import numpy as np
 
 from ssd_np.engine import winograd
 from ssd_np.engine.im2col import col2im_image, im2col_rows
+from ssd_np.engine.kernel_gradient import gradient_of_kernel
 from ssd_np.engine.memory import FRESH, Place
 from ssd_np.engine.pointwise import activation_backward, bias_kernel, column_sums, limits
 from ssd_np.engine.steps import convolve
@@ -24,6 +25,7 @@ from ssd_np.nn.relu import check_activation
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake
 LARGEST_KERNEL = 1 << 20  # bytes; larger ones do not stay in a core's cache
+NARROW = 256  # channels in and out; the gradient of wider kernels is a matrix product
 LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
 
 
@@ -99,6 +101,8 @@ def _gradients(
     dx = dw = db = None
     if kernel_gradient and size:
         dw, db = winograd.kernel_gradient(dout, x, corner, size)
+    elif kernel_gradient and _straight(w, dilation) and sum(w.shape[2:]) <= NARROW:
+        dw, db = gradient_of_kernel(dout, x, w.shape, stride, corner, dilation)
     elif kernel_gradient:
         dw, db = _kernel_gradient(dout, x, w.shape[:2], stride, corner, dilation)
     if input_gradient:

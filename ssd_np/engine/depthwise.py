@@ -8,22 +8,17 @@ threads; the gradient of the kernel is summed by each thread on its own.
 
 import numpy as np
 
-from ssd_np.engine.direct import copy, lay_out
-from ssd_np.engine.memory import FRESH, LINE, Place
-from ssd_np.engine.microkernel import VECTOR_BYTES, tile
-from ssd_np.engine.plan import taps_of
-from ssd_np.engine.pointwise import activation_backward, column_sums
-from ssd_np.engine.steps import convolve, single, writable
-from ssd_np.engine.threads import for_each, scratch, shares
+from ssd_np.engine.kernel_gradient import gradient_of_kernel
+from ssd_np.engine.memory import FRESH, Place
+from ssd_np.engine.pointwise import activation_backward
+from ssd_np.engine.steps import convolve
+from ssd_np.engine.threads import for_each
 from ssd_np.geometry import borders, output_size
 from ssd_np.kernels import njit
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
 from ssd_np.nn.depthwise import check_depthwise
 from ssd_np.nn.relu import check_activation
-
-LEAST_PRODUCTS = 1 << 21  # for which another thread is worth the call
-TAPS = 9  # whose sums are in registers together
 
 
 def depthwise_forward(
@@ -91,37 +86,11 @@ def _gradients(
     dout, corner = np.ascontiguousarray(dout), (pad[0][0], pad[1][0])
     dx = dw = db = None
     if kernel_gradient:
-        dw, db = _kernel_gradient(dout, x, w.shape, stride, corner, dilation)
+        dw, db = gradient_of_kernel(dout, x, w.shape, stride, corner, dilation)
     if input_gradient:
         dx = memory.empty(x.shape, x.dtype)
         _input_gradient(dout, w, stride, corner, dilation, dx)
     return dx, dw, db
-
-
-def _kernel_gradient(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
-    """dw (kh, kw, C) and db (C,), each thread over its share of the lines of the batch."""
-    (kh, kw, c), (n, ho, wo, _) = w_shape, dout.shape
-    steps = single(x, w_shape, stride, corner, dilation, dout.shape)
-    bounds = shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * kh * kw * c))
-    taps = taps_of(steps.table[0])
-    vector = VECTOR_BYTES // x.itemsize
-    sums = np.zeros((len(bounds) - 1, kh * kw * c + vector), x.dtype)
-    db = np.empty((len(bounds) - 1, c), x.dtype)
-    pixels, gradient = writable(x).reshape(-1), writable(dout).reshape(-1)
-    lines = dout.reshape(n * ho, wo * c)
-
-    def job(share: int) -> None:
-        first, last = bounds[share], bounds[share + 1]
-        buffer = scratch(
-            (steps.buffer + int(steps.table[0]["lines"]) * wo * c + 2 * LINE,), x.dtype
-        )
-        _kernel_gradient_kernel(
-            pixels, gradient, steps.table, first, last, taps, buffer, sums[share]
-        )
-        db[share] = column_sums(lines[first:last].reshape(-1, c))
-
-    for_each(job, len(sums))
-    return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)
 
 
 def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
@@ -138,33 +107,6 @@ def _input_gradient(dout, w, stride, corner, dilation, out) -> None:
         _input_gradient_kernel(dout[image], w, stride, corner, dilation, out[image])
 
     for_each(job, len(out))
-
-
-@njit(nogil=True)
-def _kernel_gradient_kernel(x, dout, table, first, last, taps, buffer, sums):
-    """sums (kh kw C, flat) += over the pixels of some lines, x at each tap times dout.
-
-    Tiles whose "pixels" are the taps of the kernel, and whose "taps" are pixels.
-    """
-    step = table[0]
-    c, wo, lanes = step.channels, step.wo, VECTOR_BYTES // x.itemsize
-    low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
-    down = step.stride * step.line * c
-    while first < last:
-        image, oy = first // step.ho, first % step.ho
-        lines = min(step.lines, last - first, step.ho - oy)
-        start = image * step.height * step.width * c
-        size = lay_out(x, start, step, oy, oy + lines, buffer, 0)
-        gradient, begin = dout, first * wo * c
-        if c % lanes:  # the last vector would reach behind the array
-            copy(dout, begin, buffer, size, lines * wo * c)
-            gradient, begin = buffer, size
-        for k in range(0, c, lanes):
-            for tap in range(0, len(taps), TAPS):
-                tile(TAPS, 0, 0, buffer, k, taps, tap, len(taps) - 1, lines, down, wo,
-                     step.stride * c, gradient, begin + k, wo * c, c, sums, k, c, low, high,
-                     sums, k, c, c - k)  # fmt: skip
-        first += lines
 
 
 @njit(nogil=True)

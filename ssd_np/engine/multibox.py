@@ -11,6 +11,7 @@ from ssd_np.loss.smooth_l1 import smooth_l1_backward, smooth_l1_forward
 from ssd_np.nn.sigmoid import softplus
 
 BLOCK_BYTES = 256 << 10  # of logits
+LEAST_LOGITS = 1 << 18  # fewer cost less than what threads take from each other in Python
 
 
 def multibox_loss(
@@ -37,8 +38,9 @@ def multibox_loss(
     def rank(image: int) -> None:
         cost[image] = background_loss(logits[image], scores)
 
+    pays = logits.size >= LEAST_LOGITS
     if gamma is None:
-        for_each(rank, len(logits))
+        for_each(rank, len(logits), pays)
         mined = mine_hard_negatives(cost, positive, negative, ratio, minimum, mining)
         least = int(np.count_nonzero(mined)) / max(1, ratio)
     else:
@@ -63,7 +65,7 @@ def multibox_loss(
         dlogits[image, rows] = backward(behind, cache)
         confidences[image] = (losses * behind).sum()
 
-    for_each(learn, len(logits))
+    for_each(learn, len(logits), pays)
     confidence = float(confidences.sum())
 
     target = target_offsets[positive].astype(offsets.dtype, copy=False)

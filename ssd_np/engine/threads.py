@@ -43,8 +43,9 @@ def thread_count() -> int:
     return int(wish)
 
 
-def for_each(job: Callable[[int], None], count: int) -> None:
-    """Calls job(tile) for every tile in range(count), each in the thread that is free first.
+def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
+    """Calls job(tile) for every tile in range(count), each in the thread that is free first, or all
+    in this one where another would not pay.
 
     So a thread that wakes late finds less to do, and where it has begun nothing it is not waited
     for. One that is at work is watched: to sleep and be woken takes as long as a small tile. An
@@ -70,7 +71,7 @@ def for_each(job: Callable[[int], None], count: int) -> None:
 
     with one_blas_thread():
         try:
-            together(work, min(thread_count(), count))
+            together(work, min(thread_count(), count) if pays else 1)
         finally:
             for _ in tiles:  # of an interrupted call none is begun any more
                 pass

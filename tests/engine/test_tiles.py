@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssd_np.engine import conv, select
+from ssd_np.engine import conv, kernel_gradient, select
 from ssd_np.engine.memory import Place
 from ssd_np.engine.table import CONVOLUTIONS, Engine
 from ssd_np.errors import ConfigError, ShapeError
@@ -39,12 +39,17 @@ def test_by_hand(convolution):
 
 @pytest.mark.parametrize("threads", ["1", "2", "3"])
 @pytest.mark.parametrize("tile_bytes", [1, 1500, conv.TILE_BYTES])
+@pytest.mark.parametrize("narrow", [0, conv.NARROW])
 @pytest.mark.parametrize("geometry", SOME, ids=str)
-def test_tiles_against_plain(geometry, tile_bytes, threads, rng, monkeypatch):
-    """One pixel a tile, tiles that begin in one image and end in the next, and one a thread.
+def test_tiles_against_plain(geometry, narrow, tile_bytes, threads, rng, monkeypatch):
+    """One pixel a tile, tiles that begin in one image and end in the next, and one a thread; the
+    kernel's gradient as a matrix product and straight from the image.
 
     1500 bytes are 4 rows of 3 x 3 x 5 float64 values; the 63 pixels of an image are no multiple.
     """
+    monkeypatch.setattr(conv, "NARROW", narrow)
+    monkeypatch.setattr(kernel_gradient, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(kernel_gradient, "NEAR", 20)
     monkeypatch.setenv("SSD_NP_THREADS", threads)
     monkeypatch.setattr(conv, "TILE_BYTES", tile_bytes)
     monkeypatch.setattr(conv, "LEAST_WORK", 0)

@@ -1,0 +1,88 @@
+"""The gradient of a kernel straight from the image: the microkernel with its roles exchanged.
+
+Its "pixels" are numbers of the kernel, whose sums stay in registers, and its "taps" are the pixels
+of some lines, x at that tap times dout. A depthwise kernel has a number a tap, whose channels keep
+to themselves; a full one has a number for each tap and channel, which meets all channels of dout.
+"""
+
+import numpy as np
+
+from ssd_np.engine.direct import copy, lay_out
+from ssd_np.engine.memory import LINE
+from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
+from ssd_np.engine.plan import taps_of
+from ssd_np.engine.pointwise import column_sums
+from ssd_np.engine.steps import single, writable
+from ssd_np.engine.threads import for_each, scratch, shares
+from ssd_np.kernels import njit
+
+LEAST_PRODUCTS = 1 << 21  # for which another thread is worth the call
+TAPS = 9  # of a depthwise kernel whose sums are in registers together
+NEAR = 256  # pixels whose x and dout lie in the nearest cache
+
+
+def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
+    """dw (kh, kw, C) or (kh, kw, C, Co) and db, each thread over its share of the batch's lines."""
+    n, ho, wo, c_out = dout.shape
+    size, mixes = int(np.prod(w_shape)), len(w_shape) == 4
+    steps = single(x, w_shape, stride, corner, dilation, dout.shape)
+    bounds = shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * size))
+    numbers = taps_of(steps.table[0])
+    if mixes:
+        numbers = (numbers[:, None] + np.arange(x.shape[3])).reshape(-1)  # (kh kw C)
+    vector = VECTOR_BYTES // x.itemsize
+    sums = np.zeros((len(bounds) - 1, size + vector), x.dtype)
+    db = np.empty((len(bounds) - 1, c_out), x.dtype)
+    pixels, gradient = writable(x).reshape(-1), writable(dout).reshape(-1)
+    room = steps.buffer + int(steps.table[0]["lines"]) * wo * c_out + 2 * LINE
+    kernel = _full if mixes else _depthwise
+
+    def job(share: int) -> None:
+        first, last = bounds[share], bounds[share + 1]
+        db[share] = column_sums(dout.reshape(n * ho, -1)[first:last].reshape(-1, c_out))
+        buffer = scratch((room,), x.dtype)
+        kernel(pixels, gradient, steps.table, first, last, numbers, buffer, sums[share])
+
+    for_each(job, len(sums))
+    return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)
+
+
+def _kernel(mixes: int, together: int):
+    """The sums over the pixels of some lines; so many numbers of the kernel at a time."""
+
+    @njit(nogil=True)
+    def add_up(x, dout, table, first, last, numbers, buffer, sums):
+        step = table[0]
+        c, c_out, wo, lanes = step.channels, step.c_out, step.wo, VECTOR_BYTES // x.itemsize
+        low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
+        hop = step.stride * c
+        down = step.stride * step.line * c
+        near = max(1, NEAR // wo)
+        while first < last:
+            image, oy = first // step.ho, first % step.ho
+            lines = min(step.lines, last - first, step.ho - oy)
+            source, origin = x, image * step.height * step.width * c
+            gradient, begin, size = dout, first * wo * c_out, 0
+            if step.lays_out:
+                size = lay_out(x, origin, step, oy, oy + lines, buffer, 0)
+                source, origin = buffer, 0
+            else:
+                origin += oy * down
+            if c_out % lanes:  # the last vector would reach behind the array
+                copy(dout, begin, buffer, size, lines * wo * c_out)
+                gradient, begin = buffer, size
+            for line in range(0, lines, near):
+                count = min(near, lines - line)
+                for k in range(0, c_out, lanes):
+                    x0 = origin + line * down + (0 if mixes else k)
+                    for number in range(0, len(numbers), together):
+                        tile(together, mixes, 0, source, x0, numbers, number, len(numbers) - 1,
+                             count, down, wo, hop, gradient, begin + line * wo * c_out + k,
+                             wo * c_out, c_out, sums, k, c_out, low, high,
+                             sums, k, c_out, c_out - k)  # fmt: skip
+            first += lines
+
+    return add_up
+
+
+_full, _depthwise = _kernel(1, PIXELS), _kernel(0, TAPS)
