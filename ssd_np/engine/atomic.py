@@ -56,12 +56,6 @@ take, look, give_way = intrinsic(_take), intrinsic(_look), intrinsic(_give_way)
 
 
 @njit(nogil=True)
-def count_up(counters, index):
-    """For whoever watches."""
-    take(counters, index)
-
-
-@njit(nogil=True)
 def watch(counters, index, enough):
     """Until counters[index] is `enough`."""
     looks = 0

@@ -23,7 +23,6 @@ from queue import SimpleQueue
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ssd_np.engine.atomic import count_up, watch
 from ssd_np.errors import ConfigError
 
 
@@ -48,13 +47,12 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
     in this one where another would not pay.
 
     So a thread that wakes late finds less to do, and where it has begun nothing it is not waited
-    for. One that is at work is watched: to sleep and be woken takes as long as a small tile. An
-    error of a job is raised again here, once no thread is at work any more.
+    for. An error of a job is raised again here, once no thread is at work any more.
     """
     tiles = iter(range(count))  # the next one goes to whoever asks
     begun: list[int] = []
     errors: list[BaseException] = []
-    ended = np.zeros(1, np.int64)
+    told: SimpleQueue = SimpleQueue()
 
     def work(lane: int) -> None:
         begun.append(lane)
@@ -67,7 +65,7 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
                     except BaseException as error:
                         errors.append(error)
         finally:
-            count_up(ended, 0)
+            told.put(None)
 
     with one_blas_thread():
         try:
@@ -75,7 +73,8 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
         finally:
             for _ in tiles:  # of an interrupted call none is begun any more
                 pass
-            watch(ended, 0, len(begun))
+            for _ in begun:
+                told.get()
     for error in errors:
         raise error
 

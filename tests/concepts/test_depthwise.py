@@ -134,10 +134,10 @@ def test_a_gradient_that_is_not_wanted_is_left_out(ops, rng):
 
 @pytest.mark.parametrize("threads", ["1", "2", "3"])
 def test_threads_change_no_result(threads, rng, monkeypatch):
-    from ssd_np.engine import depthwise
+    from ssd_np.engine import depthwise, kernel_gradient
 
     monkeypatch.setenv("SSD_NP_THREADS", threads)
-    monkeypatch.setattr(depthwise, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(kernel_gradient, "LEAST_PRODUCTS", 0)
     x, w, b = draw(rng, 3, (3, 9, 11, 6))
     for stride in (1, 2):
         expected, cache = depthwise_forward(x, w, b, stride, 1)
