@@ -77,10 +77,10 @@ print(f"largest difference: {difference:.1e}")
 # %%
 # Threads
 # -------
-# Tiles do not depend on each other, so each thread takes some: with two threads, thread 0 takes
-# tiles 0, 2, 4 and thread 1 takes 1, 3, 5. Always, by a fixed rule. "Whoever is free takes the
-# next" would be a bit faster and would spoil something: in floating point, the order of a sum
-# matters.
+# Tiles do not depend on each other, so each thread takes the next one that nobody has: one that
+# wakes late, which may last as long as a tile, then finds less to do. A sum over all pixels is
+# another matter. If each thread kept one of the tiles it happened to take, this would spoil
+# something: in floating point, the order of a sum matters.
 
 order = (
     np.float32(1e8) + np.float32(1) - np.float32(1e8),
@@ -90,8 +90,9 @@ print("1e8 + 1 - 1e8 =", order[0], " and 1e8 - 1e8 + 1 =", order[1])
 assert order == (0, 1)
 
 # %%
-# With the fixed rule, two runs of a training give the same bits. Test it on the gradient of a
-# kernel, a sum over all pixels. (SSD_NP_THREADS=1 in the environment sets the number of threads.)
+# So a sum belongs to fixed tiles, whoever computes them, and two runs of a training give the same
+# bits. Test it on the gradient of a kernel, a sum over all pixels. (SSD_NP_THREADS=1 in the
+# environment sets the number of threads.)
 
 print("threads:", thread_count())
 upstream = rng.standard_normal(results["fast"].shape, dtype=np.float32)
