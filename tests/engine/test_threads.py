@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from ssd_np.engine import conv
+from ssd_np.engine import conv, threads
 from ssd_np.engine.conv import conv2d_backward, conv2d_forward
 from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count, together
 from ssd_np.errors import ConfigError
@@ -56,6 +56,36 @@ def test_a_thread_that_is_late_is_not_waited_for(monkeypatch):
     for_each(done.append, 5)
     assert done == list(range(5)) and not go_on.is_set()
     go_on.set()
+
+
+def test_a_tile_that_a_thread_has_begun_is_waited_for(monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    here, began, finished = threading.get_ident(), threading.Event(), []
+
+    def job(tile):
+        if threading.get_ident() == here:
+            assert began.wait(20)
+        else:
+            began.set()
+            time.sleep(0.2)
+            finished.append(tile)
+
+    for_each(job, 2)
+    assert len(finished) == 1
+
+
+def test_of_an_interrupted_call_no_tile_is_begun_later(monkeypatch):
+    late, done = [], []
+
+    def interrupted(work, lanes):
+        late.append(work)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "together", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        for_each(done.append, 5)
+    late[0](1)
+    assert done == []
 
 
 def test_workers_really_run_at_the_same_time(monkeypatch):
