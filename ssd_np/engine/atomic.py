@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ssd_np.kernels import njit
+from ssd_np.kernels import inlined
 
 PATIENCE = 1000  # looks at a counter before another thread may have the core
 TAKEN, UP, DOWN, DONE = range(4)  # counters of tiles
@@ -55,7 +55,7 @@ def _give_way(typing):
 take, look, give_way = intrinsic(_take), intrinsic(_look), intrinsic(_give_way)
 
 
-@njit(nogil=True)
+@inlined
 def watch(counters, index, enough):
     """Until counters[index] is `enough`."""
     looks = 0
@@ -65,7 +65,7 @@ def watch(counters, index, enough):
             give_way()
 
 
-@njit(nogil=True)
+@inlined
 def claim(counters, lane, tiles, middle, back):
     """A tile that nobody has taken, or -1; they are counted round from `middle`.
 

@@ -15,7 +15,7 @@ from ssd_np.engine.pointwise import limits
 from ssd_np.engine.steps import writable
 from ssd_np.engine.threads import thread_count, together
 from ssd_np.errors import ShapeError
-from ssd_np.kernels import njit
+from ssd_np.kernels import inlined, njit
 from ssd_np.nn.batchnorm import check_batchnorm
 from ssd_np.nn.blocks import Gradients
 from ssd_np.nn.checks import check_gradient
@@ -187,7 +187,7 @@ def _forward_kernel(
         watch(counters[1], DONE, tiles)
 
 
-@njit(nogil=True)
+@inlined
 def _add_differences(x, first, last, near, part, total):
     """Of a block of rows, from the numbers that they lie near, and their squares."""
     for i in range(first, last):
@@ -248,7 +248,7 @@ def _backward_kernel(
         watch(counters[1], DONE, tiles)
 
 
-@njit(nogil=True)
+@inlined
 def _add_gradients(d, x, first, last, mean, factor, term, low, high, part, total):
     """dshift, and dscale times the standard deviation, of a block of rows."""
     for i in range(first, last):
@@ -260,7 +260,7 @@ def _add_gradients(d, x, first, last, mean, factor, term, low, high, part, total
     _move(part, total)
 
 
-@njit(nogil=True)
+@inlined
 def _move(part, total):
     """Sums in the type of the maps to those in float64."""
     for which in range(2):
@@ -269,7 +269,7 @@ def _move(part, total):
             part[which, k] = 0
 
 
-@njit(nogil=True)
+@inlined
 def _add_tiles(sums, total):
     """(tiles, 2, r C) -> (2, C)"""
     for tile in range(len(sums)):
