@@ -55,8 +55,8 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
     told: SimpleQueue = SimpleQueue()
 
     def work(lane: int) -> None:
-        begun.append(lane)
         try:
+            begun.append(lane)
             # what is not finite goes on as inf or NaN, and who reads the result says where it began
             with np.errstate(over="ignore", invalid="ignore"):
                 for tile in tiles:
