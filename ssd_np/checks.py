@@ -39,6 +39,26 @@ def check_shape(shape: Any, expected: str, least: int = 0, most: int = 4) -> Non
         check_whole(side, "a side of the shape")
 
 
+def check_pad(pad: Any) -> None:
+    """A border: one whole number, or ((top, bottom), (left, right))."""
+    rows = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else pad
+    both = isinstance(rows, tuple | list) and len(rows) == 2
+    if not both or not all(isinstance(row, tuple | list) and len(row) == 2 for row in rows):
+        raise ShapeError(f"pad is {pad!r}", hint="a number, or ((top, bottom), (left, right))")
+    for row in rows:
+        ends(row, -(1 << 30))
+
+
+def ends(border: Any, least: int = 0) -> tuple[int, int]:
+    """(before, after) of an axis: a border that holds for both, or each its own."""
+    both: Any = (border, border) if isinstance(border, Integral) else border
+    if not isinstance(both, tuple | list) or len(both) != 2:
+        raise ShapeError(f"a border is {border!r}", hint="a whole number, or (before, after)")
+    for cells in both:
+        check_whole(cells, "a border", least)
+    return both[0], both[1]
+
+
 def check_list(items: Any, kind: type, name: str) -> None:
     """A list or tuple whose items are all of one kind."""
     known = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)

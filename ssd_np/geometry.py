@@ -7,7 +7,7 @@ Sizes are (height, width). A border is one number of cells for all four sides, o
 from numbers import Integral
 from typing import Any
 
-from ssd_np.checks import check_whole
+from ssd_np.checks import check_pad, check_whole, ends
 from ssd_np.errors import ShapeError
 
 Size = tuple[int, int]  # height, width
@@ -34,21 +34,9 @@ def borders(pad: Pad) -> tuple[tuple[int, int], tuple[int, int]]:
     >>> borders(1)
     ((1, 1), (1, 1))
     """
+    check_pad(pad)
     sides: Any = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else pad
-    both = isinstance(sides, tuple | list) and len(sides) == 2
-    if not both or not all(isinstance(side, tuple | list) and len(side) == 2 for side in sides):
-        raise ShapeError(f"pad is {pad!r}", hint="a number, or ((top, bottom), (left, right))")
     return sides
-
-
-def ends(border: int | tuple[int, int], least: int = 0) -> tuple[int, int]:
-    """(before, after) of an axis: a border that holds for both, or each its own."""
-    both = (border, border) if isinstance(border, Integral) else border
-    if not isinstance(both, tuple | list) or len(both) != 2:
-        raise ShapeError(f"a border is {border!r}", hint="a whole number, or (before, after)")
-    for cells in both:
-        check_whole(cells, "a border", least)
-    return both[0], both[1]
 
 
 def output_size(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import weakref
 from dataclasses import dataclass
 
@@ -32,10 +31,10 @@ def fresh(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 class Workspace:
-    """Pieces of memory. One thread at a time may work with them: the others wait for their `turn`.
+    """Pieces of memory. One thread at a time may work with them (`Engine.at_work`).
 
     A copy of a model, in this process or by pickle in another, begins with a workspace of its own.
-    So does a forked child, in which the thread whose turn it was does not exist.
+    So does a forked child, in which the thread that worked with this one does not exist.
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,6 @@ class Workspace:
         # each piece, and the array of it that every array in use refers to
         self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
         self.kept: tuple | None = None  # what `network_forward` prepared for its next call
-        self.turn = threading.Lock()
 
     def __reduce__(self) -> tuple:
         return type(self), ()

@@ -16,6 +16,8 @@ import functools
 import importlib
 import inspect
 import os
+import threading
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -80,6 +82,8 @@ class Engine:
 
     def __init__(self, name: str, place: Place | None = None) -> None:
         self.name, self._place = name, place
+        self._turn = threading.Lock()
+        _engines.add(self)
 
     def __getattr__(self, name: str) -> Callable:
         if name not in TABLE:
@@ -103,12 +107,14 @@ class Engine:
         return type(self), (self.name, self._place)
 
     def for_model(self, convolution: str = "im2col") -> Engine:
-        """This engine with memory for one model, kept from step to step, and its algorithm for
+        """An engine for one model: with memory that is kept from step to step, the algorithm for
         convolutions ("im2col", "winograd2", "winograd4"; the "plain" of old files is im2col)."""
         if convolution not in CONVOLUTIONS:
             raise ConfigError(
                 f"unknown convolution {convolution!r}", hint=f"known: {', '.join(CONVOLUTIONS)}"
             )
+        if self.name == "plain":
+            return Engine("plain")
         from ssd_np.engine.memory import Place, Workspace
 
         return Engine(self.name, Place(Workspace(), convolution=convolution))
@@ -122,13 +128,25 @@ class Engine:
         """
         stack = contextlib.ExitStack()
         stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
-        if self._place and self._place.workspace:
-            stack.enter_context(self._place.workspace.turn)
+        stack.enter_context(self._turn)
         if layers and self.name == "fast":
             from ssd_np.engine.threads import one_blas_thread
 
             stack.enter_context(one_blas_thread())
         return stack
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    """In a forked child the thread whose turn it was does not exist."""
+    for engine in _engines:
+        engine._turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)
 
 
 def select(name: str | None = None) -> Engine:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import ends
 from ssd_np.errors import ShapeError
-from ssd_np.geometry import borders, ends
+from ssd_np.geometry import borders
 from ssd_np.nn.batchnorm import batchnorm_backward, batchnorm_forward
 from ssd_np.nn.checks import check_floats, check_image
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward

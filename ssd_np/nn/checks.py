@@ -1,8 +1,11 @@
 """What functions check at the border, one line each."""
 
+from numbers import Integral
+from typing import Any
+
 import numpy as np
 
-from ssd_np.checks import check_factor, check_shape, check_whole
+from ssd_np.checks import check_factor, check_pad, check_shape, check_whole
 from ssd_np.errors import ShapeError
 
 
@@ -76,6 +79,13 @@ def check_maps(x: np.ndarray) -> None:
     """(N, H, W, C), of any numbers and any size."""
     if numbers(x).ndim != 4:
         raise ShapeError(f"x has shape {x.shape}", hint="expected (N, H, W, C)")
+
+
+def check_windows(kernel: Any, pad: Any) -> None:
+    """Height and width of windows, or one number for both, and the border that they may reach."""
+    if not isinstance(kernel, Integral):
+        check_shape(kernel, "(kh, kw)", 2, 2)
+    check_pad(pad)
 
 
 def check_columns(cols: np.ndarray, shape: tuple[int, int]) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ssd_np.checks import check_shape
-from ssd_np.geometry import borders, output_size, pair
-from ssd_np.nn.checks import check_columns, check_maps
+from ssd_np.geometry import output_size
+from ssd_np.nn.checks import check_columns, check_maps, check_windows
 
 
 def compiled(loop: Callable) -> Callable:
@@ -35,8 +35,9 @@ def im2col(
 ) -> np.ndarray:
     """(N, H, W, C) -> (N * Ho * Wo, kh * kw * C)."""
     check_maps(x)
-    kh, kw = pair(kernel)
-    vertical, horizontal = borders(pad)
+    check_windows(kernel, pad)
+    kh, kw = np.broadcast_to(kernel, 2).tolist()
+    vertical, horizontal = np.broadcast_to(pad, (2, 2)).tolist()
     n, h, w, c = x.shape
     ho = output_size(h, kh, stride, vertical, dilation)
     wo = output_size(w, kw, stride, horizontal, dilation)
@@ -58,8 +59,9 @@ def col2im(
 
     Derivation: docs/derivations.md#convolution, (4).
     """
-    kh, kw = pair(kernel)
-    vertical, horizontal = borders(pad)
+    check_windows(kernel, pad)
+    kh, kw = np.broadcast_to(kernel, 2).tolist()
+    vertical, horizontal = np.broadcast_to(pad, (2, 2)).tolist()
     check_shape(x_shape, "(N, H, W, C)", 4)
     n, h, w, c = x_shape
     ho = output_size(h, kh, stride, vertical, dilation)
