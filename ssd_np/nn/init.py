@@ -58,9 +58,11 @@ class Zeros(np.random.Generator):
         super().__init__(np.random.PCG64(0))
 
     def standard_normal(self, size: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        """Of the size asked for."""
         return np.zeros(size or (), np.float32)
 
     def uniform(self, low: Any = 0, high: Any = 1, size: Any = None) -> Any:
+        """Of the size asked for, whatever the bounds."""
         return np.zeros(size or (), np.float32)
 
 
