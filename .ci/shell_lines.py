@@ -139,8 +139,6 @@ LINES: dict[str, tuple[str, str] | str] = {
     "python -m pytest": ("developer", "python -m pytest -q tests/concepts"),
     # docs/what_it_costs.md
     "python tests/growth.py": "minutes of measuring: its table and chart stand on the page",
-    "python tests/peers/bench.py": "beside the engines themselves: .ci/run, the comparisons",
-    "python tests/peers/bench.py --training --network tiny": "beside PyTorch, there as well",
     "ssd-np bench": ("user", "ssd-np bench --quick --rounds 1"),
     "ssd-np bench --quick": ("user", "ssd-np bench --quick --rounds 2"),
     "ssd-np bench --network small --rounds 20 --json": (
