@@ -154,6 +154,14 @@ def as_path(path: object) -> Path:
     return Path(path)
 
 
+def _may_be_named(path: Path) -> bool:
+    """Whether a file may have this name at all: any bytes but 0, and no half of a character."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def write_atomically(
     path: str | Path, content: bytes | str | Callable[[BinaryIO], object], make_folder: bool = True
 ) -> None:
@@ -163,7 +171,7 @@ def write_atomically(
     Without `make_folder` a folder that is gone stays gone: with one file alone it would look whole.
     """
     path = as_path(path)
-    if not path.name or not str(path).isprintable():
+    if not path.name or not _may_be_named(path):
         raise OutputError("is no name of a file", where=ascii(str(path))[1:-1])
     content = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{_start_of(path.name)}.{uuid.uuid4().hex}")

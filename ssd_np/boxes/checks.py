@@ -186,7 +186,7 @@ def check_sizes(maps: int, **sizes: float) -> None:
 
 def map_of(config: Config, index: int) -> FeatureMap:
     """One of the feature maps of a config."""
-    check_whole(index, "index", 0)
+    check_whole(index, "index", -len(config.feature_maps))  # -1 is the last
     if index >= len(config.feature_maps):
         hint = f"{config.name} has {len(config.feature_maps)} maps"
         raise ShapeError(f"index is {index}", hint=hint)

@@ -1,8 +1,8 @@
 """Photometric augmentation: the same objects in another light (SSD paper, section 2.2).
 
-Images are (H, W, 3) float RGB on the 0..255 scale. Values may leave that range on the way: the
-chain clips once, at its end. Boxes stay where they are. The formulas of hue and saturation are in
-`nn/hsv.py`.
+Images are (H, W, 3) float RGB on the 0..255 scale, or grey (H, W, 1), which has no colour to
+change. Values may leave that range on the way: the chain clips once, at its end. Boxes stay where
+they are. The formulas of hue and saturation are in `nn/hsv.py`.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from ssd_np.nn.checks import check_colours
 
 def brightness(image: np.ndarray, delta: float) -> np.ndarray:
     """Adds a number of grey levels."""
-    check_colours(image, delta, "delta")
+    check_colours(image, delta, "delta", channels=(1, 3))
     return image + delta
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Multiplies all values by a factor; black stays black."""
-    check_colours(image, factor, "factor")
+    check_colours(image, factor, "factor", channels=(1, 3))
     return image * factor
 
 

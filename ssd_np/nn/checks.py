@@ -33,11 +33,14 @@ def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:
         raise ShapeError(f"{name} is {dtype}, expected float32 or float64", hint=hint)
 
 
-def check_colours(image: np.ndarray, factor: float, name: str, kinds: str = "f") -> None:
-    """An image (H, W, 3) of floats, and the number that it is changed by."""
+def check_colours(
+    image: np.ndarray, factor: float, name: str, kinds: str = "f", channels: tuple[int, ...] = (3,)
+) -> None:
+    """An image (H, W, channels) of floats, and the number that it is changed by."""
     check_floats(image, "image", kinds)
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ShapeError(f"image has shape {image.shape}", hint="expected (H, W, 3)")
+    if image.ndim != 3 or image.shape[2] not in channels:
+        hint = f"expected (H, W, {' or '.join(map(str, channels))})"
+        raise ShapeError(f"image has shape {image.shape}", hint=hint)
     check_factor(factor, name)
 
 

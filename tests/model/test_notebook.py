@@ -17,7 +17,7 @@ from ssd_np import ConfigError, Detector, ShapesDataset, Trainer, load_config
 from ssd_np.boxes.default_boxes import DefaultBoxes, default_boxes_for_map
 from ssd_np.config import preset_names
 from ssd_np.data.voc import VOCDataset
-from ssd_np.errors import SsdError, WeightsError
+from ssd_np.errors import ShapeError, SsdError, WeightsError
 from ssd_np.evaluate.coco_matching import to_pixels
 from ssd_np.infer.place import place_of
 from ssd_np.model.ssd import SSD
@@ -274,7 +274,7 @@ def test_an_index_may_count_from_the_end():
     for i in (-1, -300, -last - 1):
         assert place_of(model, i) == place_of(model, last + 1 + i)
     for i in (last + 1, -last - 2):
-        with pytest.raises(IndexError):
+        with pytest.raises(ShapeError, match=f"index is {i} .*{last + 1} default boxes"):
             place_of(model, i)
     for i in range(-maps, 0):
         boxes = default_boxes_for_map(TINY, i)
