@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ssd_np.config import load_config
+from ssd_np.engine import select
 from ssd_np.engine.memory import Workspace
 from ssd_np.errors import ShapeError
 from ssd_np.model.ssd import SSD
@@ -118,10 +119,12 @@ def test_a_copy_of_a_model_stands_alone(way, rng):
 def test_relatives_of_a_model_can_be_copied(way, rng):
     workspace = Workspace()
     kept = workspace.empty((3,), np.float32)
-    with workspace.turn:  # in use meanwhile
-        twin = COPIES[way](workspace)
-    assert not np.shares_memory(kept, twin.empty((3,), np.float32))
-    assert twin.turn.acquire(blocking=False)
+    assert not np.shares_memory(kept, COPIES[way](workspace).empty((3,), np.float32))
+    for engine in (select("plain").for_model(), select("fast").for_model()):
+        with engine.at_work():  # in use meanwhile
+            with COPIES[way](engine).at_work():
+                pass  # or it would wait for ever
+            assert not engine._turn.acquire(blocking=False)
     parameter = COPIES[way](Parameter(rng.standard_normal((2, 3)), trainable=False))
     assert parameter.value.flags.c_contiguous and not parameter.trainable
     with pytest.raises(ValueError, match="read-only"):

@@ -62,7 +62,8 @@ def as_somebody(code: str, package: Path, environment: dict) -> subprocess.Compl
     """Runs code with the package of `package`, without root's right to write everywhere."""
     # Numba is complete before: root's Python may be in a folder that nobody else can read
     drop = """
-import atexit, os, shutil, tempfile, concurrent.futures.thread, numba, numpy, threadpoolctl
+import atexit, os, shutil, tempfile, concurrent.futures.thread, threadpoolctl
+import numba, numpy, numpy.typing
 numba.njit(lambda x: x[0] + 1.0)(numpy.zeros(1))
 if os.geteuid() == 0: os.setuid(65534)
 """
