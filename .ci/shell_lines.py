@@ -136,7 +136,7 @@ LINES: dict[str, tuple[str, str] | str] = {
     "python -m pytest -m reliability": (
         "half an hour: a run of its own, whose figures stand in docs/reliability.md"
     ),
-    "python -m pytest": ("developer", "python -m pytest -q tests/concepts"),
+    "python -m pytest": ("developer", "python -m pytest -q tests/concepts/test_multibox.py"),
     # docs/what_it_costs.md
     "python tests/growth.py": "minutes of measuring: its table and chart stand on the page",
     "ssd-np bench": ("user", "ssd-np bench --quick --rounds 1"),
