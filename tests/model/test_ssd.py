@@ -9,6 +9,7 @@ import pytest
 from ssd_np.bench.twin import torch_network
 from ssd_np.boxes.targets import make_targets
 from ssd_np.config import load_config
+from ssd_np.engine import select
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.gradcheck import relative_error
 from ssd_np.loss.cross_entropy import cross_entropy_forward
@@ -290,13 +291,13 @@ def test_backward_before_forward_is_refused():
 
 def test_inference_keeps_no_output_that_no_layer_needs(rng):
     """What a layer reads and what it writes are there at once, and a head's output beside them."""
-    model, batch = SSD(load_config("tiny")), 4
+    model, batch = SSD(load_config("tiny"), ops=select("fast")), 4
     images = rng.standard_normal((batch, 128, 128, 3)).astype(np.float32)
     expected = model.forward(images, training=True)  # keeps all of them
     sizes = [4 * batch * np.prod(row.output) for row in trace(model.config)]
     workspace = model.ops._place.workspace
     assert workspace.nbytes > 0.8 * sum(sizes)
-    twin = SSD(load_config("tiny"))
+    twin = SSD(load_config("tiny"), ops=select("fast"))
     for a, b in zip(twin.forward(images), expected, strict=True):
         assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
     most = max(a + b for a, b in itertools.pairwise(sizes))
