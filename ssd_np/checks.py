@@ -39,14 +39,15 @@ def check_shape(shape: Any, expected: str, least: int = 0, most: int = 4) -> Non
         check_whole(side, "a side of the shape")
 
 
-def check_pad(pad: Any) -> None:
-    """A border: one whole number, or ((top, bottom), (left, right))."""
+def sides(pad: Any) -> Any:
+    """((top, bottom), (left, right)) of a border that is one whole number, or these four."""
     rows = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else pad
     both = isinstance(rows, tuple | list) and len(rows) == 2
     if not both or not all(isinstance(row, tuple | list) and len(row) == 2 for row in rows):
         raise ShapeError(f"pad is {pad!r}", hint="a number, or ((top, bottom), (left, right))")
     for row in rows:
         ends(row, -(1 << 30))
+    return rows
 
 
 def ends(border: Any, least: int = 0) -> tuple[int, int]:

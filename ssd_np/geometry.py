@@ -4,10 +4,9 @@ Sizes are (height, width). A border is one number of cells for all four sides, o
 ((top, bottom), (left, right)); TensorFlow's "SAME" puts more behind than in front.
 """
 
-from numbers import Integral
 from typing import Any
 
-from ssd_np.checks import check_pad, check_whole, ends
+from ssd_np.checks import check_whole, ends, sides
 from ssd_np.errors import ShapeError
 
 Size = tuple[int, int]  # height, width
@@ -34,9 +33,7 @@ def borders(pad: Pad) -> tuple[tuple[int, int], tuple[int, int]]:
     >>> borders(1)
     ((1, 1), (1, 1))
     """
-    check_pad(pad)
-    sides: Any = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else pad
-    return sides
+    return sides(pad)
 
 
 def output_size(

@@ -137,9 +137,11 @@ def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     found = {split: content[split] for split in SPLITS if content.get(split)}
     if not found:
         raise DataError("names no images", str(path), "train: FOLDER, val: FOLDER")
-    there = {split: any(map(os.path.exists, _places(path, found[split], base))) for split in found}
-    kept = [split for split in found if split == "train" or there[split]]
-    return {split: partial(_open, path, names, found[split], base) for split in kept}
+    opened = {split: partial(_open, path, names, value, base) for split, value in found.items()}
+    for split in found.keys() - {"train"}:
+        if not any(map(os.path.exists, _places(path, found[split], base))):
+            del opened[split]
+    return opened
 
 
 def find_yaml(place: Path) -> Path:

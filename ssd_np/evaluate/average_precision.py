@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssd_np.boxes.checks import check_scores
+from ssd_np.boxes.checks import IN_PIXELS, check_scores
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.checks import check_factor
 from ssd_np.errors import ConfigError, NotFinite, ShapeError
@@ -231,8 +231,7 @@ def common_class_names(
                 raise ShapeError(what, where, hint)
         if len(found) and np.abs(found.boxes_corner).max() > 2:
             what = f"boxes_corner of a detection holds {np.abs(found.boxes_corner).max():g}"
-            hint = "boxes are fractions of the image; divide pixels by its width and height"
-            raise ShapeError(what, where, hint)
+            raise ShapeError(what, where, IN_PIXELS)
         boxes_and_scores = (found.boxes_corner, found.scores, truth.boxes_corner)
         if not all(np.all(np.isfinite(values)) for values in boxes_and_scores):
             raise NotFinite("a box or a score is NaN or infinite", where=where)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import check_factor, check_pad, check_shape, check_whole
+from ssd_np.checks import check_factor, check_shape, check_whole, sides
 from ssd_np.errors import ShapeError
 
 
@@ -88,7 +88,7 @@ def check_windows(kernel: Any, pad: Any) -> None:
     """Height and width of windows, or one number for both, and the border that they may reach."""
     if not isinstance(kernel, Integral):
         check_shape(kernel, "(kh, kw)", 2, 2)
-    check_pad(pad)
+    sides(pad)
 
 
 def check_columns(cols: np.ndarray, shape: tuple[int, int]) -> None:

@@ -7,7 +7,7 @@ add. In ceil mode a last, partial window is kept (SSD's pool3: 75 -> 38, Caffe's
 
 import numpy as np
 
-from ssd_np.checks import check_pad, ends
+from ssd_np.checks import ends, sides
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import output_size
 from ssd_np.nn.checks import check_gradient, check_image
@@ -32,9 +32,8 @@ def max_pool2d_forward(
     `pad` is the border of each side, or ((top, bottom), (left, right)); it never wins.
     """
     check_image(x)
-    check_pad(pad)
     n, h, w, c = x.shape
-    (top, bottom), (left, right) = np.broadcast_to(pad, (2, 2)).tolist()
+    (top, bottom), (left, right) = sides(pad)
     ho = pool_output_size(h, size, stride, (top, bottom), ceil_mode)
     wo = pool_output_size(w, size, stride, (left, right), ceil_mode)
     height, width = _reach(ho, wo, size, stride, top + h, left + w)
@@ -52,7 +51,7 @@ def max_pool2d_backward(dout: np.ndarray, cache: tuple) -> np.ndarray:
     """
     (n, h, w, c), size, stride, pad, tap = cache  # tap: i * size + j in the window
     check_gradient(dout, tap.shape, "max_pool2d_forward")
-    (top, _), (left, _) = np.broadcast_to(pad, (2, 2)).tolist()
+    (top, _), (left, _) = sides(pad)
     _, ho, wo, _ = tap.shape
     padded = np.zeros((n, *_reach(ho, wo, size, stride, top + h, left + w), c), dout.dtype)
     for i, j in np.ndindex(size, size):

@@ -44,8 +44,8 @@ def relu6_backward(dout: np.ndarray, cache: np.ndarray) -> np.ndarray:
 def activation_forward(x: np.ndarray, activation: str) -> tuple[np.ndarray, tuple]:
     """What stands behind a layer, by its name in a config: "none", "relu" or "relu6"."""
     check_activation(activation)
-    forward = {"none": lambda x: (x, x), "relu": relu_forward, "relu6": relu6_forward}
-    out, _ = forward[activation](numbers(x))
+    forward = {"none": lambda x: (numbers(x), x), "relu": relu_forward, "relu6": relu6_forward}
+    out, _ = forward[activation](x)
     return out, (out, activation)
 
 

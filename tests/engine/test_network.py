@@ -1,13 +1,12 @@
 """A whole network in one call: threads, weights that change, and what goes another way."""
 
 import os
-import threading
 
 import numpy as np
 import pytest
+from busy_helper import busy_helper
 
 from ssd_np.engine import network, plan, select
-from ssd_np.engine.threads import together
 from ssd_np.errors import ShapeError
 from ssd_np.model.at_once import steps_of
 from ssd_np.model.ssd import SSD
@@ -88,18 +87,8 @@ def test_nobody_reads_too_early_and_nobody_writes_where_others_read():
 def test_nobody_waits_for_a_thread_that_is_busy_elsewhere(rng, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
     x, steps = small_network(rng)
-    go_on, began = threading.Event(), threading.Event()
-
-    def hold(lane):
-        if lane:
-            began.set()
-            go_on.wait(20)
-        else:
-            assert began.wait(20)
-
-    together(hold, 2)
-    close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
-    go_on.set()
+    with busy_helper():
+        close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
 
 
 def test_a_changed_weight_is_never_missed(rng):

@@ -9,11 +9,12 @@ import warnings
 
 import numpy as np
 import pytest
+from busy_helper import busy_helper
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ssd_np.engine import conv, threads
 from ssd_np.engine.conv import conv2d_backward, conv2d_forward
-from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count, together
+from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count
 from ssd_np.errors import ConfigError
 
 pytestmark = pytest.mark.lesson16
@@ -43,19 +44,10 @@ def test_every_tile_once_and_in_no_more_threads(threads, count, monkeypatch):
 
 def test_a_thread_that_is_late_is_not_waited_for(monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
-    go_on, began, done = threading.Event(), threading.Event(), []
-
-    def hold(lane):
-        if lane:
-            began.set()
-            go_on.wait(20)
-        else:
-            assert began.wait(20)
-
-    together(hold, 2)
-    for_each(done.append, 5)
-    assert done == list(range(5)) and not go_on.is_set()
-    go_on.set()
+    done = []
+    with busy_helper() as go_on:
+        for_each(done.append, 5)
+        assert done == list(range(5)) and not go_on.is_set()
 
 
 def test_a_tile_that_a_thread_has_begun_is_waited_for(monkeypatch):
