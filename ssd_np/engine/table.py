@@ -18,7 +18,7 @@ import inspect
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -119,21 +119,21 @@ class Engine:
 
         return Engine(self.name, Place(Workspace(), convolution=convolution))
 
-    def at_work(self, layers: bool = True) -> AbstractContextManager:
+    @contextlib.contextmanager
+    def at_work(self, layers: bool = True) -> Iterator[None]:
         """Around everything that a model computes: one thread at a time, and BLAS on one thread
         while there are layers that use it.
 
         NumPy warns of no overflow here: whoever uses what the model computed looks for numbers that
         are none, and says where they come from.
         """
-        stack = contextlib.ExitStack()
-        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
-        stack.enter_context(self._turn)
+        blas: AbstractContextManager = contextlib.nullcontext()
         if layers and self.name == "fast":
             from ssd_np.engine.threads import one_blas_thread
 
-            stack.enter_context(one_blas_thread())
-        return stack
+            blas = one_blas_thread()
+        with np.errstate(over="ignore", invalid="ignore"), self._turn, blas:
+            yield
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -134,10 +134,15 @@ def parts(a: Any, b: Any) -> list[tuple[str, Any, Any]] | None:
         return None
     step = "[{!r}]"
     if type(a) is type(b) and hasattr(a, "__dict__") and not callable(a):
-        step, a, b = ".{}", vars(a), vars(b)
+        step, a, b = ".{}", _public(a), _public(b)
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return [(step.format(key), a[key], b[key]) for key in a]
     return None
+
+
+def _public(a: Any) -> dict[str, Any]:
+    """The attributes that are for others: a copy has locks and memory of its own."""
+    return {name: value for name, value in vars(a).items() if not name.startswith("_")}
 
 
 def different(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ssd_np.engine import conv, threads
 from ssd_np.engine.conv import conv2d_backward, conv2d_forward
+from ssd_np.engine.table import select
 from ssd_np.engine.threads import for_each, one_blas_thread, scratch, thread_count
 from ssd_np.errors import ConfigError
 
@@ -151,6 +152,15 @@ def test_overlapping_calls_give_blas_back_when_the_last_one_ends(two_blas_thread
         t.join(20)
     assert set(seen["after the first"]) == set(seen["second alone"]) == {1}
     assert set(blas_threads()) == {2}
+
+
+def test_an_error_on_the_way_in_gives_the_turn_back(monkeypatch):
+    """Without BLAS's controller nothing can be computed, nor may the next call wait for ever."""
+    monkeypatch.setattr(threads, "_blas_controller", lambda: 1 / 0)
+    engine = select("fast").for_model()
+    with pytest.raises(ZeroDivisionError), engine.at_work():
+        pass
+    assert engine._turn.acquire(blocking=False)
 
 
 def test_layers_called_from_several_threads(rng, monkeypatch, two_blas_threads):
