@@ -31,7 +31,7 @@ def fresh(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 class Workspace:
-    """Pieces of memory. One thread at a time may work with them (`Engine.at_work`).
+    """Pieces of memory. One thread at a time may work with them (`Engine.turn`).
 
     A copy of a model, in this process or by pickle in another, begins with a workspace of its own.
     So does a forked child, in which the thread that worked with this one does not exist.

@@ -78,11 +78,14 @@ class Engine:
     A fast engine can be bound to the memory of a model: its functions then write their results
     there instead of to new arrays. To the plain engine, and to whoever calls the functions, this
     makes no difference.
+
+    turn  around everything that a model computes, and first: one thread at a time. It is a lock
+          itself, so that an interrupt never finds it taken outside a `with`.
     """
 
     def __init__(self, name: str, place: Place | None = None) -> None:
         self.name, self._place = name, place
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
         _engines.add(self)
 
     def __getattr__(self, name: str) -> Callable:
@@ -121,8 +124,8 @@ class Engine:
 
     @contextlib.contextmanager
     def at_work(self, layers: bool = True) -> Iterator[None]:
-        """Around everything that a model computes: one thread at a time, and BLAS on one thread
-        while there are layers that use it.
+        """Around everything that a model computes, behind its `turn`: BLAS on one thread while
+        there are layers that use it.
 
         NumPy warns of no overflow here: whoever uses what the model computed looks for numbers that
         are none, and says where they come from.
@@ -132,7 +135,7 @@ class Engine:
             from ssd_np.engine.threads import one_blas_thread
 
             blas = one_blas_thread()
-        with np.errstate(over="ignore", invalid="ignore"), self._turn, blas:
+        with np.errstate(over="ignore", invalid="ignore"), blas:
             yield
 
 
@@ -142,7 +145,7 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 def _begin_all() -> None:
     """In a forked child the thread whose turn it was does not exist."""
     for engine in _engines:
-        engine._turn = threading.Lock()
+        engine.turn = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

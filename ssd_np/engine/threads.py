@@ -55,8 +55,9 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
     told: SimpleQueue = SimpleQueue()
 
     def work(lane: int) -> None:
-        try:
+        if lane:  # this thread needs not be waited for
             begun.append(lane)
+        try:
             # what is not finite goes on as inf or NaN, and who reads the result says where it began
             with np.errstate(over="ignore", invalid="ignore"):
                 for tile in tiles:
@@ -65,7 +66,8 @@ def for_each(job: Callable[[int], None], count: int, pays: bool = True) -> None:
                     except BaseException as error:
                         errors.append(error)
         finally:
-            told.put(None)
+            if lane:
+                told.put(None)
 
     with one_blas_thread():
         try:
@@ -93,8 +95,10 @@ def together(work: Callable[[int], None], lanes: int) -> None:
 
     for lane in range(1, lanes):
         _helper(lane).put((join_in, lane, SimpleQueue()))
-    work(0)
-    works.clear()  # who comes now holds no memory
+    try:
+        work(0)
+    finally:
+        works.clear()  # who comes now has nothing to do, and holds no memory
 
 
 def shares(count: int, least: int = 1 << 17) -> list[int]:

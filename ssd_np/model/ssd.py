@@ -30,6 +30,7 @@ from ssd_np.model.own_layers import as_they_are, changed
 from ssd_np.model.provenance import Provenance
 from ssd_np.model.separable_head import SeparableHead
 from ssd_np.model.trace import trace_table
+from ssd_np.nn.checks import check_outputs, check_turn
 from ssd_np.nn.layers import L2Normalization, Layer, Merge
 from ssd_np.nn.parameter import Parameter
 from ssd_np.nn.sequential import Laterals, Sequential
@@ -65,6 +66,7 @@ class SSD:
             self.norms.append(norm)
             self.heads.append(self._head(feature_map, c_in, rng))
         self.default_boxes = default_boxes(config)  # (T, 8) float64
+        self._learner: int | None = None  # the thread whose backward may follow
         self._built = as_they_are(config, self.layers)
         # names of undescribed layers that you will put in again, to `load(path, into=model)`
         self.own_layers: tuple[str, ...] = ()
@@ -144,10 +146,10 @@ class SSD:
         first = 0
         plain = self.ops.name == "plain"  # where a debugger is to meet the layers
         steps = None if training or plain else steps_of(self)
-        with self.ops.at_work(layers=not steps):
+        with self.ops.turn, self.ops.at_work(layers=not steps):
             for layer in self.layers if self.heads[0].cache is not None else ():
                 layer.forget()  # the last training step
-            self._learner = threading.get_ident()  # whose backward may follow
+            self._learner = threading.get_ident()
             maps = maps_at_once(self, images, steps) if steps else self._maps(images, training)
             for map_logits, map_offsets in maps:
                 rows = slice(first, first + map_logits.shape[1])
@@ -174,15 +176,11 @@ class SSD:
 
         Derivation: docs/derivations.md#the-network, (17).
         """
-        with self.ops.at_work():
-            if self.heads[0].cache is None or self._learner != threading.get_ident():
-                what = "backward needs forward(images, training=True) first"
-                raise ShapeError(f"{what}, in this thread, with no call of another thread between")
+        with self.ops.turn, self.ops.at_work():
+            check_turn(self.heads[0].cache is not None, self._learner)
             n, t = self.heads[0].map_shape[0], len(self.default_boxes)
-            expected = (n, t, self.config.num_classes + 1), (n, t, 4)
-            if (np.shape(dlogits), np.shape(doffsets)) != expected:
-                got = f"dlogits {np.shape(dlogits)}, doffsets {np.shape(doffsets)}"
-                raise ShapeError(f"{got}: gradients of outputs are {expected}")
+            shapes = (n, t, self.config.num_classes + 1), (n, t, 4)
+            check_outputs(shapes, dlogits=dlogits, doffsets=doffsets)
             last = dlogits.shape[1]
             laterals: Laterals = {}  # gradients of maps from the merges that read them
             dx: np.ndarray | None = None  # gradient of a map from the stage behind it
@@ -213,7 +211,7 @@ class SSD:
         """
         logits, offsets = self.forward(images)
         boxes = np.broadcast_to(self.default_boxes, (*logits.shape[:2], 8))
-        with self.ops.at_work():
+        with self.ops.turn, self.ops.at_work():
             scores = getattr(self.ops, self.config.decoding.scores)(logits)
             return np.concatenate([scores, offsets, boxes], axis=-1, dtype=self.dtype)
 

@@ -1,5 +1,7 @@
 """What functions check at the border, one line each."""
 
+import threading
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -19,6 +21,21 @@ def check_gradient(
         raise ShapeError(f"dout has shape {dout.shape}, the output had {shape}", hint=hint)
     if dtype is not None and dout.dtype != dtype:
         raise ShapeError(f"dout is {dout.dtype}, the output was {dtype}", hint="use dout.astype")
+
+
+def check_turn(kept: bool, learner: int | None) -> None:
+    """Something is kept for backward, and by a forward of this thread."""
+    if not kept or learner != threading.get_ident():
+        what = "backward needs forward(images, training=True) first"
+        raise ShapeError(f"{what}, in this thread, with no call of another thread between")
+
+
+def check_outputs(expected: Sequence[tuple[int, ...]], **gradients: np.ndarray) -> None:
+    """Gradients, by name, of outputs of these shapes."""
+    if [np.shape(gradient) for gradient in gradients.values()] != list(expected):
+        got = ", ".join(f"{name} {np.shape(array)}" for name, array in gradients.items())
+        of = ", ".join(map(str, expected))
+        raise ShapeError(f"{got}: gradients of outputs are {of}")
 
 
 def check_floats(array: np.ndarray, name: str, kinds: str = "f") -> None:

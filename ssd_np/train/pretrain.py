@@ -11,6 +11,7 @@ a detector's first layers need, too; the boxes it must learn itself.
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,6 +24,7 @@ from ssd_np.errors import DataError, NotFinite
 from ssd_np.geometry import shortest
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.model.base import build_stages
+from ssd_np.nn.checks import check_outputs, check_turn
 from ssd_np.nn.init import glorot_uniform
 from ssd_np.nn.parameter import Parameter
 from ssd_np.progress import Progress
@@ -75,24 +77,28 @@ class Classifier:
         self.weight, self.bias = Parameter(weight), Parameter(np.zeros(weight.shape[1], dtype))
         linear = {"linear.weight": self.weight, "linear.bias": self.bias}
         self.parameters = self.base.parameters | linear
-        self._cache: tuple = ()
+        self._cache: tuple | None = None  # of a training's forward
+        self._learner: int | None = None  # the thread whose backward may follow
 
     def forward(self, images: np.ndarray, training: bool = False) -> np.ndarray:
         """(N, H, W, 3) -> logits (N, classes)"""
-        with self.ops.at_work():
+        with self.ops.turn, self.ops.at_work():
             self.base.forget()
+            self._cache, self._learner = None, threading.get_ident()
             features = self.base.forward(images, training)  # (N, h, w, C)
-        mean = features.mean(axis=(1, 2))  # (N, C)
-        self._cache = (features.shape, mean)
-        return mean @ self.weight.value + self.bias.value
+            mean = features.mean(axis=(1, 2))  # (N, C)
+            self._cache = (features.shape, mean) if training else None
+            return mean @ self.weight.value + self.bias.value
 
     def backward(self, dlogits: np.ndarray) -> None:
         """dlogits (N, classes) -> `Parameter.grad` of everything"""
-        (n, h, w, c), mean = self._cache
-        self.weight.grad, self.bias.grad = mean.T @ dlogits, dlogits.sum(axis=0)
-        dmean = dlogits @ self.weight.value.T  # (N, C)
-        dfeatures = np.broadcast_to(dmean[:, None, None] / (h * w), (n, h, w, c))
-        with self.ops.at_work():
+        with self.ops.turn, self.ops.at_work():
+            check_turn(self._cache is not None, self._learner)
+            (n, h, w, c), mean = self._cache or ()
+            check_outputs([(n, len(self.bias.value))], dlogits=dlogits)
+            self.weight.grad, self.bias.grad = mean.T @ dlogits, dlogits.sum(axis=0)
+            dmean = dlogits @ self.weight.value.T  # (N, C)
+            dfeatures = np.broadcast_to(dmean[:, None, None] / (h * w), (n, h, w, c))
             self.base.backward(np.ascontiguousarray(dfeatures), False)
 
 

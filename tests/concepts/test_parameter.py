@@ -121,10 +121,10 @@ def test_relatives_of_a_model_can_be_copied(way, rng):
     kept = workspace.empty((3,), np.float32)
     assert not np.shares_memory(kept, COPIES[way](workspace).empty((3,), np.float32))
     for engine in (select("plain").for_model(), select("fast").for_model()):
-        with engine.at_work():  # in use meanwhile
-            with COPIES[way](engine).at_work():
+        with engine.turn:  # in use meanwhile
+            with COPIES[way](engine).turn:
                 pass  # or it would wait for ever
-            assert not engine._turn.acquire(blocking=False)
+            assert not engine.turn.acquire(blocking=False)
     parameter = COPIES[way](Parameter(rng.standard_normal((2, 3)), trainable=False))
     assert parameter.value.flags.c_contiguous and not parameter.trainable
     with pytest.raises(ValueError, match="read-only"):

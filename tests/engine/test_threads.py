@@ -158,9 +158,9 @@ def test_an_error_on_the_way_in_gives_the_turn_back(monkeypatch):
     """Without BLAS's controller nothing can be computed, nor may the next call wait for ever."""
     monkeypatch.setattr(threads, "_blas_controller", lambda: 1 / 0)
     engine = select("fast").for_model()
-    with pytest.raises(ZeroDivisionError), engine.at_work():
+    with pytest.raises(ZeroDivisionError), engine.turn, engine.at_work():
         pass
-    assert engine._turn.acquire(blocking=False)
+    assert engine.turn.acquire(blocking=False)
 
 
 def test_layers_called_from_several_threads(rng, monkeypatch, two_blas_threads):

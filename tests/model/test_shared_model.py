@@ -10,6 +10,7 @@ from ssd_np.config import load_config
 from ssd_np.engine import select
 from ssd_np.errors import SsdError
 from ssd_np.model.ssd import SSD
+from ssd_np.train.pretrain import Classifier, classifier_config
 
 CONFIG = load_config("tiny")
 RNG = np.random.default_rng(0)
@@ -49,6 +50,22 @@ def test_backward_belongs_to_the_thread_of_its_forward(engine):
     with pytest.raises(SsdError, match=GONE):
         elsewhere(lambda: learner.backward(logits, offsets))
     learner.backward(logits, offsets)
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_of_a_classifier_too(engine, monkeypatch):
+    monkeypatch.setenv("SSD_NP_ENGINE", engine)
+    learner = Classifier(classifier_config(CONFIG, ("cat", "dog")))
+    dlogits = learner.forward(IMAGES[0], training=True)
+    with pytest.raises(SsdError, match=GONE):
+        elsewhere(lambda: learner.backward(dlogits))
+    with pytest.raises(SsdError, match=r"dlogits \(2, 3\): gradients of outputs are \(2, 2\)"):
+        learner.backward(np.ones((2, 3), np.float32))
+    learner.backward(dlogits)
+    for training in (False, True):
+        elsewhere(lambda training=training: learner.forward(IMAGES[1], training))
+        with pytest.raises(SsdError, match=GONE):
+            learner.backward(dlogits)
 
 
 @pytest.mark.parametrize("engine", ["plain", "fast"])

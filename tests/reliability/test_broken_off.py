@@ -1,0 +1,130 @@
+"""A call that is broken off, by Ctrl-C or for want of memory, leaves a model that works.
+
+Python raises KeyboardInterrupt between any two steps of the interpreter, and MemoryError wherever
+something is made. So each job runs again and again, every time with such an error at another call,
+line or return of the package's Python. What was raised is kept, as a notebook keeps it, and with it
+whatever its frames hold. Then the same job, in a thread of its own, must end and give the same.
+"""
+
+import contextlib
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_runs import narrow_config
+
+import ssd_np
+from ssd_np.data.shapes import ShapesDataset
+from ssd_np.errors import ConfigError
+from ssd_np.infer.detect import Detector
+from ssd_np.model.ssd import SSD
+from ssd_np.train.pretrain import Classifier, classifier_config
+
+ROOM = Path(ssd_np.__file__).parent
+TURNS = "engine/table.py", "engine/threads.py", "model/ssd.py", "infer/detect.py"
+WATCHED = *(str(ROOM / file) for file in TURNS), contextlib.__file__  # of a quick run
+EVERYTHING = str(ROOM), contextlib.__file__
+PLACES = 20, 1000  # of a job, at most: of a quick run and of a full one
+PATIENCE = 20  # seconds: what has not ended by then waits for ever
+CONFIG, DATA = narrow_config(steps=2), ShapesDataset(0, 3)
+PICTURES = [sample.image for sample in DATA]
+IMAGES = np.random.default_rng(0).uniform(-99, 99, (2, 128, 128, 3)).astype(np.float32)
+
+
+class Break:
+    """A trace function that raises at the nth event; it counts them all where none is the nth."""
+
+    def __init__(self, files, nth, error):
+        self.files, self.nth, self.error, self.seen = files, nth, error, 0
+
+    def __call__(self, frame, event, argument):
+        if not frame.f_code.co_filename.startswith(self.files):
+            return None
+        self.seen += 1
+        if self.seen == self.nth:
+            raise self.error
+        return self
+
+
+def traced(job, files, nth, error=None):
+    """How many events the job has, if none of them is the nth; else None, and what it raised is
+    kept in `error`."""
+    watch, before = Break(files, nth, error), sys.gettrace()
+    sys.settrace(watch)
+    try:
+        job()
+    except type(error):
+        return None
+    finally:
+        sys.settrace(before)
+    return watch.seen
+
+
+def in_time(job):
+    """What the job gives; an AssertionError where it does not end."""
+    told = []
+    thread = threading.Thread(target=lambda: told.append(job()), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "waits for ever"
+    return told[0]
+
+
+def learn(model, *inputs):
+    outputs = model.forward(*inputs, training=True)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    model.backward(*(np.cos(output) for output in outputs))
+    return [parameter.grad.copy() for parameter in model.parameters.values()]
+
+
+def jobs(engine):
+    """Name -> what is called."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSD_NP_ENGINE", engine)
+        model, detector = SSD(CONFIG), Detector(SSD(CONFIG), top_k=5)
+        classifier = Classifier(classifier_config(CONFIG, ("cat", "dog")))
+        return {
+            "forward": lambda: model.forward(IMAGES),
+            "backward": lambda: learn(model, IMAGES),
+            "predict": lambda: model.predict(IMAGES),
+            "detect_all": lambda: [
+                found.boxes_corner for found in detector.detect_all(PICTURES, batch_size=2)
+            ],
+            "classifier": lambda: learn(classifier, IMAGES),
+        }
+
+
+# an error in a generator that is being closed has nobody to go to
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", jobs("plain"))
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_a_call_broken_off_anywhere(engine, name, full, tell, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    job, broken = jobs(engine)[name], 0
+    expected = job()
+    files = EVERYTHING if full else WATCHED
+    count = traced(job, files, 0)
+    for nth in range(1, count + 1, -(-count // PLACES[full])):
+        error = KeyboardInterrupt() if nth % 2 else MemoryError()
+        broken += traced(job, files, nth, error) is None
+        for found, array in zip(in_time(job), expected, strict=True):
+            np.testing.assert_array_equal(found, array, err_msg=f"{nth} of {count}")
+    assert broken
+    tell(f"{engine} {name} broken off at {broken} of {count} places: goes on")
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_a_wrong_number_of_threads_breaks_off_one_call_only(engine, monkeypatch):
+    calls = jobs(engine)
+    expected = {name: call() for name, call in calls.items()}
+    monkeypatch.setenv("SSD_NP_THREADS", "none")
+    for call in calls.values():
+        refused = pytest.raises(ConfigError, match="SSD_NP_THREADS")
+        with refused if engine == "fast" else contextlib.nullcontext():  # plain asks nobody
+            call()
+    monkeypatch.delenv("SSD_NP_THREADS")
+    for name, call in calls.items():
+        for found, array in zip(in_time(call), expected[name], strict=True):
+            np.testing.assert_array_equal(found, array, err_msg=name)
