@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         split = f"{arguments.split}, held back" if arguments.held_back else arguments.val_split
         chosen_by = describe_evaluation(data, split)
         best = trainer.progress.best_score
-        say(f"best.npz has the highest mAP at IoU 0.5 on {chosen_by}: {best:.4f}")
+        say(f"best.npz is chosen by {chosen_by}; highest mAP at IoU 0.5 there: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
 

@@ -30,8 +30,10 @@ class Best(Callback):
     `validate_every` steps and at the end, with the threshold for drawing that gives the best F1
     there; without a `validation`, those with the lowest running average of the loss.
 
-    Where the optimiser keeps an average of the weights, these are measured and written; without a
-    `validation` the last."""
+    Where the optimiser keeps an average of the weights, these are measured and written: the last
+    that are not worse than the best by more than chance does (the rule of one standard error of
+    Breiman et al., Classification and Regression Trees, 1984, section 3.4.3, with two); without
+    a `validation` the last."""
 
     def __init__(self, validation: Dataset | None = None) -> None:
         self.validation = validation
@@ -54,24 +56,34 @@ class Best(Callback):
 
     def _keep(self, trainer: Trainer) -> None:
         progress, average = trainer.progress, trainer.progress.loss_average
-        score = -math.inf if average is None else -average
+        score, chance = -math.inf if average is None else -average, 0.0
         with averaged(trainer.optimiser):
             if self.validation is not None:
                 result = evaluate_voc(*detect_dataset(trainer.model, self.validation))
                 score = result.mean_ap
+                if isinstance(trainer.optimiser, Averaged):
+                    chance = 2 * _standard_error(result)
             best = progress.best_score
             better = best is None or score > best
-            if better or score == best:  # on few images many are equal: the longest trained counts
+            # on few images many are as good: the longest trained counts
+            if better or score >= best - chance:
                 check_before_writing(trainer)
                 sign(trainer, None if self.validation is None else float(score))
                 header, arrays = contents_of(trainer.model)
                 if self.validation is not None:
                     header["config"] = config_to_json(_drawing(trainer.model.config, result))
                 write_archive(trainer.out_dir / BEST, header, arrays, make_folder=False)
-                progress.best_score = float(score)  # not where a write failed: it is made up for
+                if better:  # not where a write failed: it is made up for
+                    progress.best_score = float(score)
             progress.stale = 0 if better else progress.stale + 1
             if self.validation is not None:
                 trainer.log.measured(score)
+
+
+def _standard_error(result: VocResult) -> float:
+    """Of the mean AP, as if each AP were a share of the objects that are found."""
+    variances = [c.ap * (1 - c.ap) / c.truths for c in result.classes if c.truths]
+    return math.sqrt(sum(variances)) / max(1, len(variances))
 
 
 def _drawing(config: Config, result: VocResult) -> Config:

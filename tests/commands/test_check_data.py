@@ -205,7 +205,7 @@ def test_evaluation_by_what_the_best_weights_were_chosen_by_is_said(capsys, tmp_
     code, text, err = run(capsys, *argv)
     assert code == 0 and "learns from" not in err
     assert "note: 1 of the 1 images that it is evaluated on are images that it is chosen by" in err
-    assert f"best.npz has the highest mAP at IoU 0.5 on {data}, split two: " in text
+    assert f"best.npz is chosen by {data}, split two; highest mAP at IoU 0.5 there: " in text
 
 
 def test_evaluation_on_the_training_images_is_said(capsys, tmp_path):

@@ -197,3 +197,33 @@ def test_of_equal_ones_the_last_is_kept(tmp_path, monkeypatch):
     assert trainer.progress.best_score == 1 and trainer.progress.stale == 2
     for name, parameter in load(tmp_path / "best.npz").parameters.items():
         np.testing.assert_array_equal(parameter.value, trainer.optimiser.average[name])
+
+
+@pytest.mark.parametrize(
+    ("images", "average", "kept"),
+    [
+        (4, 0.25, 2),  # 3 of 4 found, 0.75 give or take 0.43: as good as 4 of 4
+        (100, 0.25, 1),  # 0.75 give or take 0.09: worse than 1
+        (4, 0.0, 1),  # single steps jump around: the best of them
+    ],
+)
+def test_the_last_is_kept_that_is_not_worse_than_chance_allows(
+    tmp_path, monkeypatch, images, average, kept
+):
+    all_found, some_missed = [(0.6, True)], []
+    scores = iter(
+        [
+            result(*[all_found] * images),
+            result(*[all_found, all_found, all_found, some_missed] * (images // 4)),
+        ]
+    )
+    monkeypatch.setattr("ssd_np.train.best.evaluate_voc", lambda *_: next(scores))
+    written = []
+    monkeypatch.setattr(
+        "ssd_np.train.best.sign", lambda trainer, _: written.append(trainer.progress.step)
+    )
+    rule = dataclasses.replace(RULE, steps=2, validate_every=1, average=average)
+    trainer = make(tmp_path, ShapesDataset(9, 2), rule)
+    trainer.fit()
+    assert written[-1] == kept
+    assert trainer.progress.best_score == 1 and trainer.progress.stale == 1
