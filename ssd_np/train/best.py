@@ -66,7 +66,7 @@ class Best(Callback):
             best = progress.best_score
             better = best is None or score > best
             # on few images many are as good: the longest trained counts
-            if better or score >= best - chance:
+            if best is None or score >= best - chance:
                 check_before_writing(trainer)
                 sign(trainer, None if self.validation is None else float(score))
                 header, arrays = contents_of(trainer.model)
