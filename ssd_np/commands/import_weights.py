@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ssd_np.commands import options as kinds
 from ssd_np.errors import WeightsError
-from ssd_np.terminal import say
+from ssd_np.terminal import counted, say
 
 if TYPE_CHECKING:
     from ssd_np.model.ssd import SSD
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     names = model.config.class_names
     count = sum(p.value.size for p in model.parameters.values() if p.trainable)
     first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-    say(f"{model.config.name}: {count:,} parameters, {len(names)} classes: {first}")
+    classes = counted(len(names), "class", "classes")
+    say(f"{model.config.name}: {count:,} parameters, {classes}: {first}")
     say(f"weights: {arguments.out}\nuse: ssd-np detect --weights {arguments.out} photo.jpg")
     return 0
 
@@ -61,7 +62,8 @@ def read(arguments: argparse.Namespace) -> SSD:
         config = load_config(arguments.config)
     if not is_tflite(file):
         if arguments.labels:
-            raise WeightsError("--labels is for .tflite files", file, "--classes names the classes")
+            hint = "names are in the preset, or --classes gives them"
+            raise WeightsError("--labels is for .tflite files", file, hint)
         return load_torch(file, config, arguments.classes, arguments.size)
     if arguments.classes or arguments.size:
         raise WeightsError("takes neither --classes nor --size", file, "--labels FILE says more")

@@ -122,6 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         say("begins with the base of this package")
     elif file:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
+    if arguments.freeze_base is not None:
+        learn = sum(p.value.size for p in model.parameters.values() if p.trainable)
+        say(f"frozen up to {arguments.freeze_base or config.base_end}: {learn:,} numbers learn")
     out = Path(arguments.resume or arguments.out or free_folder(Path("runs", config.name)))
     # `files.check_outputs` was asked before anything was read
     force = arguments.force or not arguments.resume

@@ -18,6 +18,8 @@ from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
 
+KNOWN = 8  # classes that a message names
+
 
 class StoredDataset:
     """Images and truths of a source (see `items.py`).
@@ -172,7 +174,9 @@ def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
     for labelled in item.objects:
         if labelled.name not in labels:
             what = f"unknown class {labelled.name!r}"
-            hint = f"known: {', '.join(labels)}"
+            known, rest = list(labels)[:KNOWN], len(labels) - KNOWN
+            more = f" and {rest} more" if rest > 0 else ""
+            hint = f"known: {', '.join(known)}{more}; eval and train leave others out by --classes"
             raise DataError(what, f"{item.where}: object {labelled.object_index}", hint)
 
 

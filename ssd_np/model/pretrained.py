@@ -69,9 +69,10 @@ def network_of(file: About | str | Path) -> Config:
     found = file if isinstance(file, About) else about(file)
     if found.config is not None:
         return found.config
-    if is_tflite(found.file):
-        return load_config("small")  # grew out of it
-    return load_config(LINZAER.preset if found.maker is LINZAER else "ssd300_voc")
+    preset = LINZAER.preset if found.maker is LINZAER else "ssd300_voc"
+    config = load_config("small" if is_tflite(found.file) else preset)  # small grew out of it
+    read_base(found, config)  # a file of something else is refused before anything is made for it
+    return config
 
 
 def _read(

@@ -28,6 +28,7 @@ CLASSES = "BoxPredictor_0/ClassPredictor/Conv2D_bias"  # of the first map
 ANCHORS = "anchors"
 STEP = 0.0065  # of the default boxes in 8 bits, in parts of the image
 NAMELESS = {"", "???", "N/A"}
+BACKGROUND = {"background", "__background__", "_background_"}
 
 
 def load_tflite(
@@ -82,8 +83,13 @@ def read_labels(path: str | Path, columns: int) -> list[str]:
         why = getattr(error, "strerror", None) or error
         raise WeightsError(f"can not be read: {why}", ascii(str(path))[1:-1]) from error
     names = ["" if line.strip() in NAMELESS else line.strip() for line in lines]
-    if len(names) == columns:
-        names = names[1:]
+    background = bool(names) and (not names[0] or names[0].lower() in BACKGROUND)
+    if len(names) in (columns, columns - 1) and background != (len(names) == columns):
+        # every name would stand at its neighbour's column
+        begins = "a background" if background else f"the class {names[0]!r}"
+        what = f"begins with {begins}, and has {len(lines)} lines for {columns} columns of scores"
+        raise WeightsError(what, str(path), "a line is missing, or is one too many")
+    names = names[1:] if background else names
     if len(names) != columns - 1 or not any(names):
         raise WeightsError(
             f"has {len(lines)} lines, the network {columns} columns of scores",

@@ -65,6 +65,10 @@ def _weights(tflite: Any, data: bytes) -> Tflite:
     count, buffers = graph.TensorsLength(), model.BuffersLength()
     if 4 * max(count, buffers) > len(data):  # each has an offset of 4 bytes
         raise WeightsError(f"claims {count:,} tensors: it is damaged")
+    for i in range(graph.OperatorsLength()):  # not run; a file that was cut off lacks the last ones
+        model.OperatorCodes(_index(graph.Operators(i).OpcodeIndex(), model.OperatorCodesLength()))
+    for i in range(model.OperatorCodesLength()):
+        model.OperatorCodes(i).BuiltinCode()
     first = graph.Tensors(_index(graph.Inputs(_index(0, graph.InputsLength())), count))
     stored_bytes = 0
     found: Arrays = {}

@@ -114,6 +114,26 @@ def test_labels_with_and_without_the_first_line(published, here):
     assert one.config == other.config and one.config.class_names[-1] == "toothbrush"
 
 
+@pytest.mark.parametrize("bytes_missing", [200, 1000, 4000, 100_000])
+def test_a_file_that_was_cut_off_is_refused(published, here, capsys, bytes_missing):
+    pytest.importorskip("tflite")
+    data = (published / "detect.tflite").read_bytes()
+    Path("cut.tflite").write_bytes(data[:-bytes_missing])
+    command = ["import", "cut.tflite", "o.npz", "--labels", str(published / "labelmap.txt")]
+    said = one_line(capsys, command)
+    assert "cut.tflite" in said and "is damaged or cut off" in said
+
+
+def test_a_base_of_another_network_is_refused_before_a_config_is_made_for_it(
+    published, here, capsys
+):
+    base = str(published / "version-RFB-320.pth")
+    data = ["--data", instances(here, "person", PERSON), "--split", "all", "--eval-split", "none"]
+    assert main(["train", *data, "--base-weights", base, "--steps", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "fitted to" not in out + err and "is the RFB variant" in err
+
+
 def test_metadata_behind_the_network_changes_nothing(published, here):
     pytest.importorskip("tflite")
     data = (published / "detect.tflite").read_bytes()
@@ -247,6 +267,9 @@ def test_other_default_boxes_are_seen(published, here, capsys):
         (lambda lines: [*lines, "more"], ("has 92 lines",)),
         (lambda lines: [], ("has 0 lines",)),
         (lambda lines: ["???"] * 91, ("91 columns",)),
+        # one line short, or one too many: each class would get its neighbour's scores
+        (lambda lines: lines[:90], ("begins with a background", "90 lines for 91 columns")),
+        (lambda lines: [*lines[1:], "???"], ("begins with the class 'person'", "91 lines for 91")),
         (lambda lines: [*lines[:2], lines[1], *lines[3:]], ("names 'person' twice",)),
     ],
 )
