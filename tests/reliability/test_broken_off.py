@@ -17,10 +17,12 @@ from training_runs import narrow_config
 
 import ssd_np
 from ssd_np.data.shapes import ShapesDataset
-from ssd_np.errors import ConfigError
+from ssd_np.errors import ConfigError, DataError
 from ssd_np.infer.detect import Detector
 from ssd_np.model.ssd import SSD
+from ssd_np.train.callbacks import Callback
 from ssd_np.train.pretrain import Classifier, classifier_config
+from ssd_np.train.trainer import Trainer
 
 ROOM = Path(ssd_np.__file__).parent
 TURNS = "engine/table.py", "engine/threads.py", "model/ssd.py", "infer/detect.py"
@@ -128,3 +130,52 @@ def test_a_wrong_number_of_threads_breaks_off_one_call_only(engine, monkeypatch)
     for name, call in calls.items():
         for found, array in zip(in_time(call), expected[name], strict=True):
             np.testing.assert_array_equal(found, array, err_msg=name)
+
+
+class Faulty(ShapesDataset):
+    """Its second picture can not be read."""
+
+    error: BaseException | None = None
+
+    def __getitem__(self, index):
+        if index == 1 and self.error is not None:
+            raise self.error
+        return super().__getitem__(index)
+
+
+class Failing(Callback):
+    error: BaseException | None = None
+
+    def after_step(self, trainer, step):
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [DataError("torn"), MemoryError(), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("place", ["data", "loss", "callback"])
+def test_a_training_goes_on_in_the_same_trainer(place, error, tmp_path):
+    """To the weights of one that nothing befell."""
+
+    def trainer(folder):
+        data, note = Faulty(0, 4), Failing()
+        made = Trainer(SSD(CONFIG), data, CONFIG.training, tmp_path / folder, callbacks=[note])
+        return made, data, note
+
+    undisturbed, *_ = trainer("whole")
+    in_time(undisturbed.fit)
+    broken, data, note = trainer("broken")
+    loss = broken.loss
+
+    def failing(*outputs):
+        raise error
+
+    if place == "loss":
+        broken.loss = failing
+    else:
+        {"data": data, "callback": note}[place].error = error
+    with pytest.raises(type(error)):
+        broken.fit()
+    broken.loss, data.error, note.error = loss, None, None
+    assert in_time(broken.fit).steps == CONFIG.training.steps
+    for name, parameter in undisturbed.model.parameters.items():
+        np.testing.assert_array_equal(broken.model.parameters[name].value, parameter.value)
