@@ -24,6 +24,32 @@ def check_factor(value: float, name: str) -> None:
         raise ConfigError(f"{name} is {value!r}", hint="expected a number")
 
 
+def check_kind(value: object, kind: type, name: str) -> None:
+    """An object of a class, such as a config, where it comes in."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} is a {type(value).__name__}", hint=f"expected {kind.__name__}")
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """NumPy's generator of a seed, or one that is given."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        hint = "a whole number from 0 on, or a generator of NumPy's"
+        raise ConfigError(f"seed is {seed!r}"[:80], hint=hint) from error
+
+
+def float_type(dtype: Any) -> np.dtype:
+    """float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"dtype is {dtype!r}"[:80], hint="float32 or float64") from error
+    if found not in (np.float32, np.float64):
+        raise ShapeError(f"dtype is {found}", hint="float32 or float64")
+    return found
+
+
 def check_whole(value: Any, name: str, least: int = 1) -> None:
     """A whole number from `least` on, of a size that an image may have."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)

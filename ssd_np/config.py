@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from ssd_np.checks import check_kind, check_list, check_shape
 from ssd_np.config_json import Section, differences, join, read, require, require_name, write
 from ssd_np.errors import ConfigError, ShapeError
 from ssd_np.files import as_path
@@ -434,6 +435,7 @@ class Config(Section):
 
     def with_classes(self, names: Sequence[str]) -> Config:
         """The config for other classes. A class that stays keeps its weight in the loss."""
+        check_list(names, str, "names")
         loss, names = self.loss, tuple(names)
         if loss.class_weights and names != self.class_names:
             background, *rest = loss.class_weights
@@ -516,7 +518,7 @@ def config_from_json(
             )
     try:
         values = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: numbers of 5,000 digits, too
+    except (TypeError, ValueError, RecursionError) as error:  # numbers of 5,000 digits, too
         raise ConfigError(f"not valid JSON: {error}", where=where) from error
     try:
         return read(Config, values, "", {LayerKind: (*KINDS, *kinds), FeatureMap: MAPS})
@@ -534,6 +536,8 @@ def sized(config: Config, shape: tuple[int, int]) -> Config:
     the input divided by the map's cells still is; another one (SSD300's 8 for 38 cells) is the
     stride of the network, which stays.
     """
+    check_kind(config, Config, "config")
+    check_shape(shape, "(height, width)", 2, 2)
     height, width = config.input.shape
     scale = min(shape) / min(height, width)
     given = dataclasses.replace(config.input, size=shape)

@@ -29,6 +29,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config, Hue, load_config, preset_names
 from ssd_np.errors import ConfigError
 
@@ -257,6 +258,7 @@ def in_dialect(config: Config, implementation: str) -> Config:
     >>> in_dialect(load_config("ssd300_voc"), "amdegroot").boxes.clip
     'all'
     """
+    check_kind(config, Config, "config")
     if implementation not in implementations():
         known = ", ".join(implementations())
         raise ConfigError(f"no dialect {implementation!r}", hint=f"known: {known}")

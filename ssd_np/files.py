@@ -102,6 +102,8 @@ def _would_destroy(output: Path, what: str) -> OutputError:
 
 def _check_way(path: Path) -> None:
     """The folders above must be folders, as far as they are there."""
+    if not _may_be_named(path):
+        raise OutputError("is no name of a file", where=ascii(str(path))[1:-1])
     above = next((p for p in path.absolute().parents if os.path.lexists(p)), None)
     if above is not None and not os.path.isdir(above):
         raise OutputError(f"can not be written: {above} is a file", where=str(path))

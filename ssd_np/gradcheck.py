@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ssd_np.checks import as_array, check_factor
 from ssd_np.errors import ShapeError
 
 
@@ -18,7 +19,10 @@ def numeric_gradient(
     f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, dout: np.ndarray, h: float = 1e-5
 ) -> np.ndarray:
     """Central differences of sum(f(x) * dout) for every entry of x; x itself is not changed."""
-    x = x.astype(np.float64)  # a copy
+    x, dout = (_numbers(a, name).astype(np.float64) for a, name in ((x, "x"), (dout, "dout")))
+    if not callable(f) or np.shape(f(x.copy())) != dout.shape:
+        raise ShapeError("f(x) has not the shape of dout", hint="dout is a gradient of f's output")
+    check_factor(h, "h")
     gradient = np.empty_like(x)
     for index in np.ndindex(x.shape):
         kept = x[index]
@@ -37,8 +41,15 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     NaN anywhere gives NaN, which no tolerance admits. Raises ShapeError when the shapes differ:
     broadcasting would compare a transposed gradient with something else.
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = _numbers(a, "a"), _numbers(b, "b")
     if a.shape != b.shape:
         raise ShapeError(f"can not compare shapes {a.shape} and {b.shape}")
     size = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
     return float(np.abs(a - b).max(initial=0) / size) if size != 0 else 0.0
+
+
+def _numbers(values: np.ndarray, name: str) -> np.ndarray:
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiub":
+        raise ShapeError(f"{name} is {array.dtype}", hint="expected an array of numbers")
+    return array

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ssd_np.checks import as_array, check_whole
+from ssd_np.checks import as_array, check_list, check_whole
 from ssd_np.errors import OutputError, ShapeError
 
 Color = tuple[int, int, int]
@@ -64,8 +64,14 @@ def draw_boxes(
     longer one stays below 4096. All boxes come first, then all captions but empty ones, so that no
     line crosses a text; where captions meet, the first in the list wins.
     """
-    if not np.isfinite(boxes_corner).all():
+    boxes_corner, labels = as_array(boxes_corner, "boxes_corner"), as_array(labels, "labels")
+    floats = boxes_corner.dtype.kind in "fiu" and boxes_corner.shape[1:] == (4,)
+    if not floats or not np.isfinite(boxes_corner).all():
         raise ShapeError("can not draw a box that is not finite", hint="expected fractions (G, 4)")
+    check_list(captions, str, "captions")
+    known = labels.dtype.kind in "iu" and len(labels.shape) == 1 and labels.min(initial=0) >= 0
+    if not known or not len(boxes_corner) == len(labels) == len(captions):
+        raise ShapeError("no label or caption for each box", hint="labels (G,), whole numbers")
     canvas = enlarged(image, min_side)
     draw = ImageDraw.Draw(canvas)
     short = min(canvas.size)

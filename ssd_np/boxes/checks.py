@@ -85,7 +85,8 @@ def check_overlaps(iou: np.ndarray) -> np.ndarray:
 
 def check_count(count: int | None, name: str) -> int | None:
     """A whole number from 1 on, or None for no limit."""
-    if count is not None and (not isinstance(count, int | np.integer) or count < 1):
+    known = count is None or (isinstance(count, int | np.integer) and 1 <= count < 1 << 31)
+    if not known:
         raise ConfigError(f"{name} is {count!r}", hint="expected a whole number from 1 on, or None")
     return count
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.checks import check_kind, check_whole
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
 from ssd_np.data.items import Dataset, check_area, sample_at
@@ -60,6 +61,17 @@ class Batches:
         threads: int | None = None,
         ahead: int = 4,
     ) -> None:
+        check_kind(config, Config, "config")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise DataError(f"a {type(dataset).__name__} is no data set", hint="see data/items.py")
+        for name, number, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed, 0),
+            ("start_step", start_step, 0),
+            ("threads", threads or 0, 0),
+            ("ahead", ahead, 1),
+        ):
+            check_whole(number, name, least)
         if len(dataset) == 0:
             raise DataError("the data set has no images", hint="training needs at least one")
         ops = select()

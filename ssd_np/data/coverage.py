@@ -10,8 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from ssd_np.boxes.checks import check_boxes
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.checks import check_kind
 from ssd_np.config import Config
 from ssd_np.engine import select
 
@@ -69,7 +71,8 @@ def coverage(boxes_corner: np.ndarray, config: Config) -> Coverage:
 
     Seen without augmentation, which moves the objects to other sizes.
     """
-    boxes = np.asarray(boxes_corner, np.float64).reshape(-1, 4)
+    check_kind(config, Config, "config")
+    boxes = check_boxes(boxes_corner, "boxes_corner").astype(np.float64).reshape(-1, 4)
     defaults, ops = center_to_corner(default_boxes(config)[:, :4]), select()  # (T, 4)
     # a thousand objects at a time: with 8732 default boxes, all of COCO would fill the memory
     parts = [boxes[i : i + 1000] for i in range(0, len(boxes), 1000)]

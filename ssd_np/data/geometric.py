@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_window
-from ssd_np.checks import as_array
+from ssd_np.checks import as_array, check_kind, check_shape
 from ssd_np.config import Crop as CropConfig
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
@@ -81,6 +81,10 @@ def draw_patch(
     picture whole where no patch meets it, would leave half of all pictures whole: with many small
     objects 0.7 and 0.9 are out of reach.
     """
+    check_shape(size, "(height, width)", 2, 2)
+    check_kind(rng, np.random.Generator, "rng")
+    check_kind(rule, CropConfig, "rule")
+    boxes_corner = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4)
     whole, found = np.array([0.0, 0.0, 1.0, 1.0]), []
     for min_iou in rule.min_ious:
         if min_iou == 1:

@@ -159,12 +159,17 @@ def sample_at(dataset: Dataset, index: int, rng: np.random.Generator | None = No
     place, it says which item it was."""
     try:
         if rng is not None and isinstance(dataset, DrawingDataset):
-            return dataset.item(index, rng)
-        return dataset[index]
+            sample = dataset.item(index, rng)
+        else:
+            sample = dataset[index]
     except SsdError as error:
         if error.where:
             raise
         raise type(error)(error.what, item_place(dataset, index), error.hint) from error
+    if not isinstance(sample, Sample):
+        what = f"is a {type(sample).__name__}, expected a Sample"
+        raise DataError(what, item_place(dataset, index), "Sample(image, truth, name)")
+    return sample
 
 
 def item_place(dataset: Dataset, index: int) -> str:

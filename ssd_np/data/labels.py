@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ssd_np.checks import check_list
 from ssd_np.data.items import Problem
 from ssd_np.errors import DataError
 from ssd_np.records import Truth
@@ -29,6 +30,8 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     >>> label_map(["cat", "dog"], ["bird", "dog", "cat"]).tolist()
     [0, 3, 2]
     """
+    check_list(data_names, str, "data_names")
+    check_list(model_names, str, "model_names")
     labels = labels_of(model_names)
     unknown = [name for name in data_names if name not in labels]
     if unknown:

@@ -8,6 +8,7 @@ image; the pixels are moved once, together with the resizing.
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config
 from ssd_np.data.geometric import Crop, Expand, HorizontalFlip, VerticalFlip
 from ssd_np.data.image import normalise, to_grey
@@ -27,6 +28,7 @@ class Chain:
     """
 
     def __init__(self, config: Config, ops: Engine | None = None) -> None:
+        check_kind(config, Config, "config")
         ops, chances, rule = ops or select(), config.augmentation, config.input
         formulas = (
             ("brightness", chances.brightness, brightness, "brightness {:+.0f}"),
@@ -52,6 +54,7 @@ class Chain:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
         """The training example of a sample; see `augment`."""
+        check_kind(sample, Sample, "sample")
         keep = ~sample.truth.crowd
         boxes, labels = sample.truth.boxes_corner[keep], sample.truth.labels[keep]
         image = sample.image if self.input.channels == 3 else to_grey(sample.image)
@@ -75,6 +78,7 @@ class Chain:
 
         Contrast comes before saturation and hue, or after them, with equal chances.
         """
+        check_kind(rng, np.random.Generator, "rng")
         lights: list[tuple[float, Light | LightingNoise]] = [*self.lights]
         contrast_first = rng.random() < 0.5
         lights.insert(1 if contrast_first else 3, self.contrast)

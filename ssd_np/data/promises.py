@@ -51,9 +51,6 @@ def check_class_names(dataset: Dataset) -> None:
 
 def check_item(dataset: Dataset, index: int, sample: Sample, learned: bool = True) -> None:
     """DataError if an item is no sample that can be learned from, or at least be measured by."""
-    if not isinstance(sample, Sample):
-        what = f"is a {type(sample).__name__}, expected a Sample"
-        raise DataError(what, item_place(dataset, index), "Sample(image, truth, name)")
     if learned:
         check_area(sample)
     most, known = max(sample.truth.labels, default=0), len(dataset.class_names)

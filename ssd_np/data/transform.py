@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes
+from ssd_np.checks import check_list
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
 
@@ -78,7 +79,8 @@ def undo_boxes(boxes_corner: np.ndarray, history: list[Step]) -> np.ndarray:
 
     Takes the steps back, last first. What a crop cut off stays cut off.
     """
-    boxes = np.asarray(boxes_corner)
+    boxes = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4)
+    check_list(history, Step, "history")
     for step in reversed(history):
         boxes = step.transform.undo(boxes, step.drawn)
     return boxes

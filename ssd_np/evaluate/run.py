@@ -6,6 +6,7 @@ import numpy as np
 
 from ssd_np.data.items import Dataset, sample_at
 from ssd_np.data.labels import label_map, relabel
+from ssd_np.data.promises import check_class_names
 from ssd_np.infer.detect import Detector
 from ssd_np.infer.flips import FlipDetector
 from ssd_np.model.ssd import SSD
@@ -22,7 +23,8 @@ def detect_dataset(
     `flips` detections are averaged over an image and its mirror image.
     """
     detector = (FlipDetector if flips else Detector)(model, score_threshold)
-    mapping = label_map(dataset.class_names, model.config.class_names)
+    check_class_names(dataset)
+    mapping = label_map(dataset.class_names, detector.model.config.class_names)
     truths: list[Truth] = []
 
     def images() -> Iterator[np.ndarray]:  # each sample is opened once, for both

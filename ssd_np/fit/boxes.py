@@ -16,6 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ssd_np.boxes.checks import as_numbers
+from ssd_np.errors import ShapeError
+
 ENOUGH = 0.98  # of the objects that the boxes have to match
 FEWEST = 0.02  # of the objects that a map has to take
 MOST = 6  # boxes of a cell
@@ -25,15 +28,27 @@ IOU = 0.5
 Step = tuple[float, float]  # pixels between two rows of cells, and between two columns
 
 
+def _checked(shapes: np.ndarray, name: str = "shapes") -> np.ndarray:
+    shapes = as_numbers(shapes, name, name)
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or not (shapes > 0).all():
+        hint = "expected (n, 2), heights and widths above 0"
+        raise ShapeError(f"{name} have shape {shapes.shape}", hint=hint)
+    return shapes
+
+
 def shape_iou(shapes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """IoU of boxes with one centre: (n, 2), (m, 2) -> (n, m)."""
+    shapes, others = _checked(shapes), _checked(others, "others")
     shared = np.minimum(shapes[:, None], others[None]).prod(axis=2)
     return shared / (shapes.prod(axis=1)[:, None] + others.prod(axis=1) - shared)
 
 
 def worst_iou(shapes: np.ndarray, step: Step) -> np.ndarray:
     """IoU (n,) of objects with boxes of their own shapes, at the worst place between the cells."""
-    inside = np.clip(1 - np.array(step) / (2 * shapes), 0, 1).prod(axis=1)
+    shapes, apart = _checked(shapes), as_numbers(step, "step", "pixels")
+    if apart.shape != (2,):
+        raise ShapeError(f"step is {step!r}"[:80], hint="pixels between two rows, two columns")
+    inside = np.clip(1 - apart / (2 * shapes), 0, 1).prod(axis=1)
     return inside / (2 - inside)
 
 
@@ -61,6 +76,10 @@ def matched(shapes: np.ndarray, boxes: np.ndarray, away: np.ndarray) -> np.ndarr
 def maps_of(shapes: np.ndarray, weights: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     """The map (n,) of each object. A map that would take less than 2 % takes none: its objects go
     to the map above, those of the first map to the next."""
+    shapes, weights = _checked(shapes), as_numbers(weights, "weights", "weights")
+    if weights.shape != shapes.shape[:1] or not isinstance(steps, Sequence) or not len(steps):
+        what = f"shapes {shapes.shape}, weights {weights.shape}, steps {steps!r}"
+        raise ShapeError(what[:200], hint="a weight for each shape, a step for each map")
     place = np.zeros(len(shapes), int)
     for i, step in enumerate(steps):
         place[worst_iou(shapes, step) >= IOU] = i
@@ -73,6 +92,9 @@ def maps_of(shapes: np.ndarray, weights: np.ndarray, steps: Sequence[Step]) -> n
 def cluster(shapes: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """k-means from given centres (k, 2); a centre is the geometric mean of its objects, and one
     without objects is given up."""
+    shapes, centres = _checked(shapes), _checked(centres, "centres")
+    if not len(shapes) or not len(centres):
+        raise ShapeError("no shapes to gather, or no centres", hint="at least one of both")
     for _ in range(ROUNDS):
         own = shape_iou(shapes, centres).argmax(axis=1)
         centres = np.array([np.exp(np.log(shapes[own == k]).mean(axis=0)) for k in np.unique(own)])

@@ -11,9 +11,11 @@ from itertools import permutations
 
 import numpy as np
 
+from ssd_np.checks import as_array
 from ssd_np.data.image import resize
 from ssd_np.data.items import AnnotatedDataset, Dataset
-from ssd_np.errors import DataError
+from ssd_np.data.promises import check_class_names
+from ssd_np.errors import DataError, ShapeError
 from ssd_np.records import Sample, Truth
 from ssd_np.terminal import counted
 
@@ -88,12 +90,16 @@ class Fingerprint:
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
     """(G,) labels -> (G,) what an object counts: all classes the same, 1 in all."""
+    labels = as_array(labels, "labels")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise ShapeError(f"labels are {labels.shape} {labels.dtype}", hint="whole numbers (G,)")
     counts = np.bincount(labels, minlength=1)[labels]
     return 1 / (counts * max(1, len(np.unique(labels))))
 
 
 def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
     """Reads it off a data set. DataError where no image has an object."""
+    check_class_names(dataset)
     count = len(dataset)
     chosen = np.random.default_rng(seed).permutation(count)[:LOOKS]
     samples = [dataset[int(i)] for i in chosen]

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ssd_np.boxes.checks import check_count
+from ssd_np.checks import check_kind
 from ssd_np.data.image import as_array, preprocess
 from ssd_np.engine import Engine, select
 from ssd_np.infer.decode import Decoded, decode_outputs
@@ -40,6 +41,7 @@ class Detector:
         top_k: int | None = None,
     ) -> None:
         model = for_inference(load(model)) if isinstance(model, str | Path) else model
+        check_kind(model, SSD, "model")
         self.model, self.ops = model, select()
         asked = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
         given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
@@ -53,13 +55,14 @@ class Detector:
 
     def detect_preprocessed(self, images: np.ndarray) -> list[Detections]:
         """One Detections for each of (N, H, W, 3), already resized and normalised."""
-        logits, offsets = self.model.forward(images.astype(self.model.dtype, copy=False))
+        logits, offsets = self.model.forward(as_array(images).astype(self.model.dtype, copy=False))
         return [self.decode(*pair) for pair in zip(logits, offsets, strict=True)]
 
     def detect_all(
         self, images: Iterable[np.ndarray], batch_size: int = 16
     ) -> Iterator[Detections]:
         """Detections of many images, in order; the fast engine prepares the next batch ahead."""
+        check_kind(images, Iterable, "images")
         batches = self._batches(iter(images), check_count(batch_size, "batch_size"))
         ready = one_ahead(batches, self.ops)
         return (found for batch in ready for found in self.detect_preprocessed(batch))

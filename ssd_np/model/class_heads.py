@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.model.ssd import SSD
 
 
 def with_other_classes(model: SSD, names: Sequence[str]) -> SSD:
     """A model like this one that knows `names`, in their order."""
+    check_kind(model, SSD, "model")
     tuned = SSD(model.config.with_classes(names), dtype=model.dtype, ops=model.ops)
     before, after = (["", *m.config.class_names] for m in (model, tuned))  # "": the background
     kept = [name for name in after if name in before]

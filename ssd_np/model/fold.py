@@ -13,6 +13,7 @@ import dataclasses
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -100,6 +101,7 @@ def unfolded(model: SSD, config: Config) -> SSD:
 
 def for_inference(model: SSD) -> SSD:
     """The model folded; itself where there is nothing to fold or something can not be folded."""
+    check_kind(model, SSD, "model")
     if not any(isinstance(layer, BatchNormLayer) for layer in model.config.layers):
         return model
     try:

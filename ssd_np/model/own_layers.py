@@ -25,6 +25,8 @@ SETTINGS = (bool, int, float, str, tuple)  # what a layer keeps of its descripti
 def check_described(model: SSD, allowed: Sequence[str] = ()) -> None:
     """ConfigError if a file would lose a layer: one that the config does not describe, unless it is
     among those `allowed`, or a kind that would come back as another."""
+    if not hasattr(model, "undescribed"):
+        raise ConfigError(f"is a {type(model).__name__}", "model", "expected an SSD")
     lost = {name: kind for name, kind in model.undescribed().items() if name not in allowed}
     if lost:
         name, kind = next(iter(lost.items()))

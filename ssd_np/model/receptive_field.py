@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config
 from ssd_np.geometry import Size, borders
 from ssd_np.kinds.kind import Window
@@ -70,6 +71,7 @@ def receptive_fields(config: Config) -> dict[str, ReceptiveField]:
     >>> receptive_fields(load_config("ssd300_voc"))["fc7"].size
     420
     """
+    check_kind(config, Config, "config")
     maps = {feature_map.name for feature_map in config.feature_maps}
     head = Window(config.head_kernel, pad=config.head_kernel // 2)
     field, below = ReceptiveField(1, 1, (0.5, 0.5)), config.input.shape

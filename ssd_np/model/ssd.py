@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ssd_np.boxes.default_boxes import default_boxes
+from ssd_np.checks import as_array, float_type, generator
 from ssd_np.config import Config, load_config
 from ssd_np.engine import Engine, select
 from ssd_np.errors import ConfigError, ShapeError
@@ -51,9 +52,9 @@ class SSD:
         ops: Engine | None = None,
     ) -> None:
         config = config if isinstance(config, Config) else load_config(config)
-        self.config, self.dtype = config, np.dtype(dtype)
+        self.config, self.dtype = config, float_type(dtype)
         self.ops = (ops or select()).for_model(config.convolution)
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         self.stages, widths = build_stages(config, rng, self.dtype, self.ops)
         self.norms: list[L2Normalization | None] = []
         self.heads: list[Head | SeparableHead] = []
@@ -62,7 +63,7 @@ class SSD:
             if feature_map.l2norm_scale is not None:
                 eps, form = config.l2norm.eps, config.l2norm.form
                 name = f"{feature_map.name}_norm"
-                norm = L2Normalization(name, c_in, feature_map.l2norm_scale, eps, form, dtype)
+                norm = L2Normalization(name, c_in, feature_map.l2norm_scale, eps, form, self.dtype)
             self.norms.append(norm)
             self.heads.append(self._head(feature_map, c_in, rng))
         self.default_boxes = default_boxes(config)  # (T, 8) float64
@@ -217,7 +218,7 @@ class SSD:
 
     def _check(self, images: np.ndarray) -> np.ndarray:
         (height, width), channels = self.config.input.shape, self.config.input.channels
-        images = np.asarray(images)
+        images = as_array(images, "images")
         if images.ndim != 4 or images.shape[1:] != (height, width, channels):
             channels_first = images.ndim == 4 and images.shape[1] == channels
             hint = f"images look like (N, {channels}, H, W); use images.transpose(0, 2, 3, 1)"

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import BatchNorm
 
@@ -22,6 +23,8 @@ def measure_statistics(model: SSD, batches: Iterable[np.ndarray]) -> None:
     """Gives the batch normalisations that learn the statistics of `batches`, (N, H, W, C) each,
     preprocessed. The model's outputs stay, up to rounding; ShapeError for an image it can not see.
     """
+    check_kind(model, SSD, "model")
+    check_kind(batches, Iterable, "batches")
     norms = [layer for layer in model.layers if isinstance(layer, BatchNorm) and layer.trainable]
     learning = [p for p in model.parameters.values() if p.trainable]
     sums = {norm.name: np.zeros((2, len(norm.mean.value))) for norm in norms}  # of x, of x^2

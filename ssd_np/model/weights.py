@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config, sized
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
@@ -61,6 +62,7 @@ def save(path: str | Path, model: SSD) -> None:
 
 def contents_of(model: SSD) -> tuple[dict[str, Any], Arrays]:
     """The header of a model's file, and its arrays."""
+    check_kind(model, SSD, "model")
     check_described(model, model.own_layers)
     header: dict[str, Any] = {"config": config_to_json(model.config)}
     if own := model.undescribed():
@@ -269,7 +271,10 @@ def export(path: str | Path, model: SSD, to: str) -> None:
     WeightsError for a network that the maker does not have.
     """
     check_described(model)
-    maker = next(maker for maker in MAKERS if maker.name == to)
+    makers = {maker.name: maker for maker in MAKERS}
+    if to not in [*makers]:
+        raise ConfigError(f"to is {to!r}"[:80], hint=f"a maker of files: {', '.join(makers)}")
+    maker = makers[to]
     other = [kind.__name__ for kind in kinds_of(model.config)]
     arrays = to_published(maker, fold_batchnorm(model) if maker.folded else model)
     if other:

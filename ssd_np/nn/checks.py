@@ -32,8 +32,10 @@ def check_turn(kept: bool, learner: int | None) -> None:
 
 def check_outputs(expected: Sequence[tuple[int, ...]], **gradients: np.ndarray) -> None:
     """Gradients, by name, of outputs of these shapes."""
-    if [np.shape(gradient) for gradient in gradients.values()] != list(expected):
-        got = ", ".join(f"{name} {np.shape(array)}" for name, array in gradients.items())
+    for name, gradient in gradients.items():
+        check_floats(gradient, name)
+    if [gradient.shape for gradient in gradients.values()] != list(expected):
+        got = ", ".join(f"{name} {array.shape}" for name, array in gradients.items())
         of = ", ".join(map(str, expected))
         raise ShapeError(f"{got}: gradients of outputs are {of}")
 

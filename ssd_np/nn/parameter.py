@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ssd_np.checks import as_array
 from ssd_np.errors import ShapeError
 
 
@@ -26,7 +27,7 @@ class Parameter:
         decays: bool = True,
         statistic: bool = False,
     ) -> None:
-        value = np.asarray(value)
+        value = as_array(value, "value")
         self._memory = np.array(value, value.dtype.newbyteorder("="), order="C")
         self._written()
         self.grad: np.ndarray | None = None
@@ -65,7 +66,7 @@ class Parameter:
 
     def assign(self, array: np.ndarray) -> None:
         """Copies an array of any layout and float type; shape and type of the parameter stay."""
-        array = np.asarray(array)
+        array = as_array(array, "array")
         if array.shape != self._memory.shape or array.dtype.kind != "f":
             raise ShapeError(
                 f"a parameter of {self._memory.shape} {self._memory.dtype} can not become "

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ssd_np.checks import as_array, check_kind
 from ssd_np.data.batches import Batch
-from ssd_np.errors import DataError
+from ssd_np.errors import DataError, ShapeError
 from ssd_np.model.ssd import SSD
 
 
@@ -15,8 +16,13 @@ def match_batch(
     `mapping` has the model's label for each of the data's (`data.labels.label_map`); left out, both
     have the same class names in the same order.
     """
+    check_kind(batch, Batch, "batch")
+    check_kind(model, SSD, "model")
     names = len(model.config.class_names)
-    mapping = np.arange(names + 1) if mapping is None else mapping
+    mapping = np.arange(names + 1) if mapping is None else as_array(mapping, "mapping")
+    if mapping.ndim != 1 or mapping.dtype.kind != "i":
+        hint = "a label for each of the data's: data.labels.label_map"
+        raise ShapeError(f"mapping is {mapping.shape} {mapping.dtype}", hint=hint)
     rule, targets = model.config.matching, []
     for (boxes, labels), name in zip(batch.truths, batch.names, strict=True):
         if max(labels, default=0) >= len(mapping):

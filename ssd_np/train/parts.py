@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ssd_np.checks import check_factor
 from ssd_np.config import Config
 from ssd_np.engine import Engine
 from ssd_np.errors import ConfigError
@@ -113,11 +114,13 @@ def name_of(part: object) -> str:
     return getattr(part, "__qualname__", type(part).__qualname__)
 
 
-def checked_rate(rate: float, step: int) -> float:
+def checked_rate(rate: float, step: int | None = None) -> float:
     """What a schedule says, as a number; ConfigError if it is none, or below 0."""
+    check_factor(rate, "the learning rate")
     if not 0 <= rate < float("inf"):
         hint = "a schedule gives a number from 0 on for each step"
-        raise ConfigError(f"the learning rate is {rate!r}", f"step {step}", hint)
+        where = "" if step is None else f"step {step}"
+        raise ConfigError(f"the learning rate is {rate!r}", where, hint)
     return float(rate)
 
 

@@ -16,9 +16,11 @@ import threading
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ssd_np.checks import check_kind, float_type, generator
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import AnnotatedDataset, sample_at
+from ssd_np.data.promises import check_class_names
 from ssd_np.engine import select
 from ssd_np.errors import DataError, NotFinite
 from ssd_np.geometry import shortest
@@ -46,6 +48,8 @@ class Crops:
     """
 
     def __init__(self, dataset: AnnotatedDataset) -> None:
+        check_class_names(dataset)
+        check_kind(dataset, AnnotatedDataset, "dataset")
         self.dataset, self.class_names = dataset, tuple(dataset.class_names)
         rows = (np.flatnonzero(~dataset.truth(i).crowd) for i in range(len(dataset)))
         self.places = [(image, row) for image, found in enumerate(rows) for row in found]
@@ -70,8 +74,9 @@ class Classifier:
 
     def __init__(self, config: Config, seed: int = 0, dtype: DTypeLike = np.float32) -> None:
         """`config` is one that `classifier_config` made."""
+        check_kind(config, Config, "config")
         self.ops = select().for_model(config.convolution)
-        rng = np.random.default_rng(seed)
+        rng, dtype = generator(seed), float_type(dtype)
         (self.base,), (channels,) = build_stages(config, rng, dtype, self.ops)
         weight = glorot_uniform(rng, (channels, len(config.class_names)), dtype)
         self.weight, self.bias = Parameter(weight), Parameter(np.zeros(weight.shape[1], dtype))
@@ -107,6 +112,7 @@ def classifier_config(config: Config, class_names: tuple[str, ...]) -> Config:
 
     Crops are shifted and zoomed by the detector's own augmentation; nothing is expanded.
     """
+    check_kind(config, Config, "config")
     height, width = (side // 4 for side in config.input.shape)
     names = [layer.name for layer in config.layers]
     layers, change = config.layers[: names.index(config.base_end) + 1], dataclasses.replace
@@ -129,6 +135,7 @@ def pretrain(
 
     `config` is one that `classifier_config` made.
     """
+    check_kind(training, TrainConfig, "training")
     crops = Crops(dataset)
     if len(crops) == 0:
         raise DataError("the data set shows no object", hint="pretraining needs objects")

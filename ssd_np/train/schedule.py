@@ -8,6 +8,7 @@ That of "warmup_cosine" begins after the warm-up, in which nothing depends on th
 
 import math
 
+from ssd_np.checks import check_kind, check_whole
 from ssd_np.config import TrainConfig
 
 
@@ -17,6 +18,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     >>> learning_rate(0, TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10))
     0.1
     """
+    check_kind(config, TrainConfig, "config")
+    check_whole(step, "step", 0)
     rate = config.learning_rate
     if config.schedule == "step":
         passed = sum(step >= round(share * config.steps) for share in config.milestones)

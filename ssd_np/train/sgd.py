@@ -17,9 +17,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ssd_np.checks import check_factor, check_kind
 from ssd_np.engine import Engine, select
 from ssd_np.errors import NotFinite, ShapeError, WeightsError
 from ssd_np.nn.parameter import Parameter
+from ssd_np.train.parts import checked_rate
 
 VELOCITY = "velocity/"  # and the parameter's name: the name of its velocity in a checkpoint
 
@@ -45,10 +47,13 @@ class SGD:
         rate_in_momentum: bool = False,
         multipliers: Mapping[str, float] | None = None,
     ) -> None:
+        check_kind(parameters, Mapping, "parameters")
+        multipliers = {} if multipliers is None else multipliers
+        check_kind(multipliers, Mapping, "multipliers")
         self.ops, self.parameters = ops or select(), dict(parameters)
         self.momentum, self.weight_decay = momentum, weight_decay
         self.bias_multiplier, self.rate_in_momentum = bias_multiplier, rate_in_momentum
-        self.multipliers = dict(multipliers or {})
+        self.multipliers = dict(multipliers)
         self.velocity: dict[str, np.ndarray] = {}
         for name, parameter in self.parameters.items():
             if parameter.trainable:
@@ -63,6 +68,7 @@ class SGD:
 
         Raises NotFinite, with nothing changed, when a gradient is NaN or infinite.
         """
+        checked_rate(rate)
         moving = learning(self.parameters)
         norm = gradient_norm(moving, self.ops)
         scale = shortening(norm, clip_norm)
@@ -93,6 +99,7 @@ class SGD:
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes the velocities from `state`; WeightsError for one that belongs to no parameter."""
+        check_kind(state, Mapping, "state")
         velocity = {}
         for key, array in state.items():
             name = key.removeprefix(VELOCITY)
@@ -109,6 +116,7 @@ class SGD:
 def learning(parameters: Mapping[str, Parameter]) -> Moving:
     """The parameters that learn as things stand, with their gradients; ShapeError for one that has
     none to learn by, or one of another shape."""
+    check_kind(parameters, Mapping, "parameters")
     found: Moving = {}
     for name, parameter in parameters.items():
         if not parameter.trainable:
@@ -126,6 +134,7 @@ def learning(parameters: Mapping[str, Parameter]) -> Moving:
 def gradient_norm(moving: Moving, ops: Engine | None = None) -> float:
     """Square root of the sum of squares of all gradients, added up in float64; NotFinite, with its
     parameter's name, for one that is no number."""
+    check_kind(moving, Mapping, "moving")
     ops, total = ops or select(), 0.0
     for name, (_, gradient) in moving.items():
         square = ops.square_sum(gradient)
@@ -137,4 +146,6 @@ def gradient_norm(moving: Moving, ops: Engine | None = None) -> float:
 
 def shortening(norm: float, clip_norm: float | None) -> float:
     """What to multiply all gradients by, so that together they are not longer than `clip_norm`."""
+    check_factor(norm, "norm")
+    check_factor(0.0 if clip_norm is None else clip_norm, "clip_norm")
     return min(1.0, clip_norm / norm) if clip_norm and norm > 0 else 1.0

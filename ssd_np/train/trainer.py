@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import check_kind, check_list
 from ssd_np.config import TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import Dataset
 from ssd_np.engine import select
 from ssd_np.errors import ConfigError, NotFinite
-from ssd_np.files import remove_leftovers
+from ssd_np.files import as_path, remove_leftovers
 from ssd_np.model.provenance import Origin
 from ssd_np.model.ssd import SSD
 from ssd_np.train import origin
@@ -86,9 +87,11 @@ class Trainer:
         if not isinstance(train_config, TrainConfig):
             kind = type(train_config).__name__
             raise ConfigError(f"is a {kind}", "train_config", "a TrainConfig: config.training")
+        check_kind(model, SSD, "model")
+        check_list(callbacks, object, "callbacks")
         self.model, self.config = model, train_config
         self.dataset, self.validation, self.origin = dataset, validation, origin or Origin()
-        self.out_dir, self.ops, self.progress = Path(out_dir), select(), Progress()
+        self.out_dir, self.ops, self.progress = as_path(out_dir), select(), Progress()
         self.mapping = mapping_of("training", dataset, model)
         # an object of yours may be false, such as a list of losses that has a length
         self.loss = ssd_loss(model.config, self.ops) if loss is None else loss

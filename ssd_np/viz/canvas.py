@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ssd_np.errors import OutputError
-from ssd_np.files import write_atomically
+from ssd_np.checks import as_array
+from ssd_np.errors import OutputError, ShapeError
+from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import OKABE_ITO
 
 Color = tuple[float, float, float]
@@ -48,21 +49,22 @@ def canvas(out: Out, width: float, height: float) -> Iterator[Figure]:
         out.set_layout_engine("constrained")
         yield out
         return
+    path = out if isinstance(out, io.BytesIO) else as_path(out)
     # a figure's parts refer to each other: without this, those drawn before would wait for Python's
     # collector, 40 MB of them in a long training
     gc.collect()
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
-    if isinstance(out, io.BytesIO):
-        buffer, kind = out, "png"
+    if isinstance(path, io.BytesIO):
+        buffer, kind = path, "png"
     else:
-        buffer, kind = io.BytesIO(), Path(out).suffix[1:] or "png"
+        buffer, kind = io.BytesIO(), path.suffix[1:] or "png"
     try:
         figure.savefig(buffer, dpi=150, format=kind)
     except ValueError as error:
         raise OutputError(f"can not be written: {error}", where=str(out)) from error
-    if not isinstance(out, io.BytesIO):
-        write_atomically(out, buffer.getvalue())
+    if not isinstance(path, io.BytesIO):
+        write_atomically(path, buffer.getvalue())
 
 
 def tidy(axes: Axes) -> None:
@@ -74,6 +76,9 @@ def tidy(axes: Axes) -> None:
 
 def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
     """An image (H, W, 3) in coordinates of boxes, x and y from 0 to 1; pale, so that lines show."""
+    image = as_array(image, "image")
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+        raise ShapeError(f"image is {image.shape} {image.dtype}", hint="expected (H, W, 3) uint8")
     image = image // 2 + 128 if pale else image
     axes.imshow(image, extent=(0, 1, 1, 0), aspect=image.shape[0] / image.shape[1])
     axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ssd_np.checks import as_array, check_list, check_whole
 from ssd_np.errors import OutputError, ShapeError
-from ssd_np.files import write_atomically
+from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted, font_of
 from ssd_np.records import Detections, Truth
 
@@ -47,8 +48,14 @@ def gallery(
     rows          (caption, truth on the left, detections on the right); draw_truth, draw_detections
     pairs_across  pairs in a line; every picture is scaled to `cell_width` pixels
     """
-    if not rows or pairs_across < 1:
-        raise ShapeError("a gallery needs at least one pair of pictures and one pair in a line")
+    for name, number in (("pairs_across", pairs_across), ("cell_width", cell_width)):
+        check_whole(number, name)
+    check_list(rows, tuple, "rows")
+    if not len(rows) or any(len(row) != 3 or not isinstance(row[0], str) for row in rows):
+        raise ShapeError("a gallery needs at least one pair of pictures", hint="(caption, a, b)")
+    if not isinstance(header, str):
+        raise ShapeError(f"header is a {type(header).__name__}", hint="expected a text")
+    out_path = as_path(out_path)
     pairs_across = min(pairs_across, len(rows))
     gap, large, small = 12, font_of(24), font_of(16)
     pairs = [(caption, scaled(a, cell_width), scaled(b, cell_width)) for caption, a, b in rows]
@@ -87,11 +94,15 @@ def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
 
     A PNG is compressed lightly: a fifth larger than usual, in a fifth of the time.
     """
-    buffer = io.BytesIO()
+    buffer, picture = io.BytesIO(), as_array(picture, "picture")
+    out_path = as_path(out_path)
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
+        what = f"picture is {picture.shape} {picture.dtype}"
+        raise ShapeError(what, hint="expected (H, W, 3) uint8")
     try:
         ending = Path(out_path).suffix.lower()
         kind = Image.registered_extensions().get(ending, ending)
         Image.fromarray(picture).save(buffer, kind, compress_level=1)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, TypeError, ValueError, KeyError) as error:
         raise OutputError(f"can not be written: {error}", where=str(out_path)) from error
     write_atomically(out_path, buffer.getvalue())

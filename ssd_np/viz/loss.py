@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ssd_np.errors import DataError
+from ssd_np.files import as_path
 from ssd_np.viz.canvas import BLUE, GREEN, PURPLE, VERMILION, Out, canvas, plain_numbers, tidy
 
 # of a log: all others but the total are the parts of its loss
@@ -35,7 +36,7 @@ def loss_curve(csv_path_or_columns: str | Path | Mapping[str, np.ndarray], out: 
     columns = csv_path_or_columns
     where = "columns" if isinstance(columns, Mapping) else str(columns)
     if not isinstance(columns, Mapping):
-        columns = _read_columns(Path(columns))
+        columns = _read_columns(as_path(columns))
     missing = [name for name in ("step", "total", "learning_rate") if name not in columns]
     if missing:
         raise DataError(f"no column {', '.join(missing)}", where=where)

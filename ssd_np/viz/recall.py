@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssd_np.checks import check_factor, check_kind
 from ssd_np.errors import ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
 from ssd_np.viz.canvas import COLORS, YELLOW, Out, canvas, tidy
@@ -17,6 +18,8 @@ def precision_recall(voc_result: VocResult, out: Out, show_score: float = 0.5) -
     A dot marks where each curve stands when only scores of at least `show_score` are shown.
     With more than 20 classes the five best and the five worst are named, the others grey.
     """
+    check_kind(voc_result, VocResult, "voc_result")
+    check_factor(show_score, "show_score")
     classes = sorted((c for c in voc_result.classes if c.truths), key=lambda c: -c.ap)
     if not classes:
         raise ShapeError("no class has an object to find, so there is no curve to draw")
