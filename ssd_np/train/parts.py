@@ -14,10 +14,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ssd_np.checks import check_factor
+from ssd_np.checks import check_factor, check_kind
 from ssd_np.config import Config
 from ssd_np.engine import Engine
 from ssd_np.errors import ConfigError
+from ssd_np.nn.checks import check_floats
 
 LOSS_VALUE = ("total", "parts", "dlogits", "doffsets")
 
@@ -147,4 +148,9 @@ def checked_loss(value: LossValue) -> LossValue:
     if missing:
         what = f"gives a {type(value).__name__} without {', '.join(missing)}"
         raise ConfigError(what, "the loss", "return a train.LossAndGradients")
+    check_kind(value.parts, Mapping, "parts of the loss")
+    for name, number in {"total": value.total, **value.parts}.items():
+        check_factor(number, f"the loss's {name}")
+    for name in LOSS_VALUE[2:]:
+        check_floats(getattr(value, name), name)
     return value

@@ -200,7 +200,7 @@ class Trainer:
 
     def _count(self, step: Step) -> None:
         step.seconds = time.perf_counter() - step.begun
-        progress, total = self.progress, step.loss.total
+        progress, total = self.progress, float(step.loss.total)
         average = progress.loss_average
         progress.loss_average = (
             total if average is None else SMOOTHING * average + (1 - SMOOTHING) * total

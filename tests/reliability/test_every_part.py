@@ -51,15 +51,8 @@ from ssd_np.train.pretrain import Classifier, classifier_config, pretrain
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD, gradient_norm, learning, shortening
 from ssd_np.train.trainer import Trainer
-from ssd_np.viz.augmentation import augmentation_figure, strip_figure
-from ssd_np.viz.boxes import default_box_figure, detection_figure
 from ssd_np.viz.draw import gallery, save_picture
-from ssd_np.viz.fitting import boxes_figure
-from ssd_np.viz.im2col import im2col_figure
 from ssd_np.viz.loss import loss_curve
-from ssd_np.viz.matching import match_figure
-from ssd_np.viz.mining import mining_figure
-from ssd_np.viz.network import feature_map_figure, network_figure, receptive_field_figure
 from ssd_np.viz.recall import precision_recall
 
 RNG, CONFIG, DATA = np.random.default_rng(0), narrow_config(steps=1), ShapesDataset(0, 3)
@@ -206,21 +199,7 @@ CALLS = {
     "draw_boxes": (draw_boxes, lambda: (PICTURE, BOXES, LABELS, ["x"] * len(BOXES), 64)),
     "save_picture": (save_picture, lambda: (PICTURE, "p.png")),
     "gallery": (gallery, lambda: ([("a", PICTURE, PICTURE)], "g.png", "header", 1, 64)),
-    "augmentation_figure": (augmentation_figure, lambda: (SAMPLE, CONFIG, RNG, OUT)),
-    "strip_figure": (strip_figure, lambda: ([("a", PICTURE, BOXES)], OUT)),
-    "default_box_figure": (default_box_figure, lambda: (CONFIG, PICTURE, OUT, (0.5, 0.5))),
-    "detection_figure": (detection_figure, lambda: (
-        [("a", PICTURE, BOXES, ["x"] * len(BOXES))], OUT)),
-    "boxes_figure": (boxes_figure, lambda: (BOXES, [CONFIG], OUT)),
-    "im2col_figure": (im2col_figure, lambda: (np.ones((4, 4)), np.ones((2, 2)), OUT)),
     "loss_curve": (loss_curve, lambda: (COLUMNS, OUT)),
-    "match_figure": (match_figure, lambda: (PICTURE, BOXES, MODEL.default_boxes, OUT, 0.5, 0.4)),
-    "mining_figure": (mining_figure, lambda: (
-        LOGITS[0], np.arange(LOGITS.shape[1]) % 2, np.arange(LOGITS.shape[1]) % 3 == 0, OUT)),
-    "feature_map_figure": (feature_map_figure, lambda: (
-        PICTURE, [("a", np.ones((4, 4, 8)))], OUT, 5)),
-    "network_figure": (network_figure, lambda: (CONFIG, OUT)),
-    "receptive_field_figure": (receptive_field_figure, lambda: (CONFIG, OUT, None)),
     "precision_recall": (precision_recall, lambda: (VOC, OUT, 0.5)),
 }  # fmt: skip
 REFUSED = "load: into", "load_torch", "export", "export_torchvision"  # in a sound call, by name
@@ -229,7 +208,7 @@ REFUSED = "load: into", "load_torch", "export", "export_torchvision"  # in a sou
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CALLS)
 def test_no_other_error(name, full, tmp_path, monkeypatch):
-    slow = "figure" in name or name in ("Trainer's loss", "loss_curve", "precision_recall")
+    slow = name in ("Trainer's loss", "loss_curve", "precision_recall")
     if slow and not full:
         pytest.skip("draws or trains for each argument: in the full run")
     monkeypatch.chdir(tmp_path)
@@ -241,6 +220,11 @@ def test_no_other_error(name, full, tmp_path, monkeypatch):
         function(*made())
     found = list(leaks(function, made(), name, objects=True))
     assert not found, "\n".join([f"{len(found)} calls:", *found])
+
+
+def test_a_loss_of_another_float_type_is_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by_loss(np.float32(1.5), LOGITS[[0, 0]], OFFSETS[[0, 0]], {"a": np.float16(1.0)})
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: type(section).__name__)
