@@ -7,6 +7,7 @@ whatever its frames hold. Then the same job, in a thread of its own, must end an
 """
 
 import contextlib
+import linecache
 import sys
 import threading
 from pathlib import Path
@@ -44,6 +45,9 @@ class Break:
     def __call__(self, frame, event, argument):
         if not frame.f_code.co_filename.startswith(self.files):
             return None
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and line.lstrip().startswith("with "):
+            return self  # its way out is such a line, too, where Python lets no interrupt in
         self.seen += 1
         if self.seen == self.nth:
             raise self.error
@@ -92,7 +96,7 @@ def jobs(engine):
             "backward": lambda: learn(model, IMAGES),
             "predict": lambda: model.predict(IMAGES),
             "detect_all": lambda: [
-                found.boxes_corner for found in detector.detect_all(PICTURES, batch_size=2)
+                found.boxes_corner for found in detector.detect_all(PICTURES[:2], batch_size=1)
             ],
             "classifier": lambda: learn(classifier, IMAGES),
         }
@@ -151,8 +155,10 @@ class Failing(Callback):
             raise self.error
 
 
-@pytest.mark.parametrize("error", [DataError("torn"), MemoryError(), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("place", ["data", "loss", "callback"])
+FAILURES = {"data": DataError("torn"), "loss": MemoryError(), "callback": KeyboardInterrupt()}
+
+
+@pytest.mark.parametrize(("place", "error"), FAILURES.items(), ids=FAILURES)
 def test_a_training_goes_on_in_the_same_trainer(place, error, tmp_path):
     """To the weights of one that nothing befell."""
 
