@@ -14,7 +14,6 @@ import numpy as np
 from ssd_np.checks import as_array
 from ssd_np.data.image import resize
 from ssd_np.data.items import AnnotatedDataset, Dataset
-from ssd_np.data.promises import check_class_names
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.records import Sample, Truth
 from ssd_np.terminal import counted
@@ -99,7 +98,8 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
 
 def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
     """Reads it off a data set. DataError where no image has an object."""
-    check_class_names(dataset)
+    if not hasattr(dataset, "class_names"):
+        raise DataError("has no class_names", f"data set {type(dataset).__name__}")
     count = len(dataset)
     chosen = np.random.default_rng(seed).permutation(count)[:LOOKS]
     samples = [dataset[int(i)] for i in chosen]
