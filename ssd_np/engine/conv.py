@@ -214,8 +214,10 @@ def _input_gradient(
         if size and min(turned) >= 0:
             no_bias = np.zeros(c, w.dtype)
             winograd.convolve(dout, _flipped(w), no_bias, turned, "none", size, out)
-        else:
-            _convolve(dout, _flipped(w), None, 1, turned, dilation, "none", out)
+        else:  # what goes straight is packed from a view
+            view = w[::-1, ::-1].swapaxes(2, 3)
+            flipped = view if _straight(w, dilation) else _flipped(w)
+            _convolve(dout, flipped, None, 1, turned, dilation, "none", out)
         return
     transposed = np.ascontiguousarray(w.reshape(-1, c_out).T)  # (Co, kh * kw * C)
     n, ho, wo, _ = dout.shape

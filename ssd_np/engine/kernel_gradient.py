@@ -11,7 +11,6 @@ from ssd_np.engine.direct import copy, lay_out
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.plan import taps_of
-from ssd_np.engine.pointwise import column_sums
 from ssd_np.engine.steps import single, writable
 from ssd_np.engine.threads import for_each, scratch, shares
 from ssd_np.kernels import njit
@@ -32,32 +31,32 @@ def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.n
         numbers = (numbers[:, None] + np.arange(x.shape[3])).reshape(-1)  # (kh kw C)
     vector = VECTOR_BYTES // x.itemsize
     sums = np.zeros((len(bounds) - 1, size + vector), x.dtype)
-    db = np.empty((len(bounds) - 1, c_out), x.dtype)
+    db, one = np.zeros((len(bounds) - 1, c_out + vector), x.dtype), np.ones(1, x.dtype)
     pixels, gradient = writable(x).reshape(-1), writable(dout).reshape(-1)
     room = steps.buffer + int(steps.table[0]["lines"]) * wo * c_out + 2 * LINE
     kernel = _full if mixes else _depthwise
 
     def job(share: int) -> None:
         first, last = bounds[share], bounds[share + 1]
-        db[share] = column_sums(dout.reshape(n * ho, -1)[first:last].reshape(-1, c_out))
         buffer = scratch((room,), x.dtype)
-        kernel(pixels, gradient, steps.table, first, last, numbers, buffer, sums[share])
+        kernel(pixels, gradient, steps.table, first, last, numbers, buffer, one, sums[share],
+               db[share])  # fmt: skip
 
     for_each(job, len(sums))
-    return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)
+    return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)[:-vector]
 
 
 def _kernel(mixes: int, together: int):
     """The sums over the pixels of some lines; so many numbers of the kernel at a time."""
 
     @njit(nogil=True)
-    def add_up(x, dout, table, first, last, numbers, buffer, sums):
+    def add_up(x, dout, table, first, last, numbers, buffer, one, sums, db):
         step = table[0]
         c, c_out, wo, lanes = step.channels, step.c_out, step.wo, VECTOR_BYTES // x.itemsize
         low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
         hop = step.stride * c
         down = step.stride * step.line * c
-        near = max(1, NEAR // wo)
+        near, none = max(1, NEAR // wo), np.zeros(1, np.int64)
         while first < last:
             image, oy = first // step.ho, first % step.ho
             lines = min(step.lines, last - first, step.ho - oy)
@@ -74,6 +73,10 @@ def _kernel(mixes: int, together: int):
             for line in range(0, lines, near):
                 count = min(near, lines - line)
                 for k in range(0, c_out, lanes):
+                    # the bias's: each number of dout times one, while it is in the nearest cache
+                    tile(1, 1, 0, one, 0, none, 0, 0, count, 0, wo, 0,
+                         gradient, begin + line * wo * c_out + k, wo * c_out, c_out, db, k, 0,
+                         low, high, db, k, 0, c_out - k)  # fmt: skip
                     x0 = origin + line * down + (0 if mixes else k)
                     for number in range(0, len(numbers), together):
                         tile(together, mixes, 0, source, x0, numbers, number, len(numbers) - 1,

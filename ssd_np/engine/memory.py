@@ -7,6 +7,7 @@ what backward needs, in inference it is free when the layers that read it are do
 
 from __future__ import annotations
 
+import bisect
 import math
 import os
 import weakref
@@ -42,7 +43,7 @@ class Workspace:
         _workspaces.add(self)
 
     def _begin(self) -> None:
-        # each piece, and the array of it that every array in use refers to
+        # each piece, and the array of it that every array in use refers to; the smallest first
         self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
         self.kept: tuple | None = None  # what `network_forward` prepared for its next call
 
@@ -62,16 +63,26 @@ class Workspace:
         """
         dtype = np.dtype(dtype)
         size = max(1, dtype.itemsize * math.prod(shape))
-        free = [i for i, (_, lent) in enumerate(self._pieces) if lent() is None]
-        free.sort(key=lambda i: self._pieces[i][0].nbytes)
-        found = next((i for i in free if self._pieces[i][0].nbytes >= size), None)
-        piece = aligned(size) if found is None else self._pieces[found][0]
-        for i in free[-1:] if found is None else [found]:
-            del self._pieces[i]
+        at = bisect.bisect_left(self._pieces, size, key=_size)
+        found = next((i for i in range(at, len(self._pieces)) if self._free(i)), None)
+        if found is None:
+            piece = aligned(size)
+            largest = next((i for i in reversed(range(at)) if self._free(i)), None)
+            if largest is not None:
+                del self._pieces[largest]
+        else:
+            piece, _ = self._pieces.pop(found)
         # the base of a view of `lent` is `lent`: NumPy looks for an array no further than there
         lent = np.frombuffer(piece.data, np.uint8)
-        self._pieces.append((piece, weakref.ref(lent)))
+        bisect.insort(self._pieces, (piece, weakref.ref(lent)), key=_size)
         return lent[: dtype.itemsize * math.prod(shape)].view(dtype).reshape(shape)
+
+    def _free(self, i: int) -> bool:
+        return self._pieces[i][1]() is None
+
+
+def _size(piece: tuple) -> int:
+    return piece[0].nbytes
 
 
 _workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()

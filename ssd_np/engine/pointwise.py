@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from ssd_np.engine.memory import FRESH, Place
-from ssd_np.engine.threads import for_each, shares
+from ssd_np.engine.threads import each_share
 from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_floats, check_gradient
 from ssd_np.nn.relu import check_activation
@@ -37,7 +37,7 @@ def activation_forward(
         return x, (x, activation)
     out = memory.empty(x.shape, x.dtype)
     flat, target = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
-    _each_share(out.size, lambda part: clamp_kernel(flat[part], low, high, target[part]))
+    each_share(out.size, lambda part: clamp_kernel(flat[part], low, high, target[part]))
     return out, (out, activation)
 
 
@@ -50,19 +50,13 @@ def activation_backward(dout: np.ndarray, cache: tuple, *, memory: Place = FRESH
     check_gradient(dout, out.shape, "activation_forward")
     dx = memory.empty(dout.shape, dout.dtype)
     flat, of, target = (np.ascontiguousarray(a).reshape(-1) for a in (dout, out, dx))
-    _each_share(dx.size, lambda part: mask_kernel(flat[part], of[part], low, high, target[part]))
+    each_share(dx.size, lambda part: mask_kernel(flat[part], of[part], low, high, target[part]))
     return dx
 
 
 def column_sums(rows: np.ndarray) -> np.ndarray:
     """(P, Co) -> (Co,), by the thread that asks."""
     return np.ones(len(rows), rows.dtype) @ rows
-
-
-def _each_share(count: int, work) -> None:
-    """Calls work(slice) for each thread's share of `count` numbers."""
-    bounds = shares(count)
-    for_each(lambda i: work(slice(bounds[i], bounds[i + 1])), len(bounds) - 1)
 
 
 @njit(nogil=True)

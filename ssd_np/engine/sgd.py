@@ -1,7 +1,9 @@
-"""SGD's update in one pass over memory, and in place: w and v are the ones given."""
+"""SGD's update in one pass over memory, and in place: w and v are the ones given. Large tensors are
+shared among threads."""
 
 import numpy as np
 
+from ssd_np.engine.threads import each_share
 from ssd_np.kernels import njit
 from ssd_np.nn.checks import check_floats, check_update
 
@@ -19,7 +21,8 @@ def sgd_update(
     check_update(w, v, g, rate=rate, momentum=momentum, decay=decay, scale=scale)
     number = w.dtype.type  # Python's floats would turn float32 into float64
     settings = number(rate), number(momentum), number(decay), number(scale)
-    _update_kernel(w.reshape(-1), v.reshape(-1), np.ascontiguousarray(g).reshape(-1), *settings)
+    flat = w.reshape(-1), v.reshape(-1), np.ascontiguousarray(g).reshape(-1)
+    each_share(w.size, lambda part: _update_kernel(*(a[part] for a in flat), *settings))
     return w, v
 
 
@@ -36,7 +39,8 @@ def _update_kernel(w, v, g, rate, momentum, decay, scale):
         w[i] -= rate * v[i]
 
 
-@njit(nogil=True)
+# in whatever order is fastest: one sum of all would wait for each addition
+@njit(nogil=True, fastmath={"reassoc"})
 def _square_sum_kernel(g):
     total = 0.0
     for value in g:

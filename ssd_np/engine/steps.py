@@ -6,7 +6,7 @@ from ssd_np.engine.direct import DEPTHWISE, network
 from ssd_np.engine.memory import fresh
 from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
-from ssd_np.engine.threads import thread_count, together
+from ssd_np.engine.threads import LEAST_SHARE, each_share, thread_count, together
 
 
 def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -> None:
@@ -31,8 +31,12 @@ def packed(steps: Plan, blocks: list[tuple], dtype: np.dtype) -> np.ndarray:
             whole, rest = divmod(w.shape[-1], lanes)
             end = place + (whole + (rest > 0)) * len(rows) * lanes
             panels = weights[place:end].reshape(-1, len(rows), lanes)
-            split = rows[:, : whole * lanes].reshape(len(rows), whole, lanes)
-            panels[:whole] = split.transpose(1, 0, 2)
+            split = rows[:, : whole * lanes].reshape(len(rows), whole, lanes).transpose(1, 0, 2)
+
+            def copy(part: slice, panels=panels[:whole], split=split) -> None:
+                panels[:, part] = split[:, part]
+
+            each_share(len(rows), copy, least=1 + LEAST_SHARE // w.shape[-1])
             if rest:
                 panels[whole, :, :rest], panels[whole, :, rest:] = rows[:, whole * lanes :], 0
     return weights

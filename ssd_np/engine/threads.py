@@ -25,6 +25,8 @@ from threadpoolctl import ThreadpoolController
 
 from ssd_np.errors import ConfigError
 
+LEAST_SHARE = 1 << 17  # numbers for which another thread is worth the call
+
 
 def thread_count() -> int:
     """Threads to use: `SSD_NP_THREADS` if set, else the cores this process may run on."""
@@ -101,10 +103,19 @@ def together(work: Callable[[int], None], lanes: int) -> None:
         works.clear()  # who comes now has nothing to do, and holds no memory
 
 
-def shares(count: int, least: int = 1 << 17) -> list[int]:
+def shares(count: int, least: int = LEAST_SHARE) -> list[int]:
     """Bounds that cut `count` items into equal shares, one a thread, of at least `least` items."""
     lanes = max(1, min(thread_count(), count // least))
     return [count * lane // lanes for lane in range(lanes + 1)]
+
+
+def each_share(count: int, work: Callable[[slice], None], least: int = LEAST_SHARE) -> None:
+    """Calls work(slice) for each thread's share of `count` items."""
+    bounds = shares(count, least)
+    if len(bounds) == 2:
+        work(slice(0, count))
+    else:
+        for_each(lambda i: work(slice(bounds[i], bounds[i + 1])), len(bounds) - 1)
 
 
 _helpers: list[SimpleQueue] = []  # what each of our threads is to do, first come first served
