@@ -20,6 +20,7 @@ import numpy as np
 from ssd_np.engine.atomic import take, watch
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
+from ssd_np.engine.sliding import slide, slides
 from ssd_np.kernels import inlined, njit
 
 DENSE, DEPTHWISE, MAX = 0, 1, 2  # kinds of steps
@@ -191,7 +192,9 @@ _dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, ta
 
 @inlined
 def _depthwise(source, start, places, weights, step, pixels, first, last, out, target):
-    if step.kh == step.kw == 3:
+    if slides(step):
+        slide(source, start, weights, step, pixels, first, last, out, target)
+    elif step.kh == step.kw == 3:
         _around3(source, start, places, weights, step, pixels, first, last, out, target)
     else:
         _around(source, start, places, weights, step, pixels, first, last, out, target)

@@ -24,7 +24,58 @@ def _vector_bytes() -> int:
 
 
 VECTOR_BYTES = _vector_bytes()  # of a register
+_INT = ir.IntType(32)
 PIXELS = 8  # of a tile: as many sums are on their way at once as a core's adders have stages
+
+
+class Registers:
+    """Vectors of `number` in the code that `builder` writes."""
+
+    def __init__(self, context, builder, number) -> None:
+        self.builder, self.item = builder, context.get_abi_sizeof(number)
+        self.lanes = VECTOR_BYTES // self.item
+        self.kind = ir.VectorType(number, self.lanes)
+
+    def at(self, array, index):
+        place = self.builder.gep(array, [index])
+        return self.builder.bitcast(place, self.kind.as_pointer())
+
+    def load(self, array, index):
+        value = self.builder.load(self.at(array, index))
+        value.align = self.item
+        return value
+
+    def everywhere(self, value):
+        """The same number in each lane."""
+        kind, counts = ir.VectorType(value.type, self.lanes), ir.VectorType(_INT, self.lanes)
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, value, _INT(0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(counts, [0] * self.lanes))
+
+    def add_product(self, total, value, tap):
+        """total + value * tap, in one instruction where there is one."""
+        fused = {"flags": ("contract",)}
+        return self.builder.fadd(total, self.builder.fmul(value, tap, **fused), **fused)
+
+    def store(self, values, targets, low, high, channels) -> None:
+        """Clamped, the first `channels` numbers of each."""
+        builder, clamped = self.builder, []
+        low, high = self.everywhere(low), self.everywhere(high)
+        for value in values:  # NaN stays NaN
+            value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
+            clamped.append(builder.select(builder.fcmp_ordered(">", value, high), high, value))
+        whole = builder.icmp_signed(">=", channels, channels.type(self.lanes))
+        with builder.if_else(whole) as (all_of_it, some):
+            with all_of_it:
+                for value, target in zip(clamped, targets, strict=True):
+                    builder.store(value, target).align = self.item
+            with some:
+                size = ir.VectorType(channels.type, self.lanes)
+                counts = ir.Constant(size, list(range(self.lanes)))
+                mask = builder.icmp_signed("<", counts, self.everywhere(channels))
+                store = _masked_store(builder.module, self.kind, mask.type)
+                for value, target in zip(clamped, targets, strict=True):
+                    builder.call(store, [value, target, _INT(self.item), mask])
 
 
 def _tile(
@@ -55,9 +106,7 @@ def _tile(
         w, w0, w_segment, w_step, b, b0, b_pixel, low, high = arguments[12:21]
         out, out0, out_pixel, channels = arguments[21:]
         number = context.get_data_type(signature.args[3].dtype)
-        item = context.get_abi_sizeof(number)
-        lanes = VECTOR_BYTES // item
-        vector, integer, size = ir.VectorType(number, lanes), ir.IntType(32), x0.type
+        vectors, size = Registers(context, builder, number), x0.type
         x, places, w, b, out = (
             context.make_array(signature.args[i])(context, builder, array).data
             for i, array in ((3, x), (5, places), (12, w), (16, b), (21, out))
@@ -66,44 +115,28 @@ def _tile(
         def plus(base, times, distance):
             return builder.add(base, builder.mul(times, distance))
 
-        def at(array, index):
-            return builder.bitcast(builder.gep(array, [index]), vector.as_pointer())
-
-        def load(array, index):
-            value = builder.load(at(array, index))
-            value.align = item
-            return value
-
-        def everywhere(value):
-            kind = ir.VectorType(value.type, lanes)
-            nothing, zeros = ir.Constant(kind, ir.Undefined), ir.VectorType(integer, lanes)
-            first = builder.insert_element(nothing, value, integer(0))
-            return builder.shuffle_vector(first, nothing, ir.Constant(zeros, [0] * lanes))
-
         def pixel(p):
             index = builder.add(place, size(p))
             return builder.select(builder.icmp_signed("<", index, last), index, last)
 
-        fused = {"flags": ("contract",)}
         pixels = [pixel(p) for p in range(signature.args[0].literal_value)]
         starts = [
             builder.gep(x, [builder.add(x0, builder.load(builder.gep(places, [p])))])
             for p in pixels
         ]
-        biases = [load(b, plus(b0, p, b_pixel)) for p in pixels]
+        biases = [vectors.load(b, plus(b0, p, b_pixel)) for p in pixels]
         sums = [cgutils.alloca_once_value(builder, bias) for bias in biases]  # become registers
         w = builder.gep(w, [w0])
 
         def add_products(i, k):
-            tap = load(w, plus(builder.mul(i, w_segment), k, w_step))
+            tap = vectors.load(w, plus(builder.mul(i, w_segment), k, w_step))
             index = plus(builder.mul(i, segment), k, step)
             for total, start in zip(sums, starts, strict=True):
                 if signature.args[1].literal_value:
-                    value = everywhere(builder.load(builder.gep(start, [index])))
+                    value = vectors.everywhere(builder.load(builder.gep(start, [index])))
                 else:
-                    value = load(start, index)
-                product = builder.fmul(value, tap, **fused)
-                builder.store(builder.fadd(builder.load(total), product, **fused), total)
+                    value = vectors.load(start, index)
+                builder.store(vectors.add_product(builder.load(total), value, tap), total)
 
         if known := signature.args[2].literal_value:
             for i, k in itertools.product(range(known), repeat=2):
@@ -114,24 +147,9 @@ def _tile(
                 cgutils.for_range(builder, length) as k,
             ):
                 add_products(i.index, k.index)
-        low, high = everywhere(low), everywhere(high)
-        results = []
-        for total in sums:
-            value = builder.load(total)  # NaN stays NaN
-            value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
-            results.append(builder.select(builder.fcmp_ordered(">", value, high), high, value))
-        targets = [at(out, plus(out0, p, out_pixel)) for p in pixels]
-        whole = builder.icmp_signed(">=", channels, size(lanes))
-        with builder.if_else(whole) as (all_of_it, some):
-            with all_of_it:
-                for value, target in zip(results, targets, strict=True):
-                    builder.store(value, target).align = item
-            with some:
-                counts = ir.Constant(ir.VectorType(size, lanes), list(range(lanes)))
-                mask = builder.icmp_signed("<", counts, everywhere(channels))
-                store = _masked_store(builder.module, vector, mask.type)
-                for value, target in zip(results, targets, strict=True):
-                    builder.call(store, [value, target, integer(item), mask])
+        results = [builder.load(total) for total in sums]
+        targets = [vectors.at(out, plus(out0, p, out_pixel)) for p in pixels]
+        vectors.store(results, targets, low, high, channels)
         return context.get_dummy_value()
 
     return signature, generate
@@ -140,7 +158,7 @@ def _tile(
 def _masked_store(module, vector, mask):
     """LLVM's store of the lanes where the mask is 1."""
     kind = {"float": "f32", "double": "f64"}[str(vector.element)]
-    arguments = [vector, vector.as_pointer(), ir.IntType(32), mask]
+    arguments = [vector, vector.as_pointer(), _INT, mask]
     return cgutils.get_or_insert_function(
         module,
         ir.FunctionType(ir.VoidType(), arguments),

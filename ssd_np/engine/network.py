@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ssd_np.engine.pool import max_pool2d_forward
 from ssd_np.engine.steps import compute, packed
 from ssd_np.engine.threads import one_blas_thread, thread_count
 from ssd_np.geometry import borders
-from ssd_np.nn.blocks import Step, check_steps
+from ssd_np.nn.blocks import Block, Pool, Step, check_steps
 from ssd_np.nn.checks import check_image
 from ssd_np.nn.conv import check_convolution
 from ssd_np.nn.depthwise import check_depthwise
@@ -39,32 +38,28 @@ def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) 
                 weights = packed(planned, [block for _, block in steps], x.dtype)
                 kept = what, steps, planned, weights
         if memory.workspace:
-            memory.workspace.kept = kept
+            memory.workspace.kept = kept if _fixed(steps) else None
     _, _, planned, weights = kept
     if planned is None:
         return _one_by_one(x, steps, memory)
     maps = memory.empty((planned.maps,), x.dtype)
     compute(x, planned, weights, maps)
-    ends = ((planned.table[k]["target"], planned.shapes[k]) for k in planned.ends)
-    return [maps[start : start + math.prod(shape)].reshape(shape) for start, shape in ends]
+    return [maps[start:end].reshape(shape) for start, end, shape in planned.ends]
 
 
 def _unchanged(old: list[Step], new: list[Step]) -> bool:
-    """Whether the same weights come as the last time.
+    """Whether the same weights come as the last time: a parameter's array is another one after each
+    change."""
+    try:
+        return old == new
+    except ValueError:  # two arrays are not one and the same
+        return False
 
-    A parameter's array is another one after each change. Other arrays may be written to.
-    """
-    return len(old) == len(new) and all(
-        a == c and _same(b, d) for (a, b), (c, d) in zip(old, new, strict=True)
-    )
 
-
-def _same(old: Any, new: Any) -> bool:
-    if isinstance(old[0], int) or isinstance(new[0], int):  # a pool
-        return isinstance(old[0], int) and isinstance(new[0], int) and old == new
-    (w, b, *rest), (new_w, new_b, *new_rest) = old, new
-    writeable = new_w.flags.writeable or new_b.flags.writeable
-    return w is new_w and b is new_b and rest == new_rest and not writeable
+def _fixed(steps: list[Step]) -> bool:
+    """Whether no array may be written to before the next call."""
+    arrays = [a for _, block in steps for a in block[:2] if isinstance(a, np.ndarray)]
+    return not any(array.flags.writeable for array in arrays)
 
 
 def _check(x: np.ndarray, steps: list[Step], planned: Plan) -> None:
@@ -76,7 +71,7 @@ def _check(x: np.ndarray, steps: list[Step], planned: Plan) -> None:
             check(np.broadcast_to(x.dtype.type(0), shapes[source]), *block[:2])
 
 
-def _window(source: int, block: Any) -> Window:
+def _window(source: int, block: Block | Pool) -> Window:
     if isinstance(block[0], int):
         size, stride, pad, ceil = block
         return source, size, stride, borders(pad), 1, ceil

@@ -31,17 +31,19 @@ Window = tuple[int, Shape | int, int, tuple, int, str | bool]
 
 @dataclass(frozen=True)
 class Plan:
-    """table and places: see engine/direct.py; shapes (N, H, W, C) of all outputs; ends: the steps
-    that no other reads; maps, buffer (of a thread) and weights: how many numbers they are."""
+    """table and places: see engine/direct.py; shapes (N, H, W, C) of all outputs; ends: of those
+    that no step reads first and last place in `maps`, and shape; maps, buffer (of a thread) and
+    weights: how many numbers they are."""
 
     table: np.ndarray
     places: np.ndarray
     shapes: tuple[Shape, ...]
-    ends: tuple[int, ...]
+    ends: tuple[tuple[int, int, Shape], ...]
     maps: int
     buffer: int
     weights: int
     lanes: int
+    depthwise: bool
 
 
 @functools.lru_cache(maxsize=1024)
@@ -59,9 +61,15 @@ def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: in
     places = _tabulate(table)
     work = images * sum(_work(step) for step in table)
     buffer = max(_buffer(step, table) for step in table) + LINE
-    ends = tuple(k for k in range(len(windows)) if k + 1 not in read)
+    ends = []
+    for step, shape, k in zip(table, shapes[1:], range(1, len(shapes)), strict=True):
+        if k not in read:
+            start = int(step["target"])
+            ends.append((start, start + math.prod(shape), shape))
     lanes = threads if work >= 2 * TILE_WORK else 1
-    return Plan(table, places, tuple(shapes[1:]), ends, maps, buffer, weights, lanes)
+    depthwise = bool((table["kind"] == DEPTHWISE).any())
+    sizes = maps, buffer, weights, lanes
+    return Plan(table, places, tuple(shapes[1:]), tuple(ends), *sizes, depthwise)
 
 
 def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> Shape:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ssd_np.engine.direct import DEPTHWISE, network
+from ssd_np.engine.direct import network
 from ssd_np.engine.memory import fresh
 from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
@@ -15,7 +15,7 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     buffers = fresh((steps.buffer * steps.lanes,), x.dtype)
     counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
-    run = network(depthwise=bool((steps.table["kind"] == DEPTHWISE).any()))
+    run = network(steps.depthwise)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 

@@ -92,8 +92,8 @@ class Convolution(Layer):
     @property
     def block(self) -> Block:
         """What a block's function takes beside its input."""
-        geometry = self.stride, self.pad, self.dilation
-        return self.weight.value, self.bias.value, *geometry, self.activation
+        w, b = self.weight.value, self.bias.value
+        return w, b, self.stride, self.pad, self.dilation, self.activation
 
 
 class Conv(Convolution):
