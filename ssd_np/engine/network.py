@@ -8,10 +8,10 @@ import numpy as np
 from ssd_np.engine import winograd
 from ssd_np.engine.conv import conv_block_forward
 from ssd_np.engine.depthwise import depthwise_block_forward
-from ssd_np.engine.memory import FRESH, Place
+from ssd_np.engine.memory import FRESH, Place, fresh
 from ssd_np.engine.plan import Plan, Window, plan
 from ssd_np.engine.pool import max_pool2d_forward
-from ssd_np.engine.steps import compute, packed
+from ssd_np.engine.steps import compute, pack
 from ssd_np.engine.threads import one_blas_thread, thread_count
 from ssd_np.geometry import borders
 from ssd_np.nn.blocks import Block, Pool, Step, check_steps
@@ -35,7 +35,8 @@ def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) 
             planned = plan(x.shape, windows, x.dtype, thread_count())
             _check(x, steps, planned)
             if not _winograd_pays(planned, windows, memory):
-                weights = packed(planned, [block for _, block in steps], x.dtype)
+                blocks = [block for _, block in steps]
+                weights = pack(planned, blocks, fresh((planned.weights,), x.dtype))
                 kept = what, steps, planned, weights
         if memory.workspace:
             memory.workspace.kept = kept if _fixed(steps) else None

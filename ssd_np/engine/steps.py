@@ -3,26 +3,25 @@
 import numpy as np
 
 from ssd_np.engine.direct import network
-from ssd_np.engine.memory import fresh
 from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
-from ssd_np.engine.threads import LEAST_SHARE, each_share, thread_count, together
+from ssd_np.engine.threads import LEAST_SHARE, each_share, scratch, thread_count, together
 
 
 def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -> None:
     """x, of the shape of the plan -> `maps`, flat, with all outputs at their places."""
     x = writable(x)
-    buffers = fresh((steps.buffer * steps.lanes,), x.dtype)
+    buffers = scratch((steps.buffer * steps.lanes,), x.dtype, "lines")
     counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
     run = network(steps.depthwise)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 
-def packed(steps: Plan, blocks: list[tuple], dtype: np.dtype) -> np.ndarray:
-    """The kernels and biases that `blocks` begin with, as the microkernel reads them."""
-    weights = fresh((steps.weights,), dtype)
-    lanes = VECTOR_BYTES // dtype.itemsize
+def pack(steps: Plan, blocks: list[tuple], weights: np.ndarray) -> np.ndarray:
+    """Writes the kernels and biases that `blocks` begin with to `weights`, as the microkernel reads
+    them."""
+    lanes = VECTOR_BYTES // weights.itemsize
     for step, (w, b, *_) in zip(steps.table, blocks, strict=True):
         if not isinstance(w, np.ndarray):
             continue
@@ -51,7 +50,8 @@ def writable(x: np.ndarray) -> np.ndarray:
 def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
     """One convolution: x (N, H, W, C), w (kh, kw, C, Co) or (kh, kw, C), b (Co,) -> out."""
     steps = single(x, w.shape, stride, corner, dilation, out.shape, activation)
-    compute(x, steps, packed(steps, [(w, b)], x.dtype), out.reshape(-1))
+    weights = pack(steps, [(w, b)], scratch((steps.weights,), x.dtype, "weights"))
+    compute(x, steps, weights, out.reshape(-1))
 
 
 def single(x, kernel, stride, corner, dilation, out_shape, activation="none") -> Plan:

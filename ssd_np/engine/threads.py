@@ -23,6 +23,7 @@ from queue import SimpleQueue
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from ssd_np.engine.memory import aligned
 from ssd_np.errors import ConfigError
 
 LEAST_SHARE = 1 << 17  # numbers for which another thread is worth the call
@@ -233,5 +234,5 @@ def scratch(shape: tuple[int, ...], dtype: np.dtype, name: str = "tile") -> np.n
     size = dtype.itemsize * math.prod(shape)
     memory = _scratch.memory.get(name)
     if memory is None or memory.nbytes < size:
-        memory = _scratch.memory[name] = np.empty(size, np.uint8)
+        memory = _scratch.memory[name] = aligned(size)
     return memory[:size].view(dtype).reshape(shape)
