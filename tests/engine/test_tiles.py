@@ -207,3 +207,18 @@ def test_a_layer_with_many_long_lines_is_cut_to_single_ones(threads, monkeypatch
     out, _ = engine().conv_block_forward(x, w, np.ones(8, np.float32), 1, 1)
     assert out.shape == (1, 310, 420, 8)
     assert (out[0, 1:-1, 1:-1] == 9 * 64 + 1).all() and (out[0, 0, 0] == 4 * 64 + 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [3, 16, 37])
+@pytest.mark.parametrize("wide", [5, 7, 10, 13])
+def test_pixels_abreast_give_the_bits_that_each_alone_gives(wide, channels, dtype, rng):
+    """Five pixels share their columns, the last five of a line overlap others; a line of four goes
+    pixel by pixel."""
+    ops, x = select("fast"), rng.standard_normal((2, 6, wide + 2, channels)).astype(dtype)
+    w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 3, channels), channels))
+    whole, _ = ops.depthwise_block_forward(x, w, b, 1, 0, 1, "relu6")
+    assert whole.shape == (2, 4, wide, channels)
+    for first in range(wide - 3):
+        alone, _ = ops.depthwise_block_forward(x[:, :, first : first + 6], w, b, 1, 0, 1, "relu6")
+        assert np.array_equal(whole[:, :, first : first + 4], alone)
