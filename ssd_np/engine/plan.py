@@ -21,7 +21,6 @@ from ssd_np.nn.pool import pool_output_size
 TILE_WORK = 1 << 19  # multiply-adds, about 10 microseconds: what a thread may wait for another
 TILES = 4  # for each thread, if there is work for as many
 BUFFER_BYTES = 256 << 10  # of a tile's laid out lines, for a core's cache
-KEPT, SMALL = 4, 1 << 18  # steps for which the place of so few numbers is not given away at once
 COPY, TILE = 4, 1 << 14  # what laying out a number costs, and a tile as such, in multiply-adds
 
 Shape = tuple[int, ...]
@@ -206,7 +205,7 @@ def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
     """Gives each output its place and each step those it waits for -> numbers of all places.
 
     Memory is free again once the last step that reads it is done; then who writes there waits for
-    that step. A small output's is free some steps later: nobody waits for what is done by then.
+    that step.
     """
     fronts = {int(front) for front in table["front"]}
     # in which step an output is read last; a front is computed in the step behind it
@@ -214,8 +213,6 @@ def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
         max((k + (k in fronts) for k, source in enumerate(read) if source == j), default=len(table))
         for j in range(1, len(table) + 1)
     ]
-    sizes = [_rounded(math.prod(shape)) for shape in shapes[1:]]
-    until = [k + KEPT * (size <= SMALL) for k, size in zip(last, sizes, strict=True)]
     taken: list[tuple[int, int, int]] = []  # start, end, step whose output lies there
     after = total = 0
     for k, step in enumerate(table):
@@ -223,12 +220,12 @@ def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
             step["tiles"], step["after"] = 0, after
             continue
         source = read[k - 1] if step["front"] >= 0 else read[k]
-        start, size = 0, sizes[k]
-        for a, b in sorted((a, b) for a, b, j in taken if until[j] >= k):
+        start, size = 0, _rounded(math.prod(shapes[k + 1]))
+        for a, b in sorted((a, b) for a, b, j in taken if last[j] >= k):
             if a - start >= size:
                 break
             start = max(start, b)
-        free = [last[j] + 1 for a, b, j in taken if until[j] < k and a < start + size and start < b]
+        free = [last[j] + 1 for a, b, j in taken if last[j] < k and a < start + size and start < b]
         step["after"] = after = max(after, source, *free)
         taken.append((start, start + size, k))
         step["target"], total = start, max(total, start + size)

@@ -14,7 +14,7 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     buffers = scratch((steps.buffer * steps.lanes,), x.dtype, "lines")
     counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
-    run = network(steps.depthwise)
+    run = network(depthwise=steps.depthwise)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 
