@@ -52,22 +52,6 @@ def _give_way(typing):
     return types.void(), generate
 
 
-def _fetch(typing, array, index):
-    """Asks for array[index], which may lie behind the end, to be in the cache soon."""
-
-    def generate(context, builder, signature, arguments):
-        place = _pointer(context, builder, signature, arguments)
-        place = builder.bitcast(place, ir.IntType(8).as_pointer())
-        integer = ir.IntType(32)
-        function = ir.FunctionType(ir.VoidType(), [place.type, integer, integer, integer])
-        called = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
-        builder.call(called, [place, integer(0), integer(2), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
-fetch = intrinsic(_fetch)
 take, look, give_way = intrinsic(_take), intrinsic(_look), intrinsic(_give_way)
 
 

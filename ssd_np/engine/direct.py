@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.engine.atomic import fetch, take, watch
+from ssd_np.engine.atomic import take, watch
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.sliding import slide, slides
@@ -173,11 +173,6 @@ def _convolution(mixes: int, taps: int = 0):
         low, high = source.dtype.type(step.low), source.dtype.type(step.high)
         for begin in range(0, pixels, BLOCK):
             end = min(begin + BLOCK, pixels)
-            # what lies in no buffer comes nearer while the pixels before it are at work
-            ahead, line = start + end * step.channels, LINE // source.itemsize
-            rounds = (last - first) * (BLOCK // PIXELS)
-            straight = mixes and not step.lays_out and step.front < 0
-            lines = 1 + BLOCK * step.channels // (line * rounds) if straight else 0
             for panel in range(first, last):
                 channel = panel * lanes
                 x0 = start if mixes else start + channel
@@ -188,9 +183,6 @@ def _convolution(mixes: int, taps: int = 0):
                          weights, w0, length * lanes, lanes, weights, step.bias + channel, 0,
                          low, high, out, target + channel - step.places * step.c_out, step.c_out,
                          step.c_out - channel)  # fmt: skip
-                    for _ in range(lines):
-                        fetch(source, ahead)
-                        ahead += line
 
     return convolve
 
