@@ -1,5 +1,7 @@
-"""SGD's update in one pass over memory, and in place: w and v are the ones given. Large tensors are
-shared among threads."""
+"""SGD's update in one pass over memory, and in place: w and v are the ones given.
+
+Threads share a large tensor.
+"""
 
 import numpy as np
 
