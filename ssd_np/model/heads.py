@@ -12,10 +12,9 @@ the order of `boxes.default_boxes`, with no transpose.
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ssd_np.checks import check_whole, float_type, generator
+from ssd_np.checks import float_type, generator
 from ssd_np.engine import Engine, select
-from ssd_np.errors import ConfigError
-from ssd_np.nn.checks import check_cells, check_rows
+from ssd_np.nn.checks import check_cells, check_head, check_rows
 from ssd_np.nn.init import caffe_xavier, glorot_uniform, small_normal
 from ssd_np.nn.layers import Module
 from ssd_np.nn.parameter import Parameter
@@ -64,11 +63,7 @@ class Head(Module):
         ops: Engine | None = None,
     ) -> None:
         super().__init__(f"head_{map_name}")
-        for name, number in (("c_in", c_in), ("boxes", boxes), ("classes", classes)):
-            check_whole(number, name)
-        check_whole(kernel, "kernel")
-        if start not in [*STARTS]:
-            raise ConfigError(f"start is {start!r}"[:80], hint=f"one of {', '.join(STARTS)}")
+        check_head(start, STARTS, c_in=c_in, boxes=boxes, classes=classes, kernel=kernel)
         dtype = float_type(dtype)
         rng = generator(0 if rng is None else rng)
         self.boxes, self.split, self.pad = boxes, boxes * classes, kernel // 2

@@ -1,14 +1,14 @@
 """What functions check at the border, one line each."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ssd_np.checks import check_factor, check_shape, check_whole, sides
-from ssd_np.errors import ShapeError
+from ssd_np.errors import ConfigError, ShapeError
 
 
 def check_gradient(
@@ -21,6 +21,14 @@ def check_gradient(
         raise ShapeError(f"dout has shape {dout.shape}, the output had {shape}", hint=hint)
     if dtype is not None and dout.dtype != dtype:
         raise ShapeError(f"dout is {dout.dtype}, the output was {dtype}", hint="use dout.astype")
+
+
+def check_head(start: str, starts: Iterable[str], **numbers: int) -> None:
+    """How many of each thing a head has, by name, and which of the starts its kernels take."""
+    for name, number in numbers.items():
+        check_whole(number, name)
+    if start not in [*starts]:
+        raise ConfigError(f"start is {start!r}"[:80], hint=f"one of {', '.join(starts)}")
 
 
 def check_turn(kept: bool, learner: int | None) -> None:

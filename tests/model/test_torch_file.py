@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import WeightsError
-from ssd_np.model.torch_file import read_torch
+from ssd_np.model.torch_file import is_torch, read_torch
+from ssd_np.model.torch_pickle import Machine
 
 pytestmark = pytest.mark.lesson15
 
@@ -626,6 +627,23 @@ def test_a_shared_list_is_not_copied_without_end(tmp_path, fmt, ask):
     (zip_file if fmt == "zip" else legacy_file)(path, body)
     message, peak = peak_of_refusal(path)
     assert ("copies over" in message or "damaged pickle" in message) and peak < 60e6
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b"(", b"t"), (b"](", b"e")], ids=["tuple", "list"])
+def test_a_size_has_at_most_32_entries(begin, end):
+    def read(count):
+        items = begin + b"K\x03" * count + end
+        return Machine().run(io.BytesIO(b"\x80\x02ctorch\nSize\n(" + items + b"tR."))
+
+    assert read(32) == (3,) * 32
+    with pytest.raises(WeightsError, match="damaged pickle"):
+        read(33)
+
+
+def test_what_may_be_a_file_of_torch():
+    tar = bytes(257) + b"ustar" + bytes(250)
+    assert is_torch(b"PK\3\4") and is_torch(b"\x80\x02") and is_torch(tar)
+    assert not is_torch(bytes(512)) and not is_torch(b"") and not is_torch(b"PK")
 
 
 # --- damage of every kind ------------------------------------------------------------------------
