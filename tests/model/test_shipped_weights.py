@@ -57,14 +57,16 @@ def test_eight_bits_cost_at_most_0_005_of_map(tmp_path):
     assert scores[0] > 0.9 and abs(scores[1] - scores[0]) <= 0.005
 
 
-def test_the_network_of_blood_cells_is_the_small_of_version_0_1():
-    """It carries its own config, and is read though `small` is another network now."""
-    config, old = (
-        load("blood_cells").config,
-        load_config(Path(__file__).with_name("small_0_1.json")),
-    )
-    assert (config.layers, config.feature_maps) == (old.layers, old.feature_maps)
-    assert config.layers != load_config("small").layers
+def test_blood_cells_tells_how_it_was_made():
+    """By the default command, from the base that comes with the package, and not from `test`."""
+    model = load("blood_cells")
+    training, *base = model.provenance
+    assert training.command.startswith("ssd-np train --data voc:BCCD")
+    assert [used.split for used in training.data] == ["trainval", "trainval, held back"]
+    assert training.metric and training.metric.on == "voc:BCCD, split trainval, held back"
+    assert any("detect.tflite" in line.command for line in base)
+    names = [layer.name for layer in model.config.layers]
+    assert names == [layer.name for layer in load_config("small").layers][: len(names)]
 
 
 def test_they_are_small_enough_to_ship():
