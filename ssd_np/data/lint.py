@@ -28,7 +28,8 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
         report.findings += unknown_classes(source, class_names)
     names: set[str] = set(source.class_names or ())
     found = list(source.items())
-    images = [item.image for item in found if isinstance(item, Item)]
+    # one that a list names very often is decoded once
+    images = list(dict.fromkeys(item.image for item in found if isinstance(item, Item)))
     faults = {images[i]: what for i, what in undecodable(images).items()}
     with Progress(len(source), "check", "image", leave=False) as bar:
         for item in found:

@@ -71,11 +71,16 @@ class VOCSource(Source):
                 what = f"{times} times in the split"
                 yield Problem("duplicate image", "kept", str(xml), what)
         by_stem = {folder: images_by_stem(folder) for folder in {f for *_, f in self._files}}
-        for name, xml, folder in self._files:
-            try:
-                yield read_item(name, xml, by_stem[folder])
-            except DataError as error:
-                yield Problem("annotation", "left out", error.where or str(xml), error.what)
+        read: dict[tuple[str, Path, Path], Item | Problem] = {}  # a list may name one very often
+        for file in self._files:
+            if file not in read:
+                name, xml, folder = file
+                try:
+                    read[file] = read_item(name, xml, by_stem[folder])
+                except DataError as error:
+                    where = error.where or str(xml)
+                    read[file] = Problem("annotation", "left out", where, error.what)
+            yield read[file]
 
     def item_of(self, image: Path) -> Item:
         files = [layout(root)[0] / f"{image.stem}.xml" for root in self._roots]

@@ -11,6 +11,7 @@ from PIL import Image
 from ssd_np.data.coco import CocoDataset, CocoSource
 from ssd_np.data.lint import check
 from ssd_np.data.voc import VOCDataset, VOCSource
+from ssd_np.data.voc_annotation import parse_annotation
 from ssd_np.errors import DataError
 
 GOOD = ("dog", 10, 10, 60, 60)
@@ -40,6 +41,21 @@ def make_voc(tmp_path):
         return tmp_path
 
     return write
+
+
+def test_an_image_that_is_named_very_often_is_read_once(make_voc, monkeypatch):
+    root, looks = make_voc({"a": xml_of(GOOD), "b": xml_of(GOOD)}), []
+    (root / "ImageSets/Main/train.txt").write_text("a\nb\n" * 5000)
+    monkeypatch.setattr("ssd_np.data.voc.parse_annotation", counted(parse_annotation, looks))
+    monkeypatch.setattr("ssd_np.data.lint.undecodable", lambda files: looks.extend(files) or {})
+    findings = check(VOCSource(root, "train")).findings
+    assert [(f.kind, f.what) for f in findings] == [
+        ("duplicate image", "5000 times in the split")] * 2  # fmt: skip
+    assert len(looks) == 4
+
+
+def counted(function, calls):
+    return lambda *given: (calls.append(given), function(*given))[1]
 
 
 def only(report):
