@@ -11,12 +11,14 @@ import dataclasses
 import functools
 import inspect
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 MOST_CALLS = 20  # noted in a test; a numeric gradient makes thousands
+LOCK = type(threading.Lock())
 MEANT_TO_CHANGE = "rng"  # a generator is there to be drawn from
 
 
@@ -141,8 +143,9 @@ def parts(a: Any, b: Any) -> list[tuple[str, Any, Any]] | None:
 
 
 def _public(a: Any) -> dict[str, Any]:
-    """The attributes that are for others: a copy has locks and memory of its own."""
-    return {name: value for name, value in vars(a).items() if not name.startswith("_")}
+    """The attributes that are for others; a copy has memory and locks of its own."""
+    mine = {name for name, value in vars(a).items() if name[0] == "_" or isinstance(value, LOCK)}
+    return {name: value for name, value in vars(a).items() if name not in mine}
 
 
 def different(a: np.ndarray, b: np.ndarray) -> np.ndarray:
