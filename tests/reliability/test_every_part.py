@@ -58,6 +58,7 @@ from ssd_np.viz.recall import precision_recall
 RNG, CONFIG, DATA = np.random.default_rng(0), narrow_config(steps=1), ShapesDataset(0, 3)
 MODEL, SAMPLE, OPS = SSD(CONFIG), DATA[0], select()
 IMAGES = RNG.normal(size=(1, 128, 128, 3)).astype(np.float32)
+PHOTOGRAPHS = np.zeros((1, *load("blood_cells").config.input.shape, 3), np.float32)
 LOGITS, OFFSETS = MODEL.forward(IMAGES)
 SMALL = classifier_config(CONFIG, ("cat", "dog"))
 CLASSIFIER = Classifier(SMALL)
@@ -150,7 +151,7 @@ CALLS = {
     "grey_model": (grey_model, lambda: (MODEL,)),
     "fold_batchnorm": (fold_batchnorm, lambda: (MODEL,)),
     "for_inference": (for_inference, lambda: (MODEL,)),
-    "measure_statistics": (measure_statistics, lambda: (load("blood_cells"), [IMAGES])),
+    "measure_statistics": (measure_statistics, lambda: (load("blood_cells"), [PHOTOGRAPHS])),
     "trace": (trace, lambda: (CONFIG,)),
     "trace_table": (trace_table, lambda: (CONFIG,)),
     "receptive_fields": (receptive_fields, lambda: (CONFIG,)),
