@@ -12,6 +12,7 @@ from PIL import Image
 
 from ssd_np.boxes.checks import check_count
 from ssd_np.checks import check_kind
+from ssd_np.config import Config
 from ssd_np.data.image import as_array, preprocess
 from ssd_np.engine import Engine, select
 from ssd_np.infer.decode import Decoded, decode_outputs
@@ -41,7 +42,7 @@ class Detector:
         top_k: int | None = None,
     ) -> None:
         model = for_inference(load(model)) if isinstance(model, str | Path) else model
-        check_kind(model, SSD, "model")
+        check_kind(getattr(model, "config", None), Config, "the model's config")
         self.model, self.ops = model, select()
         asked = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "top_k": top_k}
         given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}

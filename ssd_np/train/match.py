@@ -3,6 +3,7 @@
 import numpy as np
 
 from ssd_np.checks import as_array, check_kind
+from ssd_np.config import Config
 from ssd_np.data.batches import Batch
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.model.ssd import SSD
@@ -17,7 +18,7 @@ def match_batch(
     have the same class names in the same order.
     """
     check_kind(batch, Batch, "batch")
-    check_kind(model, SSD, "model")
+    check_kind(getattr(model, "config", None), Config, "the model's config")
     names = len(model.config.class_names)
     mapping = np.arange(names + 1) if mapping is None else as_array(mapping, "mapping")
     if mapping.ndim != 1 or mapping.dtype.kind != "i":

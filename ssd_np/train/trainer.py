@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.checks import check_kind, check_list
-from ssd_np.config import TrainConfig
+from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import Dataset
 from ssd_np.engine import select
@@ -87,7 +87,7 @@ class Trainer:
         if not isinstance(train_config, TrainConfig):
             kind = type(train_config).__name__
             raise ConfigError(f"is a {kind}", "train_config", "a TrainConfig: config.training")
-        check_kind(model, SSD, "model")
+        check_kind(getattr(model, "config", None), Config, "the model's config")
         check_list(callbacks, object, "callbacks")
         self.model, self.config = model, train_config
         self.dataset, self.validation, self.origin = dataset, validation, origin or Origin()
