@@ -79,10 +79,7 @@ class Detector:
         return self.decode_with_reasons(logits, offsets).detections(self.model.config.class_names)
 
     def decode_with_reasons(self, logits: np.ndarray, offsets: np.ndarray) -> Decoded:
-        """The same with all that led to it.
-
-        Raises NotFinite for outputs that are no numbers, of weights that have gone astray.
-        """
+        """The same with all that led to it; NotFinite for outputs of weights that went astray."""
         return decode_outputs(logits, offsets, self.model.default_boxes, self.rule, self.ops)
 
 
