@@ -86,6 +86,14 @@ def ends(border: Any, least: int = 0) -> tuple[int, int]:
     return both[0], both[1]
 
 
+def check_picture(picture: Any, name: str) -> np.ndarray:
+    """A picture in colours or grey, whole numbers of 8 bits."""
+    array = as_array(picture, name)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
+        raise ShapeError(f"{name} is {array.shape} {array.dtype}", hint="expected (H, W, 3) uint8")
+    return array
+
+
 def check_list(items: Any, kind: type, name: str) -> None:
     """A list or tuple whose items are all of one kind."""
     known = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)

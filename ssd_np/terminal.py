@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from ssd_np.errors import OutputError
@@ -40,6 +41,16 @@ def counted(number: float, what: str, plural: str = "") -> str:
     """
     shape = "," if isinstance(number, int) else "g"
     return f"{number:{shape}} {what if number == 1 else plural or what + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first of the names, and how many more there are.
+
+    >>> listed(["cat", "dog", "fox"]), listed(["cat", "dog", "fox"], most=2)
+    ('cat, dog, fox', 'cat, dog and 1 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def last_names(text: str) -> str:

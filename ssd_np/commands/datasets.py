@@ -13,7 +13,7 @@ from ssd_np.data.sources import FOLDER, SHAPES, describe, open_source
 from ssd_np.data.splits import SEED
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError, NoSuchSplit
-from ssd_np.terminal import counted, note
+from ssd_np.terminal import counted, listed, note
 
 TRAIN_SHAPES, EVAL_SHAPES = 10_000, 500  # images; painted on the fly, nothing is stored
 SEED_APART = 1_000_003  # evaluation draws its pictures from seeds that training does not use
@@ -136,8 +136,7 @@ def tell_classes(learned: Dataset, chosen_by: Dataset | None, measured: Dataset 
         objects = Counter(name for t in truths for name in t.labels[~t.crowd].tolist())
         rare = [(k, n) for n, k in enumerate(data.class_names, 1) if objects[n] < few]
         if rare:
-            told = ", ".join(f"{name!r} ({objects[n]})" for name, n in rare[:PROBLEMS_SHOWN])
-            told += f" and {len(rare) - PROBLEMS_SHOWN} more" if len(rare) > PROBLEMS_SHOWN else ""
+            told = listed([f"{name!r} ({objects[n]})" for name, n in rare], PROBLEMS_SHOWN)
             what = f"of the {len(data.class_names)} classes {len(rare)} have fewer than"
             note(f"note: {what} {counted(few, 'object')} in the images that it {purpose}: {told}")
 

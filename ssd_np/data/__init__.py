@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ssd_np.data.items import Problem as Problem
     from ssd_np.data.items import Source as Source
     from ssd_np.data.items import check_area as check_area
+    from ssd_np.data.items import check_indexed as check_indexed
     from ssd_np.data.items import item_by_name as item_by_name
     from ssd_np.data.items import item_place as item_place
     from ssd_np.data.items import sample_at as sample_at

@@ -21,7 +21,7 @@ import numpy as np
 from ssd_np.checks import check_kind, check_whole
 from ssd_np.config import Config
 from ssd_np.data.image import preprocess
-from ssd_np.data.items import Dataset, check_area, sample_at
+from ssd_np.data.items import Dataset, check_area, check_indexed, sample_at
 from ssd_np.data.pipeline import Chain
 from ssd_np.engine import select
 from ssd_np.errors import DataError
@@ -62,8 +62,7 @@ class Batches:
         ahead: int = 4,
     ) -> None:
         check_kind(config, Config, "config")
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise DataError(f"a {type(dataset).__name__} is no data set", hint="see data/items.py")
+        check_indexed(dataset)
         for name, number, least in (
             ("batch_size", batch_size, 1),
             ("seed", seed, 0),

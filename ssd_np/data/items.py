@@ -172,6 +172,14 @@ def sample_at(dataset: Dataset, index: int, rng: np.random.Generator | None = No
     return sample
 
 
+def check_indexed(dataset: object) -> None:
+    """DataError for what is no data set: it has no length, or no items by number."""
+    missing = [name for name in ("__len__", "__getitem__") if not hasattr(dataset, name)]
+    if missing:
+        where = f"data set {type(dataset).__name__}"
+        raise DataError(f"has no {' and no '.join(missing)}", where, "a data set has both")
+
+
 def item_place(dataset: Dataset, index: int) -> str:
     """For messages: which item of which data set."""
     return f"item {index} of the data set {type(dataset).__name__}"

@@ -17,8 +17,7 @@ from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
-
-KNOWN = 8  # classes that a message names
+from ssd_np.terminal import listed
 
 
 class StoredDataset:
@@ -174,9 +173,7 @@ def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
     for labelled in item.objects:
         if labelled.name not in labels:
             what = f"unknown class {labelled.name!r}"
-            known, rest = list(labels)[:KNOWN], len(labels) - KNOWN
-            more = f" and {rest} more" if rest > 0 else ""
-            hint = f"known: {', '.join(known)}{more}; eval and train leave others out by --classes"
+            hint = f"known: {listed([*labels])}; eval and train leave others out by --classes"
             raise DataError(what, f"{item.where}: object {labelled.object_index}", hint)
 
 

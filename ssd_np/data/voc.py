@@ -66,21 +66,19 @@ class VOCSource(Source):
         return len(self._files)
 
     def items(self) -> Iterator[Item | Problem]:
-        for xml, times in Counter(xml for _, xml, _ in self._files).items():
+        times_of = Counter(xml for _, xml, _ in self._files)
+        for xml, times in times_of.items():
             if times > 1:
                 what = f"{times} times in the split"
                 yield Problem("duplicate image", "kept", str(xml), what)
         by_stem = {folder: images_by_stem(folder) for folder in {f for *_, f in self._files}}
-        read: dict[tuple[str, Path, Path], Item | Problem] = {}  # a list may name one very often
+        kept: dict[tuple[str, Path, Path], Item | Problem] = {}  # those that come again
         for file in self._files:
-            if file not in read:
-                name, xml, folder = file
-                try:
-                    read[file] = read_item(name, xml, by_stem[folder])
-                except DataError as error:
-                    where = error.where or str(xml)
-                    read[file] = Problem("annotation", "left out", where, error.what)
-            yield read[file]
+            name, xml, folder = file
+            item = kept.get(file) or _item_or_problem(name, xml, by_stem[folder])
+            if times_of[xml] > 1:
+                kept[file] = item
+            yield item
 
     def item_of(self, image: Path) -> Item:
         files = [layout(root)[0] / f"{image.stem}.xml" for root in self._roots]
@@ -99,6 +97,13 @@ def read_item(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | Problem:
         what = f"no image of the name {name!r}"
         return Problem("no image", "left out", str(xml), what)
     return make_item(name, xml, annotation, image)
+
+
+def _item_or_problem(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | Problem:
+    try:
+        return read_item(name, xml, by_stem)
+    except DataError as error:
+        return Problem("annotation", "left out", error.where or str(xml), error.what)
 
 
 def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item:

@@ -271,10 +271,10 @@ def export(path: str | Path, model: SSD, to: str) -> None:
     WeightsError for a network that the maker does not have.
     """
     check_described(model)
-    makers = {maker.name: maker for maker in MAKERS}
-    if to not in [*makers]:
-        raise ConfigError(f"to is {to!r}"[:80], hint=f"a maker of files: {', '.join(makers)}")
-    maker = makers[to]
+    maker = next((maker for maker in MAKERS if maker.name == to), None)
+    if maker is None:
+        names = ", ".join(maker.name for maker in MAKERS)
+        raise ConfigError(f"to is {to!r}"[:80], hint=f"a maker of files: {names}")
     other = [kind.__name__ for kind in kinds_of(model.config)]
     arrays = to_published(maker, fold_batchnorm(model) if maker.folded else model)
     if other:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd_np.data.image import preprocess
-from ssd_np.data.items import Dataset, IdentifiedDataset, item_place, sample_at
+from ssd_np.data.items import Dataset, IdentifiedDataset, check_indexed, item_place, sample_at
 from ssd_np.data.labels import label_map
 from ssd_np.data.promises import check_class_names, check_item
 from ssd_np.errors import DataError, SsdError
@@ -69,10 +69,8 @@ def mapping_of(role: str, dataset: Dataset, model: SSD) -> np.ndarray:
     """The model's label for each of the data's, by name (`data.labels.label_map`); DataError for
     what is no data set, or has classes that the model does not know."""
     kind = f"data set {type(dataset).__name__}"
-    missing = [name for name in ("__len__", "__getitem__") if not hasattr(dataset, name)]
     with _told(role, kind):
-        if missing:
-            raise DataError(f"has no {' and no '.join(missing)}", hint="a data set has both")
+        check_indexed(dataset)
         check_class_names(dataset)
         return label_map(dataset.class_names, model.config.class_names)
 

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ssd_np.checks import as_array
-from ssd_np.errors import OutputError, ShapeError
+from ssd_np.checks import check_picture
+from ssd_np.errors import OutputError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import OKABE_ITO
 
@@ -76,9 +76,7 @@ def tidy(axes: Axes) -> None:
 
 def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
     """An image (H, W, 3) in coordinates of boxes, x and y from 0 to 1; pale, so that lines show."""
-    image = as_array(image, "image")
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ShapeError(f"image is {image.shape} {image.dtype}", hint="expected (H, W, 3) uint8")
+    image = check_picture(image, "image")
     image = image // 2 + 128 if pale else image
     axes.imshow(image, extent=(0, 1, 1, 0), aspect=image.shape[0] / image.shape[1])
     axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_np.checks import as_array, check_list, check_whole
+from ssd_np.checks import check_list, check_picture, check_whole
 from ssd_np.errors import OutputError, ShapeError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted, font_of
@@ -94,13 +94,10 @@ def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
 
     A PNG is compressed lightly: a fifth larger than usual, in a fifth of the time.
     """
-    buffer, picture = io.BytesIO(), as_array(picture, "picture")
+    buffer, picture = io.BytesIO(), check_picture(picture, "picture")
     out_path = as_path(out_path)
-    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
-        what = f"picture is {picture.shape} {picture.dtype}"
-        raise ShapeError(what, hint="expected (H, W, 3) uint8")
     try:
-        ending = Path(out_path).suffix.lower()
+        ending = out_path.suffix.lower()
         kind = Image.registered_extensions().get(ending, ending)
         Image.fromarray(picture).save(buffer, kind, compress_level=1)
     except (OSError, TypeError, ValueError, KeyError) as error:
