@@ -13,7 +13,7 @@ docs/derivations.md#the-ssd-loss, docs/derivations.md#focal-loss,
 docs/derivations.md#sigmoid-and-binary-cross-entropy.
 
 Try it: `the costliest background box, its loss and its gradient
-<../explore/index.html#part=loss&box=91>`__.
+<../explore/index.html#part=loss&box=1320>`__.
 """
 
 import matplotlib.pyplot as plt
