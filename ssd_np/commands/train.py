@@ -122,6 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         say("begins with the base of this package")
     elif file:
         say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
+    elif config.training.base_multiplier != 1 and not arguments.resume:
+        slower = f"{config.training.base_multiplier:g} of the rate (training.base_multiplier)"
+        say(f"begins with random weights, of which the base learns at {slower}: see --base-weights")
     if arguments.freeze_base is not None:
         learn = sum(p.value.size for p in model.parameters.values() if p.trainable)
         say(f"frozen up to {arguments.freeze_base or config.base_end}: {learn:,} numbers learn")

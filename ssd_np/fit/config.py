@@ -79,7 +79,8 @@ def fit(
         chosen, why_shape = shape, f"input {shape[1]} x {shape[0]}, as given"
     augmentation, why_augmentation = decide.augmentation(f, chosen)
     images = len(f.shapes) - held_back
-    training, why_training = training_for(images, network, affordable, minutes, seed)
+    base = 1.0 if from_scratch else decide.KNOWN
+    training, why_training = training_for(images, network, affordable, minutes, seed, base=base)
     config = dataclasses.replace(
         network,
         name="fitted",
@@ -118,14 +119,16 @@ def training_for(
     minutes: float,
     seed: int,
     slower: float = 1.0,
+    base: float = 1.0,
 ) -> tuple[TrainConfig, list[str]]:
     """How a network is trained on so many images, and why so."""
     normalised = any(isinstance(layer, BatchNormLayer) for layer in network.layers)
-    rate, why_rate = decide.learning_rate(normalised, slower=slower)
+    rate, why_rate = decide.learning_rate(normalised, slower=slower, base=base)
     steps, why_steps = decide.steps(images, affordable, minutes)
     training = dataclasses.replace(
         load_config(decide.USUAL).training,
         learning_rate=rate,
+        base_multiplier=base,
         steps=steps,
         minutes=minutes if affordable is None else None,
         batch_size=decide.BATCH,

@@ -39,6 +39,7 @@ USUAL, SCRATCH = "small", "scratch"  # presets; the base of the first comes with
 BATCH = 8
 RATE, RATE_NORMALISED = 0.01, 0.02  # learning rates for a batch of 8
 MOST_PASSES, FEWEST_STEPS = 300, 1000
+KNOWN = 0.3  # of the rate for the layers of a base: few images would teach them the images by heart
 TUNED = 0.5  # of these rates, for a detector that is tuned
 WARM_UP = TIMED_STEPS  # those of a training by minutes, which can not know how many follow
 AVERAGE = 0.1  # of the steps, see train/average.py
@@ -146,12 +147,15 @@ def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
     none = Crop(probability=0.0), Expand(probability=0.0)
     if len(f.shapes) > MANY_IMAGES:
         return *none, f"no zoom: with {len(f.shapes):,} images each is seen a few times only"
-    if f.spread < ZOOM:
+    # the deviation of n logarithms is known to a share of 1 / sqrt(2 n) of it, give or take
+    most = f.spread ** (1 + 2 / (2 * len(f.labels)) ** 0.5)
+    if most < ZOOM:
         return *none, f"no zoom: objects of one class have one size (a factor of {f.spread:.2f})"
     crop = Crop(0.5, scale=(1 / factor, 1.0))
     if matchable(f, shape, factor) < STILL_MATCHED:
         return crop, none[1], f"zooms in by up to {factor:.2f}; zoomed out, objects are too small"
     why = f"zooms in and out by up to {factor:.2f}, as objects of one class differ in size"
+    why += "" if f.spread >= ZOOM else f", or may: {counted(len(f.labels), 'object')} can not tell"
     return crop, Expand(0.5, factor), why
 
 
@@ -170,12 +174,16 @@ def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue],
     return changes, f"changes {lights}, as images differ; colours {kept}"
 
 
-def learning_rate(normalised: bool, batch: int = BATCH, slower: float = 1.0) -> tuple[float, str]:
-    """The rate grows with the batch; batch normalisation bears more; what is known moves slower."""
+def learning_rate(
+    normalised: bool, batch: int = BATCH, slower: float = 1.0, base: float = 1.0
+) -> tuple[float, str]:
+    """The rate grows with the batch; batch normalisation bears more; what is known moves slower:
+    a whole detector, or the part of it that a base brings."""
     rate = (RATE_NORMALISED if normalised else RATE) * batch / 8 * slower
     kind = "with" if normalised else "without"
     why = f"learning rate {rate:g}: batches of {batch}, {kind} batch normalisation"
-    return rate, why + (", for a detector that knows something" if slower < 1 else "")
+    why += ", for a detector that knows something" if slower < 1 else ""
+    return rate, why + (f"; {base:g} of it for the base, which knows something" if base < 1 else "")
 
 
 def steps(

@@ -241,8 +241,12 @@ def test_it_begins_with_the_base_that_comes_with_the_package(capsys, tmp_path, b
     argv = ["train", "--config", tmp_path / "mine.json", "--base-weights", "base", "--data", few]
     code, out, err = run(capsys, *argv, "--out", tmp_path / "c")
     assert code == 0, err
-    assert "begins with the base of this package" in out
-    based, scratch, written = (trainer.model for trainer in begun)
+    assert "begins with the base of this package" in out and "random" not in out
+    argv = ["train", "--config", tmp_path / "mine.json", "--data", few, "--out", tmp_path / "d"]
+    code, out, err = run(capsys, *argv)  # of which nobody knows that it wants a base
+    assert code == 0, err
+    assert "random weights, of which the base learns at 0.3 of the rate (training.base_mul" in out
+    based, scratch, written, _ = (trainer.model for trainer in begun)
     fresh, arrays = SSD(scratch.config), read_archive(BASE)[1]
     kernels = [name for name, p in trunk(based).items() if p.value.ndim > 1]
     assert len(kernels) > 10

@@ -83,6 +83,16 @@ def test_zoom_as_objects_differ():
     assert "6,000 images" in decide.zoom(CARS, (384, 384))[2]
 
 
+@pytest.mark.parametrize(("images", "zooms"), [(20, True), (2000, False)])
+def test_no_zoom_only_where_enough_objects_tell(images, zooms):
+    """Of objects of nearly one size; a few that happen to be alike say nothing of the next."""
+    f = made_up(images, 1, (0.26, 0.388), (500, 500))
+    assert f.spread == pytest.approx(1.16, abs=0.01)
+    crop, expand, why = decide.zoom(f, (256, 256))
+    assert (crop.probability, expand.probability) == (0.5 * zooms, 0.5 * zooms)
+    assert why.endswith("20 objects can not tell" if zooms else "(a factor of 1.16)")
+
+
 def test_light_as_images_differ():
     (brightness, contrast, saturation, hue), why = decide.light(CELLS)
     assert [c.probability for c in (brightness, contrast, saturation, hue)] == [0, 0, 0, 0]
