@@ -25,7 +25,7 @@ KEPT = {  # kinds of problems that training goes on with
     "size": "images of another size than annotated",
     "turned": "images with a camera's turn to look at",
     "class": "classes that look like one",
-    "duplicate image": "images that are listed twice",
+    "duplicate image": "images that are listed twice and taken once",
     "outline": "files with outlines, of which the boxes are used",
 }
 

@@ -121,7 +121,6 @@ if TYPE_CHECKING:
     from ssd_np.data.voc import annotation_of as annotation_of
     from ssd_np.data.voc import images_by_stem as images_by_stem
     from ssd_np.data.voc import layout as layout
-    from ssd_np.data.voc import list_files as list_files
     from ssd_np.data.voc import list_splits as list_splits
     from ssd_np.data.voc import make_item as make_item
     from ssd_np.data.voc import pair_roots as pair_roots

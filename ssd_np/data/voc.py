@@ -52,12 +52,20 @@ class VOCSource(Source):
     """The items of one or several VOC folders; root and split as in VOCDataset.
 
     The size of the *image* counts: a wrong one in the XML is more frequent than an image resized.
+    An image is there once, however often the lists name it.
     """
 
     def __init__(self, root: str | Path | Sequence[str | Path], split: str | Sequence[str]) -> None:
         pairs = pair_roots(root, split)
         self._roots = list(dict.fromkeys(folder for folder, _ in pairs))
-        self._files = [files for pair in pairs for files in list_files(*pair)]
+        self._files: dict[Path, tuple[str, Path]] = {}  # by annotation: id, image's folder
+        self._times: Counter[Path] = Counter()
+        for folder, part in pairs:
+            annotations, images = layout(folder)
+            for name, times in read_ids(folder, part, annotations).items():
+                xml = below(annotations, f"{name}.xml", f"{folder}: split {part}")
+                self._files[xml] = name, images
+                self._times[xml] += times
 
     def __str__(self) -> str:
         return "+".join(map(str, self._roots))
@@ -66,19 +74,13 @@ class VOCSource(Source):
         return len(self._files)
 
     def items(self) -> Iterator[Item | Problem]:
-        times_of = Counter(xml for _, xml, _ in self._files)
-        for xml, times in times_of.items():
-            if times > 1:
-                what = f"{times} times in the split"
+        folders = {folder for _, folder in self._files.values()}
+        by_stem = {folder: images_by_stem(folder) for folder in folders}
+        for xml, (name, folder) in self._files.items():
+            if self._times[xml] > 1:
+                what = f"{self._times[xml]} times in the split; it is taken once"
                 yield Problem("duplicate image", "kept", str(xml), what)
-        by_stem = {folder: images_by_stem(folder) for folder in {f for *_, f in self._files}}
-        kept: dict[tuple[str, Path, Path], Item | Problem] = {}  # those that come again
-        for file in self._files:
-            name, xml, folder = file
-            item = kept.get(file) or _item_or_problem(name, xml, by_stem[folder])
-            if times_of[xml] > 1:
-                kept[file] = item
-            yield item
+            yield _item_or_problem(name, xml, by_stem[folder])
 
     def item_of(self, image: Path) -> Item:
         files = [layout(root)[0] / f"{image.stem}.xml" for root in self._roots]
@@ -148,14 +150,6 @@ def pair_roots(
     return [(as_path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
 
 
-def list_files(root: Path, split: str) -> list[tuple[str, Path, Path]]:
-    """For each id of a split: the id, its XML file, and the folder of its image."""
-    annotations, images = layout(root)
-    names = read_ids(root, split, annotations)
-    where = f"{root}: split {split}"
-    return [(name, below(annotations, f"{name}.xml", where), images) for name in names]
-
-
 def layout(root: Path) -> tuple[Path, Path]:
     """The folders of the annotations and of the images: VOC's two, or one for both."""
     if not os.path.isdir(root):
@@ -168,20 +162,23 @@ def layout(root: Path) -> tuple[Path, Path]:
     raise DataError("is no folder of Pascal VOC's layout", str(root), hint)
 
 
-def read_ids(root: Path, split: str, annotations: Path) -> list[str]:
-    """The image ids of ImageSets/Main/<split>.txt; a flag behind an id (-1, 0, 1) is ignored."""
+def read_ids(root: Path, split: str, annotations: Path) -> Counter[str]:
+    """The image ids of ImageSets/Main/<split>.txt, and how often each is there; a flag behind an id
+    (-1, 0, 1) is ignored."""
     folder = root / "ImageSets" / "Main"
     path = folder / f"{split}.txt"
     if not os.path.lexists(path):
         if split == ALL:
-            return sorted(file.stem for file in annotations.glob("*.xml"))
+            return Counter(sorted(file.stem for file in annotations.glob("*.xml")))
         if parts := resolve(split, sorted(list_splits(root))):
-            return [name for part in parts for name in read_ids(root, part, annotations)]
+            return sum((read_ids(root, part, annotations) for part in parts), Counter())
         known = ", ".join([*sorted(list_splits(root)), ALL])
         hint = f"splits there: {known}; a new one is a file with the name of an image a line"
         raise NoSuchSplit(f"no such split: {split!r}", where=str(path), hint=hint)
-    lines = read_text(path, "split", LISTING).splitlines()
-    ids = [re.sub(r"\s+(-1|0|1)$", "", line.strip()) for line in lines if line.strip()]
+    ids: Counter[str] = Counter()
+    for line, times in Counter(read_text(path, "split", LISTING).splitlines()).items():
+        if line.strip():
+            ids[re.sub(r"\s+(-1|0|1)$", "", line.strip())] += times
     if not ids:
         raise DataError("the split names no images", where=str(path))
     return ids

@@ -50,8 +50,10 @@ def test_an_image_that_is_named_very_often_is_read_once(make_voc, monkeypatch):
     monkeypatch.setattr("ssd_np.data.lint.undecodable", lambda files: looks.extend(files) or {})
     findings = check(VOCSource(root, "train")).findings
     assert [(f.kind, f.what) for f in findings] == [
-        ("duplicate image", "5000 times in the split")] * 2  # fmt: skip
+        ("duplicate image", "5000 times in the split; it is taken once")] * 2  # fmt: skip
     assert len(looks) == 4
+    data = VOCDataset(root, "train")
+    assert data.names == ["a", "b"] and len(looks) == 6
 
 
 def counted(function, calls):
