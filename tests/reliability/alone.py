@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from PIL import Image
@@ -44,6 +45,11 @@ class Ended:
 
 def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None) -> Ended:
     """Runs a job, which returns its exit code, or None for 0; `meanwhile(pid)` runs beside it."""
+    return forked(seconds, meanwhile) or leave(job)
+
+
+def forked(seconds: int = MOST_SECONDS, meanwhile=None) -> Ended | None:
+    """How the fork that begins here ended; in the fork itself None. It ends with `leave`."""
     read, write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -51,7 +57,8 @@ def alone(job: Callable[[], object], seconds: int = MOST_SECONDS, meanwhile=None
     process = os.fork()
     if not process:
         os.close(read)
-        _child(job, write)
+        _speak_to(write)
+        return None
     os.close(write)
     if meanwhile:
         meanwhile(process)
@@ -88,18 +95,23 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _child(job, write: int) -> None:
+def _speak_to(pipe: int) -> None:
+    """Both streams lead there from now on, and signals do what they do in a new process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (1, 2):
+        os.dup2(pipe, stream)
+    os.close(pipe)
+    faulthandler.register(signal.SIGALRM, file=2, chain=True)  # says where each thread stands
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def leave(job: Callable[[], object]) -> NoReturn:
+    """Ends this process, a fork, with what the job returns."""
     code = 70  # of a job that raised
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for stream in (1, 2):
-            os.dup2(write, stream)
-        os.close(write)
-        faulthandler.register(signal.SIGALRM, file=2, chain=True)  # says where each thread stands
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         code = job() or 0
     except SystemExit as stop:
         code = int(stop.code or 0)

@@ -12,6 +12,7 @@ from ssd_np.errors import SsdError
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "commands"))  # test_outputs.py knows every command
+OUTCOMES = ("passed", "failed", "error")
 FULL = 40  # inputs of a scheduled run for each one in a quick run
 
 
@@ -34,13 +35,22 @@ def tell(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    reports = terminalreporter.stats.get("passed", [])
-    lines = [(report.nodeid.split("::")[-1], text) for report in reports
-             for name, text in report.user_properties if name == "reliability"]  # fmt: skip
-    if lines:
+    """A table of what was tried, and what of it was lost."""
+    rows = [
+        (report.nodeid.split("::")[-1], text, lost)
+        for outcome, lost in (
+            ("passed", "nothing"),
+            ("failed", "see above"),
+            ("error", "see above"),
+        )
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, text in report.user_properties or [("reliability", outcome)]
+        if name == "reliability" and HERE.name in report.nodeid and text != "passed"
+    ]
+    if rows:
         terminalreporter.section("reliability")
-    for name, text in lines:
-        terminalreporter.write_line(f"{name}: {text}")
+        for row in [("test", "tried", "lost"), ("---",) * 3, *rows]:
+            terminalreporter.write_line(f"| {' | '.join(row)} |")
 
 
 @pytest.fixture(scope="session")
