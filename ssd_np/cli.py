@@ -26,6 +26,10 @@ NAMES = (
 )
 # name -> module of `commands/`; `import` can be no module's name
 COMMANDS = {name: name.replace("-", "_") for name in NAMES} | {"import": "import_weights"}
+NO_MEMORY = (  # as others say it; the last two are Pillow's, of its decoders and encoders
+    *("can't start new thread", "failed to map segment", "Cannot allocate memory"),
+    *("out of memory error when", "codec configuration error when writing"),
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -111,7 +115,7 @@ def _want_of_memory(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, MemoryError):
             return str(error) or "not even for a small piece"
-        for sign in ("can't start new thread", "failed to map segment", "Cannot allocate memory"):
+        for sign in NO_MEMORY:
             if sign in str(error):
                 return sign
         error = error.__cause__ or error.__context__

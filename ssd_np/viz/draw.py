@@ -101,5 +101,6 @@ def save_picture(picture: np.ndarray, out_path: str | Path) -> None:
         kind = Image.registered_extensions().get(ending, ending)
         Image.fromarray(picture).save(buffer, kind, compress_level=1)
     except (OSError, TypeError, ValueError, KeyError) as error:
-        raise OutputError(f"can not be written: {error}", where=str(out_path)) from error
+        hint = "is its ending known, its size one of the format, and is there memory for it?"
+        raise OutputError(f"can not be written: {error}", str(out_path), hint) from error
     write_atomically(out_path, buffer.getvalue())

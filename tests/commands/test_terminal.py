@@ -124,6 +124,7 @@ def test_eval_has_written_when_its_reader_leaves(tmp_path):
         (MemoryError(), "not enough memory: not even for a small piece ("),
         (RuntimeError("can't start new thread"), "not enough memory: can't start new thread ("),
         (ImportError("x.so: failed to map segment from shared object"), "not enough memory: fail"),
+        (OSError("codec configuration error when writing image file"), "not enough memory: codec"),
         (ValueError("x"), "unexpected ValueError: x (--debug"),
     ],
 )
