@@ -1,9 +1,10 @@
 """Steps of a network straight from the image, without im2col, and all threads through all of them.
 
-A step is cut into tiles: some lines of the output by some vectors of its channels. A thread lays
-the lines that a tile needs out in its own buffer, with zeros around where there is padding, and
-goes over them with the microkernel. A depthwise convolution and the 1x1 convolution behind it are
-one step: what lies between the two stays in the buffer, and so in the nearest cache.
+A step is cut into tiles: some lines of the output by some vectors of its channels. A thread goes
+over the lines that a tile needs with the microkernel, where they lie: with zeros around, that the
+step before has written as well (engine/borders.py). A depthwise convolution and the 1x1 convolution
+behind it are one step: what lies between the two stays in the thread's own buffer, and so in the
+nearest cache.
 
 Each thread has its share of a step's tiles, takes them one after the other, and then helps with
 what others have left. So a thread that comes late, or never, only makes the others work longer, and
@@ -18,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ssd_np.engine.atomic import take, watch
-from ssd_np.engine.memory import LINE
+from ssd_np.engine.borders import enclose, lay_out
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.sliding import slide, slides
 from ssd_np.kernels import inlined, njit
@@ -29,21 +30,24 @@ BLOCK = 96  # pixels for which a panel of the kernel is used while it lies in th
 
 _FIELDS = (
     "kind source height width channels kh kw stride above beside dilation ho wo c_out "
-    "weight bias target lays_out line front lines groups panels splits tiles places after"
+    "weight bias target lays_out line image front row head tail size lines groups panels splits "
+    "tiles places goes after"
 )
 NODE = np.dtype(
     [(name, np.int64) for name in _FIELDS.split()] + [("low", np.float64), ("high", np.float64)]
 )
 """A step, as kernels read it. Sizes are (height, width, channels) in and (ho, wo, c_out) out.
 
-source, target  where its input and output begin in `maps`
+source, target  where the first pixels of its input and output lie in `maps`
 weight, bias    where its packed kernel and its bias begin in `weights`
-lays_out        whether lines go to the buffer first: not where a 1x1 convolution reads all pixels
-line            pixels of a line there
+lays_out        whether lines go to the buffer first: those of what came in, which has no border
+line, image     where it reads, pixels of a line and numbers from one image to the next
 front           number of the depthwise convolution that is computed together with it, or -1
+row, size       the same where it writes; head, tail: zeros around an image, see engine/borders.py
 lines, groups   of the output: lines of a tile, tiles that an image has of them
 panels, splits  the same for vectors of output channels
-places          where its table in `places` begins: the way from a tile's first pixel to each
+places          where its table in `places` begins: the way from a tile's first pixel to each, where
+                it reads; `goes` behind it the one where it writes
 after           so many of the steps must be done before it begins
 low, high       limits of the activation
 """
@@ -71,27 +75,30 @@ def network(depthwise: bool) -> Callable:
                 if number < 0:
                     break
                 image, first, last, begin, end = _bounds(step, number, x.itemsize)
-                target = step.target + (image * step.ho + first) * step.wo * step.c_out
+                target = step.target + image * step.size + first * step.row * step.c_out
                 pixels = (last - first) * step.wo
                 source = x if reads.source == IMAGE else maps
-                start = image * reads.height * reads.width * reads.channels + max(0, reads.source)
+                start, behind = image * reads.image + max(0, reads.source), buffer
                 if step.kind == MAX:
                     _max_lines(source, start, step, first, last, maps, target)
                 elif reads.lays_out:
-                    behind = buffer + lay_out(source, start, reads, first, last, buffers, buffer)
+                    behind += lay_out(source, start, reads, first, last, buffers, buffer)
                     source, start = buffers, buffer
-                    if depthwise and reads.kind == DEPTHWISE:
-                        alone = step.front < 0
-                        out, to = (maps, target) if alone else (buffers, behind)
-                        panels = -(-reads.c_out // (VECTOR_BYTES // x.itemsize))
-                        low, high = (begin, end) if alone else (0, panels)
-                        _depthwise(source, start, places, weights, reads, pixels, low, high,
-                                   out, to)  # fmt: skip
-                        start = behind
                 else:
-                    start += first * step.wo * step.channels
+                    line = (first * reads.stride - reads.above) * reads.line
+                    start += (line - reads.beside) * reads.channels
+                if depthwise and reads.kind == DEPTHWISE:
+                    alone = step.front < 0
+                    out, to = (maps, target) if alone else (buffers, behind)
+                    panels = -(-reads.c_out // (VECTOR_BYTES // x.itemsize))
+                    low, high = (begin, end) if alone else (0, panels)
+                    _depthwise(source, start, places, weights, reads, pixels, low, high, out, to)
+                    if not alone:
+                        source, start = buffers, behind
                 if step.kind == DENSE:
                     _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
+                if begin == 0:
+                    enclose(maps, target, step, first, last)
                 take(counters, s)
         if lane == 0:
             _wait(table, counters, done, len(table))
@@ -128,39 +135,6 @@ def _bounds(step, number, item):
     return image, first, last, begin, end
 
 
-@inlined
-def lay_out(source, start, step, first, last, buffers, buffer):
-    """The lines that the lines `first` to `last` of the output look at, zeros where nothing is."""
-    h, w, c = step.height, step.width, step.channels
-    width = step.line
-    left, skipped = max(0, min(step.beside, width)), max(0, -step.beside)
-    inside = max(0, min(w - skipped, width - left))
-    target = buffer
-    top = first * step.stride - step.above
-    for y in range(top, (last - 1) * step.stride - step.above + step.dilation * (step.kh - 1) + 1):
-        there = inside * c if 0 <= y < h else 0
-        _fill(buffers, target, left * c)
-        copy(source, start + (y * w + skipped) * c, buffers, target + left * c, there)
-        _fill(buffers, target + left * c + there, (width - left) * c - there)
-        target += width * c
-    return -(-(target - buffer) // LINE) * LINE
-
-
-# indices are unsigned: Numba need not ask whether they count from the end
-@inlined
-def _fill(target, start, count):
-    place = np.uint64(start)
-    for k in range(np.uint64(count)):
-        target[place + k] = 0
-
-
-@inlined
-def copy(source, start, target, to, count):
-    here, there = np.uint64(start), np.uint64(to)
-    for k in range(np.uint64(count)):
-        target[there + k] = source[here + k]
-
-
 def _convolution(mixes: int, taps: int = 0):
     """The kernel for some pixels and panels, from `source` to `out`."""
 
@@ -181,7 +155,7 @@ def _convolution(mixes: int, taps: int = 0):
                     tile(PIXELS, mixes, taps, source, x0, places, step.places + pixel,
                          step.places + pixels - 1, step.kh, segment, length, hop,
                          weights, w0, length * lanes, lanes, weights, step.bias + channel, 0,
-                         low, high, out, target + channel - step.places * step.c_out, step.c_out,
+                         low, high, out, target + channel, step.goes,
                          step.c_out - channel)  # fmt: skip
 
     return convolve
@@ -202,7 +176,7 @@ def _depthwise(source, start, places, weights, step, pixels, first, last, out, t
 
 @inlined
 def _max_lines(source, start, step, first, last, out, target):
-    """The maximum of each window; NaN wins, so that it is not hidden."""
+    """The maximum of each window, without borders; NaN wins, so that it is not hidden."""
     c = step.channels
     for oy in range(first, last):
         top, left = oy * step.stride - step.above, -step.beside
@@ -210,7 +184,7 @@ def _max_lines(source, start, step, first, last, out, target):
             fresh = True
             for y in range(max(0, top), min(step.height, top + step.kh)):
                 for column in range(max(0, left), min(step.width, left + step.kw)):
-                    place = np.uint64(start + (y * step.width + column) * c)
+                    place = np.uint64(start + (y * step.line + column) * c)
                     to = np.uint64(target)
                     for k in range(np.uint64(c)):
                         value, best = source[place + k], out[to + k]
@@ -218,3 +192,4 @@ def _max_lines(source, start, step, first, last, out, target):
                         out[to + k] = value if larger else best
                     fresh = False
             target, left = target + c, left + step.stride
+        target += (step.row - step.wo) * c

@@ -7,7 +7,7 @@ to themselves; a full one has a number for each tap and channel, which meets all
 
 import numpy as np
 
-from ssd_np.engine.direct import copy, lay_out
+from ssd_np.engine.borders import copy, lay_out
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.plan import taps_of
@@ -29,6 +29,7 @@ def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.n
     numbers = taps_of(steps.table[0])
     if mixes:
         numbers = (numbers[:, None] + np.arange(x.shape[3])).reshape(-1)  # (kh kw C)
+    numbers = np.concatenate([numbers, np.arange(len(numbers)) * c_out])  # from where, to where
     vector = VECTOR_BYTES // x.itemsize
     sums = np.zeros((len(bounds) - 1, size + vector), x.dtype)
     db, one = np.zeros((len(bounds) - 1, c_out + vector), x.dtype), np.ones(1, x.dtype)
@@ -56,7 +57,7 @@ def _kernel(mixes: int, together: int):
         low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
         hop = step.stride * c
         down = step.stride * step.line * c
-        near, none = max(1, NEAR // wo), np.zeros(1, np.int64)
+        near, none, goes = max(1, NEAR // wo), np.zeros(1, np.int64), len(numbers) // 2
         while first < last:
             image, oy = first // step.ho, first % step.ho
             lines = min(step.lines, last - first, step.ho - oy)
@@ -78,11 +79,11 @@ def _kernel(mixes: int, together: int):
                          gradient, begin + line * wo * c_out + k, wo * c_out, c_out, db, k, 0,
                          low, high, db, k, 0, c_out - k)  # fmt: skip
                     x0 = origin + line * down + (0 if mixes else k)
-                    for number in range(0, len(numbers), together):
-                        tile(together, mixes, 0, source, x0, numbers, number, len(numbers) - 1,
+                    for number in range(0, goes, together):
+                        tile(together, mixes, 0, source, x0, numbers, number, goes - 1,
                              count, down, wo, hop, gradient, begin + line * wo * c_out + k,
                              wo * c_out, c_out, sums, k, c_out, low, high,
-                             sums, k, c_out, c_out - k)  # fmt: skip
+                             sums, k, goes, c_out - k)  # fmt: skip
             first += lines
 
     return add_up

@@ -80,7 +80,7 @@ class Registers:
 
 def _tile(
     typing, pixels, mixes, taps, x, x0, places, place, last, segments, segment, length, step,
-    w, w0, w_segment, w_step, b, b0, b_pixel, low, high, out, out0, out_pixel, channels,
+    w, w0, w_segment, w_step, b, b0, b_pixel, low, high, out, out0, goes, channels,
 ):  # fmt: skip
     """out[p, v] = clamp(b[p, v] + sum over i < segments, k < length of x[p, i, k] w[i, k, v]).
 
@@ -90,8 +90,8 @@ def _tile(
     `segments` and `length` where they are known before, so that there is no loop, else 0.
 
     All arrays are flat. x[p, i, k] lies at x0 + places[p] + i segment + k step, w[i, k] at
-    w0 + i w_segment + k w_step, b[p] at b0 + p b_pixel, out[p] at out0 + p out_pixel. Pixels behind
-    the `last` are that one again: a tile at the end computes it several times.
+    w0 + i w_segment + k w_step, b[p] at b0 + p b_pixel, out[p] at out0 + places[p + goes]. Pixels
+    behind the `last` are that one again: a tile at the end computes it several times.
     """
     if not all(isinstance(number, types.IntegerLiteral) for number in (pixels, mixes, taps)):
         raise RequireLiteralValue("pixels, mixes and taps are literals")
@@ -104,7 +104,7 @@ def _tile(
     def generate(context, builder, signature, arguments):
         x, x0, places, place, last, segments, segment, length, step = arguments[3:12]
         w, w0, w_segment, w_step, b, b0, b_pixel, low, high = arguments[12:21]
-        out, out0, out_pixel, channels = arguments[21:]
+        out, out0, goes, channels = arguments[21:]
         number = context.get_data_type(signature.args[3].dtype)
         vectors, size = Registers(context, builder, number), x0.type
         x, places, w, b, out = (
@@ -120,10 +120,11 @@ def _tile(
             return builder.select(builder.icmp_signed("<", index, last), index, last)
 
         pixels = [pixel(p) for p in range(signature.args[0].literal_value)]
-        starts = [
-            builder.gep(x, [builder.add(x0, builder.load(builder.gep(places, [p])))])
-            for p in pixels
-        ]
+
+        def way(index):
+            return builder.load(builder.gep(places, [index]))
+
+        starts = [builder.gep(x, [builder.add(x0, way(p))]) for p in pixels]
         biases = [vectors.load(b, plus(b0, p, b_pixel)) for p in pixels]
         sums = [cgutils.alloca_once_value(builder, bias) for bias in biases]  # become registers
         w = builder.gep(w, [w0])
@@ -148,7 +149,7 @@ def _tile(
             ):
                 add_products(i.index, k.index)
         results = [builder.load(total) for total in sums]
-        targets = [vectors.at(out, plus(out0, p, out_pixel)) for p in pixels]
+        targets = [vectors.at(out, builder.add(out0, way(builder.add(p, goes)))) for p in pixels]
         vectors.store(results, targets, low, high, channels)
         return context.get_dummy_value()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_np.engine.borders import frame
 from ssd_np.engine.direct import DENSE, DEPTHWISE, MAX, NODE
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES
@@ -55,9 +56,10 @@ def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: in
         shapes.append(_describe(step, window, shapes[window[0]], dtype))
         weights = _place_weights(step, weights, dtype)
     _join(table, read, -(-2 * TILES * threads // images), dtype)
+    frame(table, read)
     for step in table:
         _cut(step, table, images, threads, dtype)
-    maps = _arrange(table, read, shapes)
+    maps = _arrange(table, read, images)
     places = _tabulate(table)
     work = images * sum(_work(step) for step in table)
     buffer = max(_buffer(step, table) for step in table) + LINE
@@ -99,8 +101,9 @@ def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> S
     step["above"], step["beside"] = pad[0][0], pad[1][0]
     step["ho"], step["wo"], step["c_out"] = (*cells, c_out)
     step["low"], step["high"] = between
-    step["line"] = (cells[1] - 1) * stride + dilation * (taps[1] - 1) + 1
+    reach = (cells[1] - 1) * stride + dilation * (taps[1] - 1) + 1
     step["lays_out"] = kind == DEPTHWISE or (kind == DENSE and not whole)
+    step["line"], step["image"] = reach if step["lays_out"] else sides[1], math.prod(shape[1:])
     return (n, *cells, c_out)
 
 
@@ -169,11 +172,10 @@ def _cut(step: np.void, table: np.ndarray, images: int, threads: int, dtype: np.
 def _buffer(step: np.void, table: np.ndarray) -> int:
     """Numbers of a tile's laid out lines and, joined, of what the depthwise convolution gives."""
     reads = table[step["front"]] if step["front"] >= 0 else step
-    if not reads["lays_out"]:
-        return 0
     rows = (step["lines"] - 1) * reads["stride"] + reads["dilation"] * (reads["kh"] - 1) + 1
     between = step["lines"] * reads["wo"] * reads["c_out"] if step["front"] >= 0 else 0
-    return _rounded(rows * reads["line"] * reads["channels"]) + _rounded(between)
+    laid_out = rows * reads["line"] * reads["channels"] if reads["lays_out"] else 0
+    return _rounded(laid_out) + _rounded(between)
 
 
 def _rounded(numbers: int) -> int:
@@ -188,20 +190,21 @@ def taps_of(step: np.void) -> np.ndarray:
 
 
 def _tabulate(table: np.ndarray) -> np.ndarray:
-    """The tables of pixels: from where a tile's first pixel reads to where each other one does."""
-    places, start = [], 0
+    """The tables of pixels: the way from the first of a tile to each, where it reads and writes."""
+    tables, start = [], 0
     lines_of = table["lines"].copy()
     lines_of[table["front"][table["front"] >= 0]] = table["lines"][table["front"] >= 0]
     for step, lines in zip(table, lines_of, strict=True):
         line, column = np.arange(lines)[:, None], np.arange(step["wo"])
-        width = step["line"] if step["lays_out"] else step["wo"]
-        step["places"] = start
-        places.append(((line * width + column) * step["stride"] * step["channels"]).reshape(-1))
-        start += len(places[-1])
-    return np.concatenate(places)
+        places = (line * step["line"] + column) * step["stride"] * step["channels"]
+        goes = (line * step["row"] + column) * step["c_out"]
+        step["places"], step["goes"] = start, places.size
+        tables += [places.reshape(-1), goes.reshape(-1)]
+        start += 2 * places.size
+    return np.concatenate(tables)
 
 
-def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
+def _arrange(table: np.ndarray, read: list[int], images: int) -> int:
     """Gives each output its place and each step those it waits for -> numbers of all places.
 
     Memory is free again once the last step that reads it is done; then who writes there waits for
@@ -220,7 +223,8 @@ def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
             step["tiles"], step["after"] = 0, after
             continue
         source = read[k - 1] if step["front"] >= 0 else read[k]
-        start, size = 0, _rounded(math.prod(shapes[k + 1]))
+        head = _rounded(step["head"])
+        start, size = 0, head + _rounded(images * step["size"] - step["head"])
         for a, b in sorted((a, b) for a, b, j in taken if last[j] >= k):
             if a - start >= size:
                 break
@@ -228,8 +232,8 @@ def _arrange(table: np.ndarray, read: list[int], shapes: list[Shape]) -> int:
         free = [last[j] + 1 for a, b, j in taken if last[j] < k and a < start + size and start < b]
         step["after"] = after = max(after, source, *free)
         taken.append((start, start + size, k))
-        step["target"], total = start, max(total, start + size)
+        step["target"], total = start + head, max(total, start + size)
     for step, source in zip(table, read, strict=True):
         if source:
             step["source"] = table[source - 1]["target"]
-    return total
+    return total + LINE

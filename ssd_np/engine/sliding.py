@@ -73,7 +73,7 @@ def slide(source, start, weights, step, pixels, first, last, out, target):
     for line in range(pixels // step.wo):
         for panel in range(first, last):
             channel = panel * lanes
-            x0, out0 = start + line * step.line * c, target + line * step.wo * c
+            x0, out0 = start + line * step.line * c, target + line * step.row * c
             for column in range(0, step.wo, ABREAST):
                 place = min(column, step.wo - ABREAST) * c + channel
                 abreast(source, x0 + place, step.line * c, c, weights,

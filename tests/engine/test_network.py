@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from busy_helper import busy_helper
 
-from ssd_np.engine import network, plan, select
+from ssd_np.engine import memory, network, plan, select
 from ssd_np.errors import ShapeError
 from ssd_np.model.at_once import steps_of
 from ssd_np.model.ssd import SSD
@@ -75,7 +75,8 @@ def test_nobody_reads_too_early_and_nobody_writes_where_others_read():
     readers = {}  # of each output, by the number of the step that computes it
     for k, source in enumerate(read):
         readers.setdefault(source - 1, []).append(k + (k in fronts))
-    places = [set(range(t, t + n)) for t, n in zip(table["target"], sizes, strict=True)]
+    begin = table["target"] - table["head"]  # with the zeros around
+    places = [set(range(t, t + n)) for t, n in zip(begin, table["size"], strict=True)]
     assert planned.maps < sum(sizes)  # some memory is used twice
     heads = [k for k, shape in enumerate(planned.shapes) if shape[-1] in (5, 7)]
     # both heads of a map begin as soon as the map is there, and so does what follows them
@@ -86,6 +87,38 @@ def test_nobody_reads_too_early_and_nobody_writes_where_others_read():
         assert table[k]["after"] >= source
         for j in (j for j in range(k) if j not in fronts and places[j] & places[k]):
             assert j in readers and max(readers[j]) < table[k]["after"]
+
+
+def test_borders_are_zeros_in_each_call(rng, monkeypatch):
+    """Readers of one map that look beyond it on different sides, or not at all; memory that held
+    something else before."""
+    monkeypatch.setattr(plan, "TILE_WORK", 1 << 8)
+    monkeypatch.setattr(memory, "fresh", lambda shape, dtype: np.full(shape, np.nan, dtype))
+    plan.plan.cache_clear()
+
+    def weights(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    def read(source, kernel, stride, pad, dilation=1):
+        return source, (weights(*kernel), weights(kernel[-1]), stride, pad, dilation, "relu")
+
+    steps = [
+        read(0, (3, 3, 3, 37), 1, 1),
+        read(1, (3, 3, 37), 2, ((0, 1), (0, 1))),
+        read(1, (3, 3, 37), 1, ((2, 0), (0, 3)), 2),
+        read(1, (3, 3, 37, 37), 2, ((1, 2), (2, 0))),
+        read(1, (1, 1, 37, 9), 1, 0),
+        (1, (3, 2, 1, True)),
+        read(6, (3, 3, 37), 1, 2),
+        read(7, (1, 1, 37, 16), 1, 0),
+        read(8, (5, 5, 16), 1, 4),
+        read(9, (1, 1, 16, 16), 1, 1),
+    ]
+    x = rng.standard_normal((3, 9, 14, 3)).astype(np.float32)
+    for threads in ("1", "2"):
+        monkeypatch.setenv("SSD_NP_THREADS", threads)
+        close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
+    plan.plan.cache_clear()
 
 
 def test_nobody_waits_for_a_thread_that_is_busy_elsewhere(rng, monkeypatch):
