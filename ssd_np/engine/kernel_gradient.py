@@ -10,7 +10,6 @@ import numpy as np
 from ssd_np.engine.borders import copy, lay_out
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
-from ssd_np.engine.plan import taps_of
 from ssd_np.engine.steps import single, writable
 from ssd_np.engine.threads import for_each, scratch, shares
 from ssd_np.kernels import njit
@@ -26,7 +25,7 @@ def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.n
     size, mixes = int(np.prod(w_shape)), len(w_shape) == 4
     steps = single(x, w_shape, stride, corner, dilation, dout.shape)
     bounds = shares(n * ho, least=1 + LEAST_PRODUCTS // (wo * size))
-    numbers = taps_of(steps.table[0])
+    numbers = _taps_of(steps.table[0])
     if mixes:
         numbers = (numbers[:, None] + np.arange(x.shape[3])).reshape(-1)  # (kh kw C)
     numbers = np.concatenate([numbers, np.arange(len(numbers)) * c_out])  # from where, to where
@@ -45,6 +44,12 @@ def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.n
 
     for_each(job, len(sums))
     return sums.sum(axis=0)[:-vector].reshape(w_shape), db.sum(axis=0)[:-vector]
+
+
+def _taps_of(step: np.void) -> np.ndarray:
+    """Where in laid out lines each tap of the kernel lies, from the first one on."""
+    line, column = np.arange(step["kh"])[:, None], np.arange(step["kw"])
+    return ((line * step["line"] + column) * step["dilation"] * step["channels"]).reshape(-1)
 
 
 def _kernel(mixes: int, together: int):

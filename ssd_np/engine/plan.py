@@ -178,15 +178,9 @@ def _buffer(step: np.void, table: np.ndarray) -> int:
     return _rounded(laid_out) + _rounded(between)
 
 
-def _rounded(numbers: int) -> int:
+def _rounded(numbers: int, unit: int = LINE) -> int:
     """So that what comes behind begins at a line of the cache, of whatever type."""
-    return int(-(-numbers // LINE) * LINE)
-
-
-def taps_of(step: np.void) -> np.ndarray:
-    """Where in laid out lines each tap of the kernel lies, from the first one on."""
-    line, column = np.arange(step["kh"])[:, None], np.arange(step["kw"])
-    return ((line * step["line"] + column) * step["dilation"] * step["channels"]).reshape(-1)
+    return int(-(-numbers // unit) * unit)
 
 
 def _tabulate(table: np.ndarray) -> np.ndarray:
@@ -224,7 +218,9 @@ def _arrange(table: np.ndarray, read: list[int], images: int) -> int:
             continue
         source = read[k - 1] if step["front"] >= 0 else read[k]
         head = _rounded(step["head"])
-        start, size = 0, head + _rounded(images * step["size"] - step["head"])
+        size = int(head + images * step["size"] - step["head"])
+        # by an eighth at most: a map fits where one with a narrower border was
+        start, size = 0, _rounded(size, max(LINE, (1 << size.bit_length()) // 16))
         for a, b in sorted((a, b) for a, b, j in taken if last[j] >= k):
             if a - start >= size:
                 break
