@@ -41,12 +41,11 @@ def frame(table: np.ndarray, read: list[int]) -> None:
 @inlined
 def enclose(maps, target, step, first, last):
     """Zeros around the lines `first` to `last` of an image, which begin at `target`."""
-    gap, line = (step.row - step.wo) * step.c_out, step.row * step.c_out
-    if first == 0:
-        fill(maps, target - step.head, step.head)
-    for y in range(first, last):
-        target += line
-        fill(maps, target - gap, gap if y + 1 < step.ho else step.tail)
+    gap = (step.row - step.wo) * step.c_out
+    for y in range(first, last + (last == step.ho)):  # in front of each line, and behind the last
+        start = target - (gap if y else step.head)
+        fill(maps, start, step.head if y == 0 else gap if y < step.ho else step.tail)
+        target += step.row * step.c_out
 
 
 @inlined
