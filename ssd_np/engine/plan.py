@@ -55,7 +55,7 @@ def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: in
     for step, window in zip(table, windows, strict=True):
         shapes.append(_describe(step, window, shapes[window[0]], dtype))
         weights = _place_weights(step, weights, dtype)
-    _join(table, read, -(-2 * TILES * threads // images), dtype)
+    _join(table, read, -(-TILES * threads // images), dtype)
     frame(table, read)
     for step in table:
         _cut(step, table, images, threads, dtype)
@@ -128,14 +128,16 @@ def _work(step: np.void) -> int:
     return int(step["ho"] * step["wo"] * step["c_out"] * step["kh"] * step["kw"] * channels)
 
 
-def _join(table: np.ndarray, read: list[int], lines: int, dtype: np.dtype) -> None:
-    """A depthwise convolution goes with the 1x1 convolution that alone reads it, if that has as
-    many lines for an image, to share, or could share nothing else."""
+def _join(table: np.ndarray, read: list[int], tiles: int, dtype: np.dtype) -> None:
+    """A depthwise convolution goes with the 1x1 convolution that alone reads it, if that can be cut
+    into so many tiles of an image, of two lines or of four groups of pixels, or into nothing else.
+    """
     for k in range(1, len(table)):
         front, step = table[k - 1], table[k]
         alone = read[k] == k and read.count(k) == 1
         pointwise = step["kind"] == DENSE and not step["lays_out"]
-        shared = front["ho"] >= lines or _vectors(step, dtype) == 1
+        lines, pixels = front["ho"] // tiles, front["ho"] * front["wo"] // tiles
+        shared = lines >= 2 or (lines and pixels >= 4 * PIXELS) or _vectors(step, dtype) == 1
         if front["kind"] == DEPTHWISE and pointwise and alone and shared:
             step["front"] = k - 1
 
