@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 from ssd_np.kernels import inlined
 
 PATIENCE = 1000  # looks at a counter before another thread may have the core
+POLITENESS = 20 * PATIENCE  # looks, about as long as it takes to wake a thread
 TAKEN, UP, DOWN, DONE = range(4)  # counters of tiles
 
 
@@ -63,6 +64,18 @@ def watch(counters, index, enough):
         looks += 1
         if looks > PATIENCE:
             give_way()
+
+
+@inlined
+def leave_last(counters, index):
+    """Soon after counters[index] is counted, by a thread that wants the interpreter back.
+
+    Who comes first takes it; the other one sleeps and has to be woken, so the caller goes first. A
+    caller that does not come, because it lost its core, is not waited for.
+    """
+    looks = 0
+    while looks < POLITENESS:
+        looks = max(looks + 1, POLITENESS - PATIENCE) if look(counters, index) else looks + 1
 
 
 @inlined

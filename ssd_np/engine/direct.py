@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.engine.atomic import take, watch
+from ssd_np.engine.atomic import leave_last, take, watch
 from ssd_np.engine.borders import enclose, lay_out
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.sliding import slide, slides
@@ -63,7 +63,8 @@ def network(depthwise: bool) -> Callable:
 
         x         what comes in, flat (N H W C); maps: what all steps give, at their places
         buffers   memory for laid out lines, an equal part for each thread
-        counters  zeros: of each step the tiles that are done, then those taken of each share
+        counters  zeros: of each step the tiles that are done, then those taken of each share; last
+                  whether lane 0 is done
         """
         buffer, done = lane * (len(buffers) // lanes), 0
         for s in range(len(table)):
@@ -102,6 +103,9 @@ def network(depthwise: bool) -> Callable:
                 take(counters, s)
         if lane == 0:
             _wait(table, counters, done, len(table))
+            take(counters, len(counters) - 1)
+        else:
+            leave_last(counters, len(counters) - 1)
 
     return run
 

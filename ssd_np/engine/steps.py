@@ -12,7 +12,7 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     """x, of the shape of the plan -> `maps`, flat, with all outputs at their places."""
     x = writable(x)
     buffers = scratch((steps.buffer * steps.lanes,), x.dtype, "lines")
-    counters = np.zeros(len(steps.table) * (1 + steps.lanes), np.int64)
+    counters = np.zeros(len(steps.table) * (1 + steps.lanes) + 1, np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
     run = network(depthwise=steps.depthwise)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)

@@ -60,11 +60,8 @@ def test_nobody_reads_too_early_and_nobody_writes_where_others_read():
     same, none = ((1, 1), (1, 1)), ((0, 0), (0, 0))
     windows = [(0, (3, 3, 3, 16), 2, same, 1, "relu")]
     last = 1
-    for c_out in (
-        5,
-        7,
-        16,
-    ) * 3:  # two heads of a depthwise and a 1x1 convolution, the same as trunk
+    # two heads of a depthwise and a 1x1 convolution, the same as trunk
+    for c_out in (5, 7, 16) * 3:
         windows.append((last, (3, 3, 16), 1, same, 1, "relu"))
         windows.append((len(windows), (1, 1, 16, c_out), 1, none, 1, "relu"))
         last = len(windows) if c_out == 16 else last
@@ -126,6 +123,27 @@ def test_nobody_waits_for_a_thread_that_is_busy_elsewhere(rng, monkeypatch):
     x, steps = small_network(rng)
     with busy_helper():
         close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
+
+
+def test_a_thread_alone_does_all_and_waits_for_no_caller(rng, monkeypatch):
+    monkeypatch.setenv("SSD_NP_THREADS", "2")
+    monkeypatch.setattr(plan, "TILE_WORK", 1 << 8)
+    plan.plan.cache_clear()
+    monkeypatch.setattr("ssd_np.engine.steps.together", lambda work, lanes: work(lanes - 1))
+    x, steps = small_network(rng)
+    close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
+    plan.plan.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("sides", "threads", "joined"),
+    [((30, 40), 2, 1), ((15, 20), 2, 1), ((15, 20), 4, 0), ((8, 10), 2, 0), ((8, 10), 1, 1)],
+)
+def test_a_separable_pair_is_one_step_where_it_can_be_shared(sides, threads, joined):
+    same, none = ((1, 1), (1, 1)), ((0, 0), (0, 0))
+    windows = (0, (3, 3, 64), 1, same, 1, "relu"), (1, (1, 1, 64, 64), 1, none, 1, "relu")
+    table = plan.plan((1, *sides, 64), windows, np.dtype("f"), threads).table
+    assert (table[1]["front"] >= 0) == joined and (table[0]["tiles"] == 0) == joined
 
 
 def test_a_changed_weight_is_never_missed(rng):
