@@ -1,5 +1,5 @@
 """Damaged pictures and data sets, each read by the command in a process of its own: results or one
-line that is the library's own, at most 1 GiB of memory and 20 seconds."""
+line that is the library's own, at most 1 GiB of memory and 20 seconds of a core."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def tried(count, make, arguments):
         ended = command(arguments)
         assert_sound(ended, f"{i}: {what}")
         sound += ended.code == 0
-        most, slowest = max(most, ended.memory), max(slowest, ended.seconds)
+        most, slowest = max(most, ended.memory), max(slowest, ended.worked)
     return f"{count}, {sound} of them without a fault; at most {most:.0f} MB and {slowest:.1f} s"
 
 

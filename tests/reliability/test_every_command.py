@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from alone import MOST_SECONDS, alone, assert_sound, assert_whole, command, contents, needs_fork
+from alone import PATIENCE, alone, assert_sound, assert_whole, command, contents, needs_fork
 from test_outputs import WALK, outputs, stored  # noqa: F401, the fixture too
 from training_runs import ENVIRONMENT
 
@@ -177,7 +177,7 @@ def test_signals(name, place, full, tell):
             time.sleep(delay)
             os.kill(process, number)
 
-        ended = command([*name.split(), *WALK[name]], meanwhile=send, seconds=2 * MOST_SECONDS)
+        ended = command([*name.split(), *WALK[name]], meanwhile=send, seconds=PATIENCE)
         assert ended.code in (0, 1, 2, 70, -number, 128 + number), f"{name}, {number}: {ended}"
         assert "unexpected" not in ended.said, f"{name}, {number}: {ended}"
         after = contents(place)
