@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.data.decoding import undecodable
 from ssd_np.data.image import ENDINGS, LARGE, read_image
 from ssd_np.data.labels import labels_of
@@ -115,6 +116,7 @@ def splits(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
+@checked
 def list_pictures(folder: Path, split: str) -> list[Picture]:
     """The pictures of a split, sorted; DataError if there are none."""
     known = splits(folder)

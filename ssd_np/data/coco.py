@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_json
 from ssd_np.data.stored import StoredDataset
@@ -167,6 +168,7 @@ class CocoSource(Source):
 # --- the file ------------------------------------------------------------------------------------
 
 
+@checked
 def read_instances(path: Path) -> dict[str, list]:
     """The JSON file's content; DataError if it is missing, no JSON, or no list of instances."""
     content = read_json(path, "annotation file", LISTING, _without_outlines)
@@ -188,6 +190,7 @@ def _id(record: Any, where: str, position: int) -> tuple[int, str]:
     return number, f"{where} {number}"
 
 
+@checked
 def field(record: Any, key: str, kind: type, where: str) -> Any:
     """A required entry of a JSON object, of a given type."""
     value = record.get(key) if isinstance(record, dict) else None

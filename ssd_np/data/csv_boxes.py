@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
@@ -100,6 +101,7 @@ def read_table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"can not be read: {error}", f"{path}: line {rows.line_num}") from error
 
 
+@checked
 def columns(header: list[str], path: Path) -> dict[str, int]:
     """The place of each column that we need; DataError if one is not in the header."""
     spelled = [re.sub(r"[\s_-]", "", name).casefold() for name in header]

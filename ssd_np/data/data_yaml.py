@@ -13,6 +13,7 @@ import json
 import re
 from pathlib import Path
 
+from ssd_np.checks import checked
 from ssd_np.data.reading import MIB, read_text
 from ssd_np.errors import DataError
 
@@ -23,6 +24,7 @@ ENTRY = re.compile(rf"\s*(?:{TEXT}:\s+)?{TEXT}(?:,|$)")  # of a list or map in b
 PAIR = re.compile(rf"""({QUOTED}|[^\s:"'#-][^:"'#]*?)\s*:(?:\s+(.*))?""")  # a line `key: rest`
 
 
+@checked
 def read_data_yaml(path: Path, wanted: tuple[str, ...]) -> dict[str, Value]:
     """The values of the keys that are wanted and there; DataError for a line beyond this YAML."""
     blocks: dict[str, list[tuple[str, str]]] = {}  # key -> lines, each with its place

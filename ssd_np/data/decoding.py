@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from ssd_np.checks import checked
 from ssd_np.data.image import LARGE, read_image
-from ssd_np.errors import DataError, OutputError
+from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.progress import Progress
 
@@ -22,6 +23,7 @@ REMEMBERED = 2_000_000  # images at most; then it begins anew
 THREADS = 2  # Pillow decodes without holding the interpreter
 
 
+@checked
 def undecodable(
     files: Sequence[Path], names: Sequence[str] = (), reads: Sequence[Callable[[], object]] = ()
 ) -> dict[int, str]:
@@ -29,6 +31,9 @@ def undecodable(
 
     Of images in archives, `names` are those inside the files, and `reads` read them.
     """
+    if len(names) not in (0, len(files)) or len(reads) not in (0, len(files)):
+        what = f"{len(names)} names and {len(reads)} reads for {len(files)} files"
+        raise ConfigError(what, hint="one for each, or none at all")
     keys = [_key(file, name) for file, name in zip(files, names or [""] * len(files), strict=True)]
     reads = reads or [partial(read_image, file, LARGE) for file in files]
     known = _remembered()

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_window
-from ssd_np.checks import as_array, check_kind, check_shape
+from ssd_np.checks import as_array, check_kind, check_shape, checked
 from ssd_np.config import Crop as CropConfig
+from ssd_np.config_json import require
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
@@ -58,9 +59,11 @@ def keep_centred(
     return np.clip(into_window(boxes_corner[kept], window), 0, 1), labels[kept]
 
 
+@checked
 def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: float) -> np.ndarray:
     """A canvas 1 to max_ratio times the `size` (height, width) of a picture, which lies anywhere on
     it: the window (4,), in whole pixels as fractions (section 3.6)."""
+    require(1 <= max_ratio <= 1000, "max_ratio", "1 to 1000", max_ratio)
     height, width = size
     ratio = rng.uniform(1, max_ratio)
     canvas_h, canvas_w = int(height * ratio), int(width * ratio)

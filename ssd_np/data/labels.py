@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ssd_np.checks import check_list
+from ssd_np.checks import check_axes, check_list, checked
 from ssd_np.data.items import Problem
-from ssd_np.errors import DataError
+from ssd_np.errors import DataError, ShapeError
 from ssd_np.records import Truth
 
 
+@checked
 def labels_of(names: Sequence[str]) -> dict[str, int]:
     """The label of each name, from 1; of a name that stands there twice the first."""
     labels: dict[str, int] = {}
@@ -42,11 +43,17 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     return np.array([0, *(labels[name] for name in data_names)])
 
 
+@checked
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:
     """The same objects with the model's labels."""
+    check_axes(mapping, "mapping", None)
+    if truth.labels.max(initial=0) >= len(mapping):
+        what = f"mapping is of {len(mapping)} labels, the truth has {truth.labels.max()}"
+        raise ShapeError(what, hint="one for the background and for each class")
     return dataclasses.replace(truth, labels=mapping[truth.labels])
 
 
+@checked
 def similar_names(names: Iterable[str], where: str) -> list[Problem]:
     """Names that look like one class written in two ways: "Apple" and "apple", "bus stop" and
     "bus_stop". Both are kept, as two classes."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.checks import check_list
+from ssd_np.checks import check_list, checked
 from ssd_np.data.transform import Transform
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_colours
@@ -40,6 +40,7 @@ def lighting_noise(image: np.ndarray, order: list[int]) -> np.ndarray:
     return out
 
 
+@checked
 def draw_order(rng: np.random.Generator) -> list[int]:
     """One of the five orders of three channels that are not the present one, all as likely."""
     others = [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ssd_np.checks import checked
 from ssd_np.errors import DataError
 
 MIB = 2**20
@@ -22,6 +23,7 @@ LISTING = 1024 * MIB  # the annotations, or the names, of a whole data set
 PICTURE = 512 * MIB
 
 
+@checked
 def check_regular(path: str | Path, what: str, limit: int) -> int:
     """The bytes of a file. DataError if none is there, if it is a pipe or a device, or beyond the
     limit of bytes."""
@@ -39,6 +41,7 @@ def check_regular(path: str | Path, what: str, limit: int) -> int:
     return found.st_size
 
 
+@checked
 def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:
     """What is in a regular file. `what` it should be stands in the message of a DataError."""
     check_regular(path, what, limit)
@@ -49,6 +52,7 @@ def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:
         raise DataError(f"{what} can not be read: {error}", where=str(path)) from error
 
 
+@checked
 def read_text(path: Path, what: str, limit: int = RECORD) -> str:
     """The same, as text in UTF-8."""
     try:
@@ -57,6 +61,7 @@ def read_text(path: Path, what: str, limit: int = RECORD) -> str:
         raise DataError(f"{what} is not in UTF-8: {error}", where=str(path)) from error
 
 
+@checked
 def read_json(
     path: Path, what: str, limit: int = RECORD, hook: Callable[[dict], object] | None = None
 ) -> Any:
@@ -68,6 +73,7 @@ def read_json(
         raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
 
 
+@checked
 def below(folder: Path, name: str, where: str) -> Path:
     """The file of this name in a folder; DataError if the name leads out of it."""
     inner = os.path.normpath(name)

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssd_np.checks import checked
 from ssd_np.errors import DataError, NoSuchSplit
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ WHOLE = ""  # data without splits
 TABLES = {"coco": "_annotations.coco.json", "csv": "_annotations.csv"}  # as Roboflow calls them
 
 
+@checked
 def is_stored(text: str) -> bool:
     """Whether the text means stored data, and not a file by its path."""
     return text.partition(":")[0] in KINDS and ":" in text
 
 
+@checked
 def check_spec(spec: str) -> None:
     """DataError if the text is no name of stored data."""
     if not isinstance(spec, str):
@@ -86,6 +89,7 @@ def open_source(spec: str, split: str, classes: Sequence[str] | None = None) -> 
     return next(iter(sources.values())) if len(sources) == 1 else JoinedSource(sources)
 
 
+@checked
 def listed_splits(spec: str) -> list[str] | None:
     """The splits that the data brings, sorted; None where it brings none, and two can be drawn."""
     check_spec(spec)
@@ -96,6 +100,7 @@ def listed_splits(spec: str) -> list[str] | None:
     return None if WHOLE in parts else sorted(parts)
 
 
+@checked
 def usual_splits(spec: str, other: str | None = None) -> tuple[str, str]:
     """The splits to train and to evaluate on where nobody asks for others: `trainval` and `test`;
     without a `test`, `train` and `val`, which are drawn where the data brings no split.
@@ -122,6 +127,7 @@ def usual_splits(spec: str, other: str | None = None) -> tuple[str, str]:
     return first((TRAINVAL, "train"), known) or TRAINVAL, evaluated
 
 
+@checked
 def describe(spec: str, split: str) -> str:
     """For people: which images these are."""
     if "{split}" in spec:
@@ -129,6 +135,7 @@ def describe(spec: str, split: str) -> str:
     return f"{spec}, split {split}"
 
 
+@checked
 def voc_roots(place: str) -> list[str]:
     """The folders of FOLDER+FOLDER; a "+" in the name of an existing folder is part of it."""
     return [place] if os.path.isdir(place) else place.split("+")

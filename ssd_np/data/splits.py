@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ssd_np.checks import checked
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError, NoSuchSplit
 
@@ -22,6 +23,7 @@ SHARE = 5  # every fifth image validates
 FEWEST, TENTH, LEAST = 40, 10, 8  # images of which a tenth is held back, but at least 8
 
 
+@checked
 def resolve(split: str, known: Sequence[str]) -> list[str]:
     """Which of the known splits a name stands for; none if there is no such.
 
@@ -40,6 +42,7 @@ def resolve(split: str, known: Sequence[str]) -> list[str]:
     return []
 
 
+@checked
 def resolve_all(split: str, known: Sequence[str]) -> tuple[list[str], str]:
     """The known splits that `A+B` stands for, and the first of its parts that stands for none.
 
@@ -126,6 +129,7 @@ class DrawnSource(Source):
         return self._source.item_of(image)
 
 
+@checked
 def draw(names: Sequence[str]) -> dict[str, list[str]]:
     """The names of two splits: `val` has the fifth, at least one of two, with the first digests."""
     order = sorted(set(names), key=_by_seed(SEED))
@@ -133,6 +137,7 @@ def draw(names: Sequence[str]) -> dict[str, list[str]]:
     return dict(zip(DRAWN, (sorted(order[count:]), sorted(order[:count])), strict=True))
 
 
+@checked
 def hold_back(names: Sequence[str], seed: int) -> list[int]:
     """Which images of a training choose its weights instead of teaching: a tenth, at least 8; of
     fewer than 40 images none. The seed and their names choose. Copies of one picture, which

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ssd_np.checks import checked
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError
 
@@ -41,6 +42,7 @@ class SubsetSource(Source):
         return replace(item, objects=objects, boxes_pixel=item.boxes_pixel[kept])
 
 
+@checked
 def check_classes(classes: Sequence[str], known: Sequence[str] | None, where: str) -> None:
     """DataError for a name that stands there twice, is empty, or is not among those known."""
     for i, name in enumerate(classes):

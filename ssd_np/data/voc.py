@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import check_list
+from ssd_np.checks import check_list, checked
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
@@ -90,6 +90,7 @@ class VOCSource(Source):
         raise DataError("no annotation of this image", where=str(files[0]))
 
 
+@checked
 def read_item(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | Problem:
     """The image of id `name` with its annotation: its file is found by the id, else by the
     annotation's <filename>, for extensions vary."""
@@ -108,6 +109,7 @@ def _item_or_problem(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | P
         return Problem("annotation", "left out", error.where or str(xml), error.what)
 
 
+@checked
 def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item:
     """The item of an annotation and an image that belong together."""
     boxes = np.reshape([item.pixels for item in annotation.objects], (-1, 4)) - 1  # from 0
@@ -118,6 +120,7 @@ def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item
     return Item(name, name, image, str(xml), annotation.size, boxes, objects)
 
 
+@checked
 def annotation_of(xml: Path, image: Path) -> Item:
     """What one XML file says of one image. DataError if it is of another: neither the file nor the
     <filename> in it has the image's name."""
@@ -150,6 +153,7 @@ def pair_roots(
     return [(as_path(folder), name.strip()) for folder, name in zip(roots, splits, strict=True)]
 
 
+@checked
 def layout(root: Path) -> tuple[Path, Path]:
     """The folders of the annotations and of the images: VOC's two, or one for both."""
     if not os.path.isdir(root):
@@ -162,6 +166,7 @@ def layout(root: Path) -> tuple[Path, Path]:
     raise DataError("is no folder of Pascal VOC's layout", str(root), hint)
 
 
+@checked
 def read_ids(root: Path, split: str, annotations: Path) -> Counter[str]:
     """The image ids of ImageSets/Main/<split>.txt, and how often each is there; a flag behind an id
     (-1, 0, 1) is ignored."""
@@ -184,12 +189,14 @@ def read_ids(root: Path, split: str, annotations: Path) -> Counter[str]:
     return ids
 
 
+@checked
 def list_splits(root: Path) -> set[str]:
     """The splits for which a list of images is there."""
     folder = root / "ImageSets" / "Main"
     return {file.stem for file in folder.glob("*.txt")} if os.path.isdir(folder) else set()
 
 
+@checked
 def split_folders(root: Path) -> list[Path]:
     """The folders train/, ... in which XML lies beside its images, where `root` holds none."""
     if not os.path.isdir(root) or os.path.isdir(root / "Annotations") or any(root.glob("*.xml")):
@@ -197,6 +204,7 @@ def split_folders(root: Path) -> list[Path]:
     return sorted(folder for folder in root.iterdir() if any(folder.glob("*.xml")))
 
 
+@checked
 def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
     if not os.path.isdir(folder):

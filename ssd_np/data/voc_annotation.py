@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssd_np.checks import checked
 from ssd_np.data.reading import read_bytes
 from ssd_np.errors import DataError
 from ssd_np.terminal import fault_of_name
@@ -35,6 +36,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
         raise DataError("XML with a DOCTYPE is refused", hint="remove the <!DOCTYPE ...> line")
 
 
+@checked
 def parse_annotation(path: Path) -> Annotation:
     """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
     data = read_bytes(path, "annotation file")

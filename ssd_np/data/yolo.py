@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner, clip
+from ssd_np.checks import checked
 from ssd_np.data.data_yaml import Value, read_data_yaml
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem, Source
@@ -91,10 +92,11 @@ class YoloSource(Source):
         return None
 
 
+@checked
 def parse_line(line: str, where: str) -> tuple[int, np.ndarray, bool]:
     """A line of a label file: the class, the box (x, y, width, height), whether it is an outline's.
     DataError for anything else."""
-    words = line.split()
+    words = line.split() or ["nothing"]
     try:
         numbers = np.array([float(word) for word in words])
     except ValueError:
@@ -112,6 +114,7 @@ def parse_line(line: str, where: str) -> tuple[int, np.ndarray, bool]:
     raise DataError(f"{len(words)} numbers, expected class x y width height{extra}", where)
 
 
+@checked
 def label_file(image: Path) -> Path:
     """Where the text of an image's labels is: the last folder "images" becomes "labels"."""
     parts = list(image.with_suffix(".txt").parts)
@@ -124,6 +127,7 @@ def label_file(image: Path) -> Path:
 # --- data.yaml -----------------------------------------------------------------------------------
 
 
+@checked
 def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     """For each split that a data.yaml (or the one in a folder) names, what opens it. One of which
     nothing is there is none: Roboflow writes a `test` whether it exports one or not."""
@@ -144,6 +148,7 @@ def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     return opened
 
 
+@checked
 def find_yaml(place: Path) -> Path:
     """The data.yaml itself, or the one of its folder."""
     if not os.path.isdir(place):
@@ -156,6 +161,7 @@ def find_yaml(place: Path) -> Path:
     return usual[0]
 
 
+@checked
 def class_names(names: Value, count: Value, path: Path) -> tuple[str, ...]:
     """The names of a data.yaml, in the order of their numbers from 0."""
     if not names:
@@ -195,6 +201,7 @@ def _places(path: Path, value: Value, base: str) -> list[Path]:
     return found
 
 
+@checked
 def list_images(place: Path) -> dict[str, Path]:
     """The image files below a folder, or those that a list names, by their names there."""
     if os.path.isdir(place):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_two_lists
-from ssd_np.checks import as_array, check_shape
+from ssd_np.checks import as_array, check_shape, checked
 from ssd_np.errors import ShapeError
 from ssd_np.records import Detections, Truth
 
@@ -35,6 +35,7 @@ class Matched:
     truths: np.ndarray  # (A,) objects that count
 
 
+@checked
 def match_image(found: Detections, truth: Truth, label: int) -> Matched:
     """All ranges of area and all thresholds at once, for the best MOST_DETECTIONS of a class."""
     rows = np.flatnonzero(np.asarray(found.labels) == label)
@@ -99,12 +100,14 @@ def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
 # --- pixels ---------------------------------------------------------------------------------------
 
 
+@checked
 def check_sizes(truths: Sequence[Truth]) -> None:
     """ShapeError that names the first image whose truth does not tell its size."""
     for i, truth in enumerate(truths):
         measured(truth, f"image {i}")
 
 
+@checked
 def measured(truth: Truth, where: str = "") -> tuple[tuple[int, int], np.ndarray]:
     """Size (height, width) of the image and areas (G,) of its objects in square pixels."""
     if truth.size is None or truth.area is None:
@@ -121,9 +124,10 @@ def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return clean(boxes * (width, height, width, height))
 
 
+@checked
 def clean(values: np.ndarray) -> np.ndarray:
     """Removes the last bits: v / size * size may miss v by one, and turn IoU 0.5 into less."""
-    return np.round(values, 9)
+    return np.round(np.asarray(values, np.float64), 9)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

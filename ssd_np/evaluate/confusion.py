@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import check_factor
+from ssd_np.checks import check_factor, checked
 from ssd_np.evaluate.average_precision import common_class_names
 from ssd_np.records import Detections, Truth
 
@@ -136,6 +136,7 @@ def outcome_of(found: Detections, truth: Truth, iou_threshold: float = 0.5) -> O
     return Outcome(counted, by, kinds)
 
 
+@checked
 def worst_first(outcomes: Sequence[Outcome]) -> list[int]:
     """The images with mistakes, those with the most first; equal ones in the order of the data."""
     counts = [sum(outcome.mistakes().values()) for outcome in outcomes]

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.boxes.checks import as_numbers
+from ssd_np.checks import check_axes, checked
 from ssd_np.errors import ShapeError
 
 ENOUGH = 0.98  # of the objects that the boxes have to match
@@ -52,8 +53,10 @@ def worst_iou(shapes: np.ndarray, step: Step) -> np.ndarray:
     return inside / (2 - inside)
 
 
+@checked
 def chance_to_match(shapes: np.ndarray, step: Step) -> np.ndarray:
     """(n,) how likely objects that lie anywhere match a box of their own shape."""
+    shapes = _checked(shapes)
     away = (np.arange(8) + 0.5) / 16  # in steps, on each axis: 0 to a half
     down, across = (
         np.clip(1 - away[:, None] * t / s, 0, 1) for t, s in zip(step, shapes.T, strict=True)
@@ -62,9 +65,12 @@ def chance_to_match(shapes: np.ndarray, step: Step) -> np.ndarray:
     return np.mean([o >= IOU * (2 - o) for o in inside], axis=(0, 1))
 
 
+@checked
 def matched(shapes: np.ndarray, boxes: np.ndarray, away: np.ndarray) -> np.ndarray:
     """(n,) bool: whether some of the boxes (m, 2) of a cell matches an object whose centre lies
     `away` (n, 2), in pixels, from the cell's."""
+    shapes, boxes = _checked(shapes), _checked(boxes, "boxes")
+    check_axes(away, "away", *shapes.shape)
     low, high = np.minimum(shapes[:, None], boxes), np.maximum(shapes[:, None], boxes)
     # one side contains the other until it is further away than half their difference
     outside = np.maximum(0, away[:, None] - (high - low) / 2)
@@ -101,6 +107,7 @@ def cluster(shapes: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return centres[centres.prod(axis=1).argsort()]
 
 
+@checked
 def fit_boxes(
     shapes: np.ndarray,
     weights: np.ndarray,
@@ -115,6 +122,8 @@ def fit_boxes(
     shape that most of the missed are like; then its objects are gathered anew.
     """
     place = maps_of(shapes, weights, steps)
+    if len(first) != len(steps):
+        raise ShapeError(f"{len(first)} sides for {len(steps)} maps", hint="a side for each map")
     away = np.abs(rng.uniform(-0.5, 0.5, shapes.shape)) * np.array(steps)[place]
     boxes = [np.empty((0, 2))] * len(steps)
     growing = set(np.unique(place).tolist())

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.default_boxes import derive_sizes
-from ssd_np.checks import check_factor, check_kind, check_shape, check_whole
+from ssd_np.checks import check_factor, check_kind, check_shape, check_whole, checked, generator
 from ssd_np.config import AugmentationConfig, Config, TrainConfig, load_config
 from ssd_np.data.coverage import coverage
 from ssd_np.errors import ShapeError
@@ -98,6 +98,7 @@ def fit(
     return Fitted(config, [*reasons, *why_augmentation, *why_training])
 
 
+@checked
 def tuned(
     f: Fingerprint, detector: Config, minutes: float = MINUTES, seed: int = 0, held_back: int = 0
 ) -> Fitted:
@@ -112,6 +113,7 @@ def tuned(
     return Fitted(config, [*small, boxes_in_words(config, f), *why, *why_training])
 
 
+@checked
 def training_for(
     images: int,
     network: Config,
@@ -140,9 +142,10 @@ def training_for(
     return training, [why_rate, why_steps]
 
 
+@checked
 def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config:
     """The config for another input, with boxes that fit the objects as training will see them."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     maps = available_maps(config, shape)
     objects, labels = seen(f, config.augmentation, shape, rng)
     steps, first = [m.step for m in maps], first_guess(f, shape, maps)
@@ -168,6 +171,7 @@ def with_boxes(config: Config, f: Fingerprint, shape: Size, seed: int) -> Config
     )
 
 
+@checked
 def available_maps(config: Config, shape: Size) -> list[Map]:
     """The maps of a network that this input reaches, and a finer one where the first is coarse."""
     own = {m.name for m in config.feature_maps}
@@ -183,6 +187,7 @@ def available_maps(config: Config, shape: Size) -> list[Map]:
     return [*finer[-1:], *maps]
 
 
+@checked
 def first_guess(f: Fingerprint, shape: Size, maps: list[Map]) -> list[float]:
     """A side for each map, spaced as the published ones are, from small objects to large ones."""
     sides = np.sqrt(f.objects.prod(axis=1))
@@ -191,6 +196,7 @@ def first_guess(f: Fingerprint, shape: Size, maps: list[Map]) -> list[float]:
     return derive_sizes(min(shape), small, low, large, len(maps), whole_percent=False)[:-1]
 
 
+@checked
 def seen(
     f: Fingerprint, rule: AugmentationConfig, shape: Size, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -209,6 +215,7 @@ def seen(
     return np.clip(objects, 1, shape), f.labels[drawn]
 
 
+@checked
 def boxes_in_words(config: Config, f: Fingerprint) -> str:
     """How many boxes there are, and how well they cover the objects."""
     cells = ", ".join(f"{m.boxes_per_cell} at {m.steps[0]:.3g} px" for m in config.feature_maps)

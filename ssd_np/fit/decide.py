@@ -5,6 +5,7 @@ All return a pair, the value and a sentence for people. The numbers in capitals 
 
 import numpy as np
 
+from ssd_np.checks import check_axes, check_whole, checked
 from ssd_np.config import (
     TIMED_STEPS,
     AugmentationConfig,
@@ -15,6 +16,7 @@ from ssd_np.config import (
     Hue,
     Saturation,
 )
+from ssd_np.errors import ConfigError
 from ssd_np.fit.boxes import ENOUGH, chance_to_match
 from ssd_np.fit.fingerprint import Fingerprint
 from ssd_np.geometry import Size
@@ -55,8 +57,10 @@ def network(given: str | None, from_scratch: bool) -> tuple[str, str]:
     return USUAL, f"network {USUAL}: separable convolutions, which come with a base"
 
 
+@checked
 def proportions(shapes: np.ndarray) -> tuple[float, str]:
     """Width / height of the input, from heights and widths (N, 2) of the images."""
+    check_axes(shapes, "shapes", None, 2)
     ratios = shapes[:, 1] / shapes[:, 0]
     ratio = float(np.clip(np.median(ratios), 1 / MOST_OBLONG, MOST_OBLONG))
     lying, standing = np.mean(ratios > 1), np.mean(ratios < 1)
@@ -67,6 +71,7 @@ def proportions(shapes: np.ndarray) -> tuple[float, str]:
     return 1.0, "the images are square, or lie and stand"
 
 
+@checked
 def input_shape(f: Fingerprint, from_scratch: bool = False) -> tuple[Size, str]:
     """Height and width of the input: the fewest pixels on which small objects can be matched."""
     ratio, why = proportions(f.shapes)
@@ -83,11 +88,13 @@ def input_shape(f: Fingerprint, from_scratch: bool = False) -> tuple[Size, str]:
     )
 
 
+@checked
 def matchable(f: Fingerprint, shape: Size, smaller: float = 1.0) -> float:
     """The share of the objects that the finest cells can match, made smaller by a factor."""
     return float(chance_to_match(f.objects * shape / smaller, FINEST) @ f.weights)
 
 
+@checked
 def too_small(f: Fingerprint, shape: Size) -> list[str]:
     """A warning where this input shows many objects too small: which one would not, if the pictures
     have its pixels, and what it costs."""
@@ -110,12 +117,16 @@ def too_small(f: Fingerprint, shape: Size) -> list[str]:
     ]
 
 
+@checked
 def of_area(side: int, ratio: float) -> Size:
     """Height and width with about the area of a square, in whole multiples."""
+    if not 0 < ratio < MULTIPLE:
+        raise ConfigError(f"ratio is {ratio!r}", hint="width / height of an input")
     height, width = side / ratio**0.5, side * ratio**0.5
     return MULTIPLE * round(height / MULTIPLE), MULTIPLE * round(width / MULTIPLE)
 
 
+@checked
 def augmentation(f: Fingerprint, shape: Size) -> tuple[AugmentationConfig, list[str]]:
     """As much variety as the data has itself, and no flip that makes something else."""
     across, down, why_flips = flips(f)
@@ -127,6 +138,7 @@ def augmentation(f: Fingerprint, shape: Size) -> tuple[AugmentationConfig, list[
     return chosen, [why_flips, why_zoom, why_light]
 
 
+@checked
 def flips(f: Fingerprint) -> tuple[float, float, str]:
     """Probabilities of the flip left-right and of the flip upside down."""
     if f.mirror > MIRRORED:
@@ -140,6 +152,7 @@ def flips(f: Fingerprint) -> tuple[float, float, str]:
     return 0.5, 0.5, "flips both ways: upside down these pictures look the same"
 
 
+@checked
 def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
     """Zooming in and out where the objects of a class differ in size anyway, and further than half
     of them do: few pictures show all sizes (docs/fitting.md has what that gains)."""
@@ -159,6 +172,7 @@ def zoom(f: Fingerprint, shape: Size) -> tuple[Crop, Expand, str]:
     return crop, Expand(0.5, factor), why
 
 
+@checked
 def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue], str]:
     """Changes of light, as far as the images differ; of colour where it does not tell classes."""
     levels, factor, colour = min(f.light, 32), min(f.contrast, 1.5), 0.5 * (f.colour <= COLOURFUL)
@@ -174,6 +188,7 @@ def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue],
     return changes, f"changes {lights}, as images differ; colours {kept}"
 
 
+@checked
 def learning_rate(
     normalised: bool, batch: int = BATCH, slower: float = 1.0, base: float = 1.0
 ) -> tuple[float, str]:
@@ -186,14 +201,17 @@ def learning_rate(
     return rate, why + (f"; {base:g} of it for the base, which knows something" if base < 1 else "")
 
 
+@checked
 def steps(
     images: int, affordable: int | None, minutes: float = 0.0, batch: int = BATCH
 ) -> tuple[int, str]:
     """As many as the time allows, but no image more often than is of use; all that are of use while
     nobody knows how many `minutes` allow."""
+    check_whole(images, "images")
+    check_whole(batch, "batch")
     useful = max(FEWEST_STEPS, MOST_PASSES * images // batch)
     if affordable is None:
-        what = f"as many steps as {counted(minutes, 'minute')} allow{'s' * (minutes == 1)}"
+        what = f"as many steps as {counted(minutes, 'minute')} allow{'s' if minutes == 1 else ''}"
         what += f", at most {useful:,}"
         many = counted(images, "image")
         return useful, f"{what}: {MOST_PASSES} passes over {many} are enough"

@@ -9,6 +9,7 @@ import numpy as np
 from ssd_np.boxes.codec import LARGEST_EXPONENT, decode
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import NEUTRAL
+from ssd_np.checks import checked
 from ssd_np.data.image import preprocess
 from ssd_np.engine import select
 from ssd_np.infer import reports
@@ -43,6 +44,7 @@ def explain(
 # --- matching ------------------------------------------------------------------------------------
 
 
+@checked
 def explain_matching(
     model: SSD, truth: Truth
 ) -> tuple[tuple[reports.ObjectReport, ...], tuple[reports.NeutralBox, ...]]:
@@ -91,6 +93,7 @@ def _runner_up(
 # --- mining --------------------------------------------------------------------------------------
 
 
+@checked
 def explain_mining(model: SSD, logits: np.ndarray, truth: Truth) -> reports.MiningReport:
     """logits (T, K) of the image -> the negatives that training would learn from."""
     rule, matching, ops = model.config.loss, model.config.matching, select()

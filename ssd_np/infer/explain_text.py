@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.checks import checked
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.infer.place import shapes
 from ssd_np.infer.reports import Explanation, MiningReport, Place
@@ -13,6 +14,7 @@ from ssd_np.infer.reports import Explanation, MiningReport, Place
 SHOWN = 8  # lines of a list before "and so many more"
 
 
+@checked
 def to_json(explanation: Explanation) -> dict:
     """Plain values; of the config its name, of mining the losses on both sides of the cut."""
     values = {f.name: _plain(getattr(explanation, f.name)) for f in dataclasses.fields(explanation)}
@@ -28,6 +30,7 @@ def _plain(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+@checked
 def to_text(explanation: Explanation) -> str:
     """Paragraph by paragraph: matches, neutral boxes, mining, detections, and what s' is."""
     lines = []
@@ -39,6 +42,7 @@ def to_text(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
+@checked
 def describe(place: Place, size: tuple[int, int]) -> str:
     """conv4_2 row 3 column 7 box s' (90 70 141 121), the corners in pixels of the image."""
     cell = f"{place.feature_map} row {place.row} column {place.column}"

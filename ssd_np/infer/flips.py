@@ -13,6 +13,7 @@ and what only one side has found keeps half of its score: the other one says 0.
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
+from ssd_np.checks import checked
 from ssd_np.config import DecodingConfig
 from ssd_np.infer.detect import Detector
 from ssd_np.records import Detections
@@ -35,6 +36,7 @@ def mirrored(found: Detections) -> Detections:
     return Detections(boxes, found.labels, found.scores, found.class_names)
 
 
+@checked
 def average(found: Detections, other: Detections, rule: DecodingConfig) -> Detections:
     """One answer out of two for the same image, best first, within the rule's limits."""
     iou = iou_matrix(found.boxes_corner, other.boxes_corner)  # (D, E)

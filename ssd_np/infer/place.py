@@ -3,6 +3,7 @@
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
+from ssd_np.checks import check_axes, checked
 from ssd_np.config import FeatureMapConfig
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
@@ -28,6 +29,7 @@ def place_of(model: SSD, index: int) -> Place:
     return Place(index, feature_map.name, row, column, name, meaning, *boxes)
 
 
+@checked
 def shapes(feature_map: FeatureMap, size: Size) -> list[tuple[str, str]]:
     """Names of a cell's boxes, in their order, and what they mean, in pixels of the input."""
     if not isinstance(feature_map, FeatureMapConfig):
@@ -55,7 +57,9 @@ def _listed(side: float, ratio: float) -> tuple[str, str]:
     return f"{side:.4g} {name}", f"{times:.3g} times as {shape}, area {side:.4g}^2"
 
 
+@checked
 def numbers(values: np.ndarray) -> Box:
     """Plain numbers, for reports."""
+    check_axes(values, "values", 4)
     first, second, third, fourth = map(float, values)
     return first, second, third, fourth

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from ssd_np.checks import check_kind
 from ssd_np.errors import WeightsError
 from ssd_np.files import write_atomically
 from ssd_np.model.eight_bits import in_eight_bits, in_full
@@ -47,6 +48,8 @@ def write_archive(
 
     With `eight_bits` kernels take a quarter of the room (`eight_bits.py`), and come back float32.
     """
+    check_kind(header, dict, "header")
+    check_kind(arrays, dict, "arrays")
     arrays = in_eight_bits(arrays) if eight_bits else arrays
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
@@ -58,6 +61,8 @@ def write_npz(
     path: str | Path, arrays: Arrays, comment: bytes = b"", make_folder: bool = True
 ) -> None:
     """What `numpy.savez` writes of C-contiguous arrays, straight from their memory to the file."""
+    check_kind(arrays, dict, "arrays")
+    check_kind(comment, bytes, "comment")
 
     def fill(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:

@@ -9,6 +9,7 @@ part of this: the file must hold each of them, in its full size.
 
 import math
 
+from ssd_np.checks import checked
 from ssd_np.config import Config
 from ssd_np.errors import WeightsError
 from ssd_np.geometry import borders
@@ -18,6 +19,7 @@ MOST_PAIRS = 5_000_000_000  # of boxes in one suppression, some seconds; SSD512 
 FLOAT = 4
 
 
+@checked
 def check_budget(config: Config, where: str) -> None:
     """WeightsError for a file's own config that would fill the memory or run for minutes."""
     needed = forward_bytes(config)
@@ -32,6 +34,7 @@ def check_budget(config: Config, where: str) -> None:
         raise WeightsError(f"{what}, more than {MOST_PAIRS:,}", where, hint)
 
 
+@checked
 def forward_bytes(config: Config) -> int:
     """Of a forward of one image and its decoding, without the parameters."""
     (height, width), channels = config.input.shape, config.input.channels

@@ -9,6 +9,7 @@ a vector stay as they are: there is little of it. In an archive q has the kernel
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.errors import WeightsError
 from ssd_np.model.weights_file import Arrays
 
@@ -17,6 +18,7 @@ STEPS = 127
 LARGEST = 1e30  # of a scale: 127 of it are still a number
 
 
+@checked
 def in_eight_bits(arrays: Arrays) -> Arrays:
     """The same arrays, of each kernel q (..., C) int8 and s (C,) float32 instead."""
     stored: Arrays = {}
@@ -31,6 +33,7 @@ def in_eight_bits(arrays: Arrays) -> Arrays:
     return stored
 
 
+@checked
 def in_full(arrays: Arrays, where: str) -> Arrays:
     """The way back, float32; raises WeightsError for scales that no kernel can have."""
     full = {name: array for name, array in arrays.items() if not name.startswith(SCALES)}

@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from ssd_np.checks import check_kind
+from ssd_np.checks import check_kind, checked
 from ssd_np.config import Config
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -48,6 +48,7 @@ def fold_batchnorm(model: SSD) -> SSD:
     return folded
 
 
+@checked
 def folded_config(config: Config) -> Config:
     """The config without batch normalisation; maps, laterals, base end on the convolutions then."""
     layers: list[LayerKind] = []
@@ -77,6 +78,7 @@ def folded_config(config: Config) -> Config:
     return change(config, layers=tuple(layers), feature_maps=maps, base_end=base_end)
 
 
+@checked
 def unfolded(model: SSD, config: Config) -> SSD:
     """The way back, to train on: `config` is the one that `model` was folded from. Each batch
     normalisation changes nothing yet (scale 1, shift 0, mean 0, variance 1 - eps); the bias of a

@@ -16,6 +16,7 @@ import dataclasses
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.config import Config, InputConfig
 from ssd_np.errors import ConfigError
 from ssd_np.model.own_layers import check_described
@@ -37,6 +38,7 @@ def grey_model(model: SSD) -> SSD:
     return grey
 
 
+@checked
 def sum_colours(arrays: Arrays, config: Config, colour: InputConfig) -> Arrays:
     """Tensors by our names for a `config` of one channel, out of those made for `colour`.
 

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ssd_np.checks import checked
 from ssd_np.config import KINDS, Config, config_from_json, config_to_json
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.kind import LayerKind
@@ -46,6 +47,7 @@ def check_described(model: SSD, allowed: Sequence[str] = ()) -> None:
             raise ConfigError(what, f"layer {ours.name!r}", hint)
 
 
+@checked
 def kinds_of(config: Config) -> list[type[LayerKind]]:
     """The kinds of a config's layers that do not come with the package."""
     return list({type(layer): None for layer in config.layers if type(layer) not in KINDS})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import as_array, check_shape
+from ssd_np.checks import as_array, check_shape, checked
 from ssd_np.config import Config, config_to_json, load_config
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import ShapeError, WeightsError
@@ -42,6 +42,7 @@ from ssd_np.model.weights import load_torch, set_parameters
 from ssd_np.model.weights_file import Arrays
 
 
+@checked
 def read_base(
     file: About | str | Path, config: Config, whole: bool = False
 ) -> tuple[Config, Arrays]:
@@ -123,6 +124,7 @@ def _trunk(
     return arrays, model.config.input.mean, model.config.input.std
 
 
+@checked
 def set_base(model: SSD, base: Arrays, where: str) -> list[str]:
     """Copies a base into the model; returns the layers that the file lacks, from the last on.
 
@@ -139,6 +141,7 @@ def set_base(model: SSD, base: Arrays, where: str) -> list[str]:
     return [name.removesuffix(".weight") for name in missing if name.endswith(".weight")]
 
 
+@checked
 def save_base(
     path: str | Path,
     config: Config,
@@ -151,11 +154,13 @@ def save_base(
     write_archive(path, header, arrays, eight_bits=eight_bits)
 
 
+@checked
 def base_names(config: Config) -> list[str]:
     """Names of the base's tensors, from the image on."""
     return trunk_names(config, whole=False)
 
 
+@checked
 def trunk_names(config: Config, whole: bool = True) -> list[str]:
     """Names of the tensors of all layers but the heads, or of those of the base."""
     names: list[str] = []

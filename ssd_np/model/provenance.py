@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssd_np import __version__
+from ssd_np.checks import checked
 from ssd_np.config import TrainConfig
 from ssd_np.config_json import Section, read, require
 from ssd_np.errors import ConfigError, WeightsError
+from ssd_np.model.weights_file import opened
 from ssd_np.terminal import LONGEST, UNSAFE, last_names
 
 MOST = 20  # lines that are kept
@@ -103,19 +105,24 @@ class Origin(_Texts):
 Provenance = tuple[Origin, ...]
 
 
+@checked
 def written(provenance: Provenance) -> list[dict[str, Any]]:
     """For the header of a file."""
     return [dataclasses.asdict(origin) for origin in provenance[:MOST]]
 
 
+@checked
 def with_command(provenance: Provenance, command: str) -> Provenance:
     """The same, the newest line with the command that an import was; a file that told before where
     it comes from stays what it was."""
+    if not provenance:
+        return ()
     first, *before = provenance
     is_new = first.how == "imported" and not first.command
     return (dataclasses.replace(first, command=command) if is_new else first, *before)
 
 
+@checked
 def provenance_in(header: Mapping[str, Any], where: str) -> Provenance:
     """The lines in the header of a file; none of a file that has none."""
     values = header.get("provenance", [])
@@ -127,8 +134,10 @@ def provenance_in(header: Mapping[str, Any], where: str) -> Provenance:
         raise WeightsError(f"its provenance is refused: {error}", where=where) from error
 
 
+@checked
 def imported(path: str | Path, maker: str = "", licence: str = "") -> Origin:
     """The line of a file that somebody else made."""
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()  # it has just been read
+    with opened(path) as (file, _):
+        digest = hashlib.sha256(file.read()).hexdigest()
     name = last_names(str(path))
     return Origin("imported", file=name, sha256=digest, maker=maker, licence=licence)

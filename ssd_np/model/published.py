@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.checks import as_array
+from ssd_np.checks import as_array, checked
 from ssd_np.errors import WeightsError
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights_file import Arrays
@@ -204,11 +204,13 @@ MAKERS = (
 )
 
 
+@checked
 def maker_of(tensors: Iterable[str]) -> Maker | None:
     """Who made a file with tensors of these names."""
     return next((maker for maker in MAKERS if maker.mark in tensors), None)
 
 
+@checked
 def check_no_branches(names: Iterable[str], where: str) -> None:
     """WeightsError for the RFB variant of Linzaer's network, whatever else is asked of it."""
     branch = next((name for name in names if ".branch0." in name), None)
@@ -218,6 +220,7 @@ def check_no_branches(names: Iterable[str], where: str) -> None:
         raise WeightsError(what, where, "the slim variant of the same author is read")
 
 
+@checked
 def from_published(arrays: Arrays, maker: Maker, model: SSD, where: str) -> Arrays:
     """The model's tensors out of a file's, or WeightsError by the file's own names."""
     names = maker.names()
@@ -238,6 +241,7 @@ def from_published(arrays: Arrays, maker: Maker, model: SSD, where: str) -> Arra
     return _reordered(tensors, maker)
 
 
+@checked
 def to_published(maker: Maker, model: SSD) -> Arrays:
     """The model's tensors under published names, in the maker's layout."""
     names = maker.names()
@@ -257,6 +261,7 @@ def _reordered(tensors: Arrays, maker: Maker) -> Arrays:
             for name, array in tensors.items()}  # fmt: skip
 
 
+@checked
 def few(names: Iterable[str]) -> str:
     """The first of the names, and how many there are."""
     first = sorted(names)

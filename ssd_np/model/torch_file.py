@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.errors import WeightsError
 from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor
 from ssd_np.model.weights_file import Arrays, opened, plain
@@ -43,6 +44,7 @@ def read_torch(path: str | Path) -> Arrays:
 
 def is_torch(start: bytes) -> bool:
     """Whether a file may be PyTorch's, by its first 512 bytes."""
+    check_kind(start, bytes, "start")
     return start.startswith((b"PK\3\4", b"\x80")) or start[257:262] == b"ustar"
 
 

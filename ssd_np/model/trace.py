@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ssd_np.checks import checked
 from ssd_np.config import Config
 from ssd_np.kinds.walk import Placed, walk
 from ssd_np.model.receptive_field import receptive_fields
@@ -62,6 +63,7 @@ def heads(config: Config, map_place: Placed) -> Iterator[Placed]:
         yield from walk(layers, map_place.size, map_place.channels)
 
 
+@checked
 def tensors(config: Config) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a network by its name, known before it is built."""
     maps = {feature_map.name: feature_map for feature_map in config.feature_maps}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import check_kind
+from ssd_np.checks import check_kind, checked
 from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config, sized
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
@@ -113,6 +113,7 @@ def load(
     return model if replace_heads is None else with_other_classes(model, replace_heads)
 
 
+@checked
 def check_same_network(config: Config, model: SSD, where: str) -> None:
     """WeightsError unless a file's tensors mean in the model what they meant where it was saved."""
     for key, theirs, ours in differences(config, model.config):
@@ -120,6 +121,7 @@ def check_same_network(config: Config, model: SSD, where: str) -> None:
             raise WeightsError(f"has {key} {theirs!r}, the model {ours!r}", where)
 
 
+@checked
 def check_own_layers(header: dict, model: SSD | None, where: str) -> None:
     """WeightsError unless the model has the layers of which the file's config does not tell."""
     own, has = header.get("own_layers", {}), model.undescribed() if model else {}
@@ -144,6 +146,7 @@ def _check_size(
         raise WeightsError(f"holds {there:,} numbers, its config needs {needed:,}", where, hint)
 
 
+@checked
 def config_of(header: dict, where: str, kinds: Iterable[type[LayerKind]] = ()) -> Config:
     """The config in the header of a file."""
     text = header.get("config")
@@ -155,6 +158,7 @@ def config_of(header: dict, where: str, kinds: Iterable[type[LayerKind]] = ()) -
         raise WeightsError(f"its config is refused: {error}", where=where) from error
 
 
+@checked
 def optimiser_arrays(header: dict, arrays: Iterable[str], where: str) -> list[str]:
     """The names of the arrays that belong to training only."""
     if "progress" in header and "optimiser" not in header:  # version 0.1 knew one optimiser
@@ -165,6 +169,7 @@ def optimiser_arrays(header: dict, arrays: Iterable[str], where: str) -> list[st
     return names
 
 
+@checked
 def set_parameters(model: SSD, arrays: Arrays, where: str) -> None:
     """Copies `arrays` into the model; every tensor must be there, fit, and have a place."""
     check_parameters(model, arrays, where)
@@ -172,6 +177,7 @@ def set_parameters(model: SSD, arrays: Arrays, where: str) -> None:
         parameter.assign(arrays[name])
 
 
+@checked
 def check_parameters(model: SSD, arrays: Arrays, where: str) -> None:
     """WeightsError unless every tensor of the model is there, fits, and has a place."""
     parameters = model.parameters
@@ -252,6 +258,7 @@ def load_torch(
     return model
 
 
+@checked
 def from_maker(arrays: Arrays, maker: Maker, config: Config, where: str) -> SSD:
     """The model of `config` with a file's tensors; what the file has folded is unfolded."""
     model = SSD(folded_config(config) if maker.folded else config)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.config import TrainConfig
 from ssd_np.engine import Engine
 from ssd_np.errors import WeightsError
@@ -85,6 +86,7 @@ class Averaged:
                 self.parameters[name].assign(value)
 
 
+@checked
 def optimiser_of(
     config: TrainConfig, model: SSD, ops: Engine, own: Optimiser | None = None
 ) -> Optimiser:

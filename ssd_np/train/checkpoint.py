@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssd_np.checks import check_kind
 from ssd_np.config import Config, TrainConfig
 from ssd_np.config_json import differences, read
 from ssd_np.data.digest import digest
 from ssd_np.errors import ConfigError, WeightsError
+from ssd_np.files import as_path
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.own_layers import kinds_of
 from ssd_np.model.provenance import provenance_in
@@ -35,7 +37,7 @@ from ssd_np.model.weights import (
 )
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.train.origin import sign
-from ssd_np.train.parts import Optimiser, name_of
+from ssd_np.train.parts import Optimiser, name_of, require_methods
 
 if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
@@ -61,6 +63,7 @@ class Progress:
 
 def frozen(model: SSD) -> list[str]:
     """The names of the parameters that do not learn, though they could."""
+    check_kind(model, SSD, "model")
     parameters = model.parameters.items()
     return sorted(name for name, p in parameters if not (p.trainable or p.statistic))
 
@@ -69,7 +72,8 @@ def conditions_of(trainer: Trainer) -> dict[str, Any]:
     """What must be as it is now when the training goes on, beside the config."""
     parts = {part: name_of(getattr(trainer, part)) for part in ("loss", "schedule", "optimiser")}
     model = {"dtype": str(trainer.model.dtype), "frozen": frozen(trainer.model)}
-    data = dict(zip(DATA, (len(trainer.dataset), digest(trainer.dataset)), strict=True))
+    images, truths = DATA
+    data = {images: len(trainer.dataset), truths: digest(trainer.dataset)}
     return {**parts, **model, "labels": trainer.mapping.tolist(), **data}
 
 
@@ -85,13 +89,18 @@ def save_checkpoint(
     """Writes all of it atomically. `training` is what the model is trained by, left out that of its
     config; `conditions` are other things, JSON-able, that must be the same when it goes on."""
     header, weights = contents_of(model)
+    require_methods("optimiser", optimiser, ("state", "load_state"), "SGD has them")
+    check_kind(progress, Progress, "progress")
+    check_kind({} if conditions is None else conditions, Mapping, "conditions")
+    training = model.config.training if training is None else training
+    check_kind(training, TrainConfig, "training")
     state = dict(optimiser.state())
     both = weights.keys() & state.keys()
     if both:
         hint = "state() calls them otherwise than the parameters, such as m/conv1_1.weight"
         raise ConfigError(f"keeps {sorted(both)[0]!r}, a parameter's name", "the optimiser", hint)
-    rule = dataclasses.asdict(training or model.config.training)
-    header |= {"training": rule, "progress": dataclasses.asdict(progress)}
+    header |= {"training": dataclasses.asdict(training)}
+    header |= {"progress": dataclasses.asdict(progress)}
     header |= {"optimiser": sorted(state), "frozen": frozen(model)}
     header["conditions"] = dict(conditions or {})
     write_archive(path, header, weights | state, make_folder)
@@ -108,6 +117,7 @@ def load_checkpoint(
     """Sets the model's parameters, which of them are frozen, and the optimiser's state; returns the
     progress. WeightsError, with nothing changed, where the training would go on otherwise than it
     began; `other_data` allows it to go on with data that changed."""
+    path = as_path(path)
     where = str(path)
     if not os.path.exists(path):
         hint = "is it this folder? a training that was stopped before its first step begins again, "
@@ -171,8 +181,8 @@ def _changes(
 
 def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
     """Whether names changed but none stands for another label now."""
-    places = zip(old, new, strict=False)
-    return len(old) == len(new) and not any(a != b and b in old for a, b in places)
+    moved = (a != b and b in old for a, b in zip(old, new, strict=True))  # of equal length
+    return len(old) == len(new) and not any(moved)
 
 
 def _refuse(changes: Sequence[tuple[str, Any, Any]], where: str) -> None:

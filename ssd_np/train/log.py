@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssd_np.checks import check_kind
 from ssd_np.errors import ConfigError, DataError
-from ssd_np.files import append, write_atomically
+from ssd_np.files import append, as_path, write_atomically
 from ssd_np.progress import in_notebook
 from ssd_np.train.callbacks import Callback, Step
 from ssd_np.viz.loss import OTHER_COLUMNS, VALIDATION, loss_curve
@@ -26,6 +27,7 @@ FILE = "log.csv"
 
 def columns_for(parts: Iterable[str], validated: bool = False) -> tuple[str, ...]:
     """The columns of a log, with one for each part of the loss, and one for validations if any."""
+    check_kind(parts, Iterable, "parts")
     first, *rest, validation = OTHER_COLUMNS
     return (first, "total", *parts, *rest, *([validation] if validated else []))
 
@@ -38,6 +40,7 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
     many bytes these take. DataError if they are not all there."""
     if steps == 0:  # the columns are known when the loss has been asked
         return (), np.empty((0, len(COLUMNS))), 0
+    path = as_path(path)
     try:
         lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
         names, *rows = [line.decode("ascii").strip().split(",") for line in lines] or [[]]

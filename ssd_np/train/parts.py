@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ssd_np.checks import check_factor, check_kind
+from ssd_np.checks import check_factor, check_kind, checked
 from ssd_np.config import Config
 from ssd_np.engine import Engine
 from ssd_np.errors import ConfigError
@@ -94,6 +94,7 @@ class Optimiser(Protocol):
         """Remembers what `state` gave; WeightsError, with nothing changed, if it does not fit."""
 
 
+@checked
 def ssd_loss(config: Config, ops: Engine) -> Loss:
     """The loss that a config describes."""
     rule = config.loss
@@ -133,6 +134,7 @@ def check_parts(loss: object, schedule: object, optimiser: object) -> None:
     require_methods("optimiser", optimiser, ("step", "state", "load_state"), "see train.Optimiser")
 
 
+@checked
 def require_methods(what: str, part: object, names: Sequence[str], hint: str) -> None:
     """ConfigError for an object that lacks a method, and for a class in the place of an object."""
     if isinstance(part, type):

@@ -16,7 +16,7 @@ import threading
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ssd_np.checks import check_kind, float_type, generator
+from ssd_np.checks import check_kind, checked, float_type, generator
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import AnnotatedDataset, sample_at
@@ -169,6 +169,7 @@ def _gradients(model: Classifier, images: np.ndarray, labels: np.ndarray) -> flo
     return float(rows.mean())
 
 
+@checked
 def accuracy(
     model: Classifier, config: Config, dataset: AnnotatedDataset, count: int = 512
 ) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.data.image import preprocess
 from ssd_np.data.items import Dataset, IdentifiedDataset, check_indexed, item_place, sample_at
 from ssd_np.data.labels import label_map
@@ -58,6 +59,7 @@ def claim_folder(trainer: Trainer, force: bool) -> None:
     make_folder(trainer.out_dir)
 
 
+@checked
 def check_callbacks(callbacks: Sequence[Callback]) -> None:
     """ConfigError for one that lacks a method."""
     hint = "derive from ssd_np.train.Callback, which has them all"

@@ -5,9 +5,11 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from ssd_np.checks import check_whole, checked
 from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batches
-from ssd_np.data.items import Dataset
+from ssd_np.data.items import Dataset, check_indexed
+from ssd_np.data.promises import check_class_names
 from ssd_np.errors import ConfigError
 from ssd_np.model.about import About
 from ssd_np.model.pretrained import read_base, set_base
@@ -40,6 +42,7 @@ def beginning(
     return model.config, tensors, model.provenance or (imported(locate(origin)),)
 
 
+@checked
 def fitted(
     config: Config,
     dataset: Dataset,
@@ -57,6 +60,9 @@ def fitted(
     Raises ConfigError where neither is given and a schedule inherited with weights would show each
     image more than 200 times: it was made for more images than these.
     """
+    check_indexed(dataset)
+    check_class_names(dataset)
+    check_whole(len(dataset), "the number of images")
     training = config.training
     wished = steps or (epochs and math.ceil(epochs * len(dataset) / training.batch_size))
     passes = training.steps * training.batch_size / len(dataset)
@@ -83,11 +89,14 @@ def fitted(
     return dataclasses.replace(config.with_classes(dataset.class_names), training=training)
 
 
+@checked
 def validations(images: int) -> int:
     """How often a training looks at so many images to choose the best weights by."""
+    check_whole(images, "images")
     return min(VALIDATIONS, max(FEWEST_VALIDATIONS, LOOKED_AT // images))
 
 
+@checked
 def looks(training: TrainConfig, images: int) -> int:
     """How often a training of `steps` steps looks at so many images: also at its end."""
     if not images:
@@ -96,12 +105,14 @@ def looks(training: TrainConfig, images: int) -> int:
     return math.ceil(training.steps / every)
 
 
+@checked
 def validate_every(training: TrainConfig, images: int) -> int:
     """After how many steps; not before the end of a warm-up that others are as long as."""
     least = training.warmup_steps if training.schedule == "warmup_cosine" else 1
     return max(least, math.ceil(training.steps / validations(images)))
 
 
+@checked
 def network(
     config: Config,
     seed: int,
@@ -123,6 +134,7 @@ def network(
     return model, new
 
 
+@checked
 def settle(model: SSD, dataset: Dataset, training: TrainConfig) -> None:
     """Lets a base see the first batches: its batch normalisations take over their statistics, and
     the network computes in training what it did (`model/statistics.py`)."""

@@ -9,6 +9,7 @@ import textwrap
 
 import numpy as np
 
+from ssd_np.checks import check_whole, checked
 from ssd_np.config import Config
 from ssd_np.data.image import to_grey
 from ssd_np.data.pipeline import augment
@@ -28,8 +29,10 @@ def augmentation_figure(sample: Sample, config: Config, rng: np.random.Generator
     strip_figure(replay(sample, history), out)
 
 
+@checked
 def strip_figure(panels: list[Panel], out: Out) -> None:
     """Pictures in reading order, three in a row, each with its caption and boxes."""
+    check_whole(len(panels), "the number of pictures")
     rows, across = math.ceil(len(panels) / 3), min(3, len(panels))
     aspect = min(1.1, max(image.shape[0] / image.shape[1] for _, image, _ in panels))
     with canvas(out, 2.4 * across, (2.2 * aspect + 0.4) * rows) as figure:
@@ -42,6 +45,7 @@ def strip_figure(panels: list[Panel], out: Out) -> None:
                 draw_box(axes, box, ORANGE)
 
 
+@checked
 def replay(sample: Sample, history: list[Step]) -> list[Panel]:
     """The sample and then what it was after each step of a history, in the size it had there."""
     kept = ~sample.truth.crowd

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes_for_map
+from ssd_np.checks import check_whole, checked
 from ssd_np.config import Config
 from ssd_np.picture import label_spot
 from ssd_np.viz.canvas import (
@@ -28,6 +29,7 @@ from ssd_np.viz.canvas import (
 PANEL = 3.7  # inches: two of them are as wide as a page's text
 
 
+@checked
 def default_box_figure(
     config: Config, image: np.ndarray, out: Out, cell: tuple[float, float] = (0.5, 0.5)
 ) -> None:
@@ -58,11 +60,13 @@ def default_box_figure(
             axes.set_title(title, fontsize=10)
 
 
+@checked
 def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out) -> None:
     """Images side by side with boxes: (title, image (H, W, 3), boxes_corner (D, 4), a text each).
 
     An empty text draws its box thin, as one of a crowd.
     """
+    check_whole(len(panels), "the number of pictures")
     count, height = len(panels), max(im.shape[0] / im.shape[1] for _, im, _, _ in panels)
     with canvas(out, PANEL * count, PANEL * height + 0.25) as figure:
         shown = zip(panels_in(figure, count, count), panels, strict=True)

@@ -19,12 +19,14 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
+from matplotlib.colors import is_color_like
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ssd_np.checks import check_picture
-from ssd_np.errors import OutputError
+from ssd_np.boxes.checks import check_window
+from ssd_np.checks import check_axes, check_picture, check_whole, checked
+from ssd_np.errors import ConfigError, OutputError, ShapeError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import OKABE_ITO
 
@@ -67,6 +69,7 @@ def canvas(out: Out, width: float, height: float) -> Iterator[Figure]:
         write_atomically(path, buffer.getvalue())
 
 
+@checked
 def tidy(axes: Axes) -> None:
     """A light grid behind the data and no frame on the right and above."""
     axes.grid(color="0.9")
@@ -74,6 +77,7 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+@checked
 def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
     """An image (H, W, 3) in coordinates of boxes, x and y from 0 to 1; pale, so that lines show."""
     image = check_picture(image, "image")
@@ -82,26 +86,36 @@ def show_image(axes: Axes, image: np.ndarray, pale: bool = False) -> None:
     axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))
 
 
+@checked
 def leave_room(axes: Axes, points: np.ndarray) -> None:
     """Widens the view to points (P, 2) that leave the image."""
+    check_axes(points, "points", None, 2)
+    if not len(points) or not np.isfinite(points).all():
+        raise ShapeError("points are none, or not finite", hint="(P, 2), at least one")
     low, high = min(0, points.min()) - 0.02, max(1, points.max()) + 0.02
     axes.set(xlim=(low, high), ylim=(high, low))
 
 
-def panels_in(figure: Figure, count: int, across: int) -> list[Axes]:
+@checked
+def panels_in(figure: Figure | SubFigure, count: int, across: int) -> list[Axes]:
     """So many panels in reading order, `across` in a row; what is left of the last row is empty."""
+    check_whole(count, "count")
+    check_whole(across, "across")
     found = figure.subplots(-(-count // across), across, squeeze=False).ravel().tolist()
     for axes in found[count:]:
         axes.set_visible(False)
     return found[:count]
 
 
+@checked
 def number_at(axes: Axes, place: Iterable[float], number: int) -> None:
     """A number in a white field, its middle at a place (x, y)."""
+    check_axes(np.array([*place]), "place", 2)
     (x, y), field = place, {"boxstyle": "round,pad=0.15", "facecolor": "white"}
     axes.text(x, y, str(number), fontsize=9, ha="center", va="center", bbox=field)
 
 
+@checked
 def draw_box(
     axes: Axes,
     box_corner: Iterable[float],
@@ -110,13 +124,16 @@ def draw_box(
     width: float = 2,
 ) -> None:
     """A box (xmin, ymin, xmax, ymax), with a dark rim that keeps it visible on any ground."""
-    xmin, ymin, xmax, ymax = box_corner
+    xmin, ymin, xmax, ymax = check_window([*box_corner]).tolist()
+    if not is_color_like(color):
+        raise ConfigError(f"color is {color!r}"[:80], hint="a name, or red, green and blue to 1")
     place = ((xmin, ymin), xmax - xmin, ymax - ymin)
     if style == "-":
         axes.add_patch(Rectangle(*place, fill=False, edgecolor="black", linewidth=width + 1.2))
     axes.add_patch(Rectangle(*place, fill=False, edgecolor=color, linewidth=width, linestyle=style))
 
 
+@checked
 def plain_numbers(axis: Axis) -> None:
     """10 instead of 10^1 on a logarithmic axis, with 2 and 5 marked as well."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

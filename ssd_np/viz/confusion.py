@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ssd_np.checks import checked
 from ssd_np.evaluate.confusion import CONFUSED, MISSED, WRONG, Confusion, Outcome
 from ssd_np.picture import BLACK, WHITE, draw_boxes, fitted, font_of
 from ssd_np.records import Detections, Truth
@@ -14,6 +15,7 @@ MOST = 20  # classes that are drawn by name
 MOST_LINES = 12  # mistakes that are told in words under a picture
 
 
+@checked
 def confusion_figure(found: Confusion, out: Out) -> None:
     """Objects by class in rows, what they were taken for in columns; the shade is the share of the
     row. Of more than 20 classes those with the most mistakes are drawn."""
@@ -42,6 +44,7 @@ def confusion_figure(found: Confusion, out: Out) -> None:
         axes.set_title(title, fontsize=10)
 
 
+@checked
 def draw_outcome(
     image: np.ndarray, found: Detections, truth: Truth, outcome: Outcome
 ) -> tuple[np.ndarray, np.ndarray]:

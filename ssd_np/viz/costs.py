@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 
+from ssd_np.checks import checked
+from ssd_np.errors import ShapeError
 from ssd_np.viz.canvas import BLUE, GREEN, GREY, ORANGE, Out, canvas, tidy
 
 OURS = 3  # of the columns: the library's own algorithms
 LOOKS = ((BLUE, ""), (BLUE, "//"), (BLUE, "xx"), (GREY, ""), (ORANGE, ""), (GREEN, ""))
 
 
+@checked
 def costs_figure(columns: list[str], rows: Mapping[str, list[float | None]], out: Out) -> None:
     """A group of bars a row, in its order, a bar a column; a line at 1, to which all is compared.
 
     columns: the names of the programs, the library's own first.
     rows: what is measured -> ratios, smaller is faster, or None where there is none.
     """
+    if len(columns) != len(LOOKS) or any(len(row) != len(columns) for row in rows.values()):
+        raise ShapeError(f"{len(columns)} columns", hint=f"{len(LOOKS)}, and a ratio of each a row")
     step = len(columns) + 1.5
     with canvas(out, 7.4, 0.24 * step * len(rows) + 0.9) as figure:
         axes = figure.subplots()
@@ -21,7 +26,7 @@ def costs_figure(columns: list[str], rows: Mapping[str, list[float | None]], out
             ratios = [(i * step + k, row[k]) for i, row in enumerate(rows.values())]
             bars = [(y, ratio) for y, ratio in ratios if ratio is not None]
             light = (*color[:3], 0.45) if k < OURS else color
-            places, widths = zip(*bars, strict=True)
+            places, widths = [place for place, _ in bars], [ratio for _, ratio in bars]
             axes.barh(places, widths, color=light, hatch=hatch, edgecolor="white",
                       height=0.9, label=name)  # fmt: skip
             for y, ratio in bars:

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ssd_np.checks import checked
 from ssd_np.errors import ShapeError
 from ssd_np.viz.canvas import BLUE, ORANGE, VERMILION, Out, canvas, plain_numbers, tidy
 
 
+@checked
 def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float = 0.5) -> None:
     """How well the default boxes cover the objects of a data set.
 
@@ -17,7 +19,8 @@ def coverage(best_iou: np.ndarray, sizes: np.ndarray, out: Out, threshold: float
     one default box that bipartite matching gives it.
     """
     best_iou, sizes = np.asarray(best_iou, np.float64), np.asarray(sizes, np.float64)
-    if best_iou.shape != sizes.shape or best_iou.ndim != 1 or len(sizes) == 0 or sizes.min() <= 0:
+    good = best_iou.shape == sizes.shape and best_iou.ndim == 1 and len(sizes)
+    if not good or not ((sizes > 0) & (sizes < np.inf)).all():
         what = f"best_iou {best_iou.shape} and sizes {sizes.shape} are no coverage"
         hint = "expected one IoU and one size above 0 for each object, and at least one object"
         raise ShapeError(what, hint=hint)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_np.checks import check_list, check_picture, check_whole
+from ssd_np.checks import check_list, check_picture, check_whole, checked
 from ssd_np.errors import OutputError, ShapeError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted, font_of
@@ -82,8 +82,10 @@ def gallery(
     return picture
 
 
+@checked
 def scaled(image: np.ndarray, width: int) -> Image.Image:
     """The picture, so many pixels wide."""
+    check_whole(width, "width")
     picture = enlarged(image, 1)
     height = max(1, round(picture.height * width / picture.width))
     return picture.resize((width, height), Image.Resampling.LANCZOS)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
+from ssd_np.checks import check_picture, checked
 from ssd_np.infer.reports import DetectionReport, MiningReport, SuppressedReport
 from ssd_np.viz.canvas import (
     BLUE,
@@ -27,6 +28,7 @@ from ssd_np.viz.mining import draw_ranks
 NUMBERED = 8  # mined boxes that are drawn; of the others only the centres, or nothing is seen
 
 
+@checked
 def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
     """Left, the costliest mined negatives over the image, of the others the centres.
 
@@ -50,6 +52,7 @@ def mined_figure(image: np.ndarray, mining: MiningReport, out: Out) -> None:
         draw_ranks(right, losses, np.arange(len(losses)) < count)
 
 
+@checked
 def decode_figure(
     image: np.ndarray, found: DetectionReport, suppressed: Sequence[SuppressedReport], out: Out
 ) -> None:
@@ -57,6 +60,7 @@ def decode_figure(
 
     Below the picture stands the arithmetic that leads from the one to the other.
     """
+    image = check_picture(image, "image")
     place, aspect = found.place, image.shape[0] / image.shape[1]
     with canvas(out, 5.6, 5.4 * aspect + 2.2) as figure:
         axes = figure.subplots()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.checks import check_axes, check_whole, checked
 from ssd_np.config import Config
 from ssd_np.data.coverage import coverage
 from ssd_np.viz.canvas import BLUE, VERMILION, Out, canvas, panels_in, plain_numbers, tidy
@@ -13,9 +14,13 @@ MARKERS = "sDo^vP*X"  # a map each
 HEIGHT = 4.2  # inches, of a panel of the same width
 
 
+@checked
 def boxes_figure(boxes_corner: np.ndarray, configs: Sequence[Config], out: Out) -> None:
     """A panel for each config: objects (G, 4), in fractions of their images, as its input has them,
     and the boxes of a cell of each map (large marks, shallow maps first)."""
+    check_axes(boxes_corner, "boxes_corner", None, 4)
+    boxes_corner = boxes_corner.astype(np.float64)
+    check_whole(len(configs), "the number of configs")
     with canvas(out, HEIGHT * len(configs), HEIGHT) as figure:
         shown = zip(panels_in(figure, len(configs), len(configs)), configs, strict=True)
         for axes, config in shown:

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ssd_np.checks import check_axes, checked
 from ssd_np.nn.im2col import im2col
 from ssd_np.viz.canvas import BLUE, GREEN, ORANGE, VERMILION
 
@@ -12,9 +13,12 @@ COLOURS = (BLUE, ORANGE, GREEN, VERMILION)
 INSET = 0.06  # between the frames of windows that lie over each other
 
 
+@checked
 def im2col_figure(picture: np.ndarray, kernel: np.ndarray, figure: Figure) -> None:
     """A picture (H, W) with the windows of a kernel (k, k) framed, the matrix whose rows they
     become, and its product with the kernel as a column. Colours tell which window is which row."""
+    check_axes(picture, "picture", None, None)
+    check_axes(kernel, "kernel", len(kernel) if kernel.ndim else 0, *kernel.shape[:1])
     side, places = len(kernel), picture.shape[1] - len(kernel) + 1
     rows = im2col(picture[None, :, :, None], side)  # (windows, k * k)
     column = kernel.reshape(-1, 1)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.boxes.matching import NEUTRAL, match
+from ssd_np.checks import check_axes, check_picture, checked
 from ssd_np.viz.canvas import (
     BLUE,
     GREY,
@@ -34,6 +35,7 @@ Style = tuple[Color, LineStyle, float]
 STYLES: tuple[Style, ...] = ((GREY, ":", 1.2), (ORANGE, "--", 2), (BLUE, "-", 2.6))
 
 
+@checked
 def match_figure(
     image: np.ndarray,
     gt_corner: np.ndarray,
@@ -48,6 +50,8 @@ def match_figure(
     dashed: boxes that reach the threshold (the second). Grey, dotted: neutral ones. More than three
     objects are numbered in the image, and each gets a panel with its boxes below.
     """
+    image = check_picture(image, "image")
+    check_axes(default_boxes, "default_boxes", None, 8)
     corner = center_to_corner(default_boxes[:, :4])
     matched = match(gt_corner, corner, threshold, neutral_threshold)  # (T,)
     best = match(gt_corner, corner, threshold=np.inf) >= 0  # no IoU reaches it: only rule one

@@ -4,10 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
+from ssd_np.checks import check_axes, checked
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ssd_np.viz.canvas import BLUE, GREY, VERMILION, Out, canvas, plain_numbers, tidy
 
 
+@checked
 def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out: Out) -> None:
     """Mined against easy negatives of one image.
 
@@ -15,7 +17,10 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
     negative's loss by rank, with the cut; right, what share of the boxes each group is, and what
     share of the gradient (sum of |dlogits|) it would have if every box were trained.
     """
-    known = labels >= 0
+    check_axes(labels, "labels", None)
+    check_axes(logits, "logits", len(labels), None)
+    check_axes(mined, "mined", len(labels))
+    mined, known = mined.astype(bool), labels >= 0
     loss, cache = cross_entropy_forward(logits, np.maximum(labels, 0))
     pull = np.abs(cross_entropy_backward(np.ones_like(loss), cache)).sum(axis=1)  # (T,)
     groups = (
@@ -41,8 +46,11 @@ def mining_figure(logits: np.ndarray, labels: np.ndarray, mined: np.ndarray, out
         bars.spines[["top", "right"]].set_visible(False)
 
 
+@checked
 def draw_ranks(axes: Axes, losses: np.ndarray, mined: np.ndarray) -> None:
     """The losses (R,) of negatives, costliest first, and the cut between those mined (R,) bool."""
+    check_axes(losses, "losses", None)
+    check_axes(mined, "mined", len(losses))
     rank = np.arange(1, len(losses) + 1)
     for name, color, marker in (("easy", GREY, "."), ("mined", VERMILION, "o")):
         part = mined == (name == "mined")

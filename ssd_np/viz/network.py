@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ssd_np.boxes.default_boxes import cell_shapes
+from ssd_np.checks import check_picture, check_whole, checked
 from ssd_np.config import Config
+from ssd_np.errors import ConfigError
 from ssd_np.geometry import Size
 from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.receptive_field import receptive_fields
@@ -21,6 +23,7 @@ ROOM = 3.0  # behind a feature map, so that the texts of two maps do not touch
 HEAD = 6.6  # height of the row of heads
 
 
+@checked
 def network_figure(config: Config, out: Out) -> None:
     """The layers of a config from the image on, with shapes; feature maps lead up to their heads.
 
@@ -81,6 +84,7 @@ def _draw_head(axes: Axes, x: float, top: float, config: Config, feature_map: Fe
 # --- what a cell sees ----------------------------------------------------------------------------
 
 
+@checked
 def receptive_field_figure(
     config: Config, out: Out, measured: Mapping[str, float] | None = None
 ) -> None:
@@ -98,6 +102,9 @@ def receptive_field_figure(
         seen = [fields[f"head_{name}"].size for name in names]
         axes.plot(places, seen, "s", color=BLUE, ms=10, label="receptive field of the heads")
         if measured is not None:
+            lacking = sorted(set(names) - measured.keys())
+            if lacking:
+                raise ConfigError(f"measured has no {lacking[0]!r}", hint=f"a number for {names}")
             used = [measured[name] for name in names]
             axes.plot(places, used, "D", color=VERMILION, ms=8, label="measured part of it")
         for i in range(len(names)):
@@ -119,6 +126,7 @@ def receptive_field_figure(
 # --- what the maps hold --------------------------------------------------------------------------
 
 
+@checked
 def feature_map_figure(
     image: np.ndarray, maps: Sequence[tuple[str, np.ndarray]], out: Out, channels: int = 5
 ) -> None:
@@ -126,6 +134,9 @@ def feature_map_figure(
 
     Liveliest: with the largest spread over the map. Black is the smallest value, white the largest.
     """
+    image = check_picture(image, "image")
+    for what, count in (("the number of maps", len(maps)), ("channels", channels)):
+        check_whole(count, what)
     with canvas(out, 1.25 * (channels + 1), 1.45 * len(maps) + 0.3) as figure:
         figure.suptitle(f"the {channels} liveliest channels of each feature map", fontsize=11)
         panels = figure.subplots(len(maps), channels + 1, squeeze=False)

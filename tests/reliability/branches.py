@@ -13,11 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILES = [f"ssd_np/{name}.py" for name in (
     "model/zip_file", "model/archive", "model/torch_file", "model/torch_pickle",
-    "model/tflite_file", "train/checkpoint", "train/log")]  # fmt: skip
+    "model/tflite_file", "train/checkpoint", "train/log", "data/digest",
+    "commands/run_folder")]  # fmt: skip
 TESTS = [f"tests/{name}.py" for name in (
     "model/test_zip_file", "model/test_archive", "model/test_torch_file",
     "model/test_reader_refusals", "model/test_tflite_file", "model/test_weights",
-    "model/test_own_parts", "reliability/test_exact_resume",
+    "model/test_own_parts", "model/test_checkpoint", "model/test_log",
+    "commands/test_run_folder", "reliability/test_changed_data", "reliability/test_exact_resume",
     "reliability/test_faults")]  # fmt: skip
 
 

@@ -31,7 +31,9 @@ GROUPS = (  # files of tests, and the modules that they are about
     ("archive reader_refusals", "model.archive"),
     ("torch_file reader_refusals", "model.torch_file model.torch_pickle"),
     ("tflite_file", "model.tflite_file"),
-    ("resume trainer validation_curve", "train.checkpoint train.log"),
+    ("checkpoint", "train.checkpoint"),
+    ("log", "train.log"),
+    ("changed_data run_folder", "data.digest commands.run_folder"),
 )
 SLOW, LIMIT, MEMORY = 1.0, 60, 6 << 30  # seconds of a test, of a mutant; bytes of a mutant
 
@@ -166,7 +168,8 @@ def main(every: int, names: list[str]) -> int:
     alive = count = 0
     for tests, modules in GROUPS:
         runner = Runner([name for name in modules.split() if name in (names or modules)], every)
-        files = [f"tests/model/test_{name}.py" for name in tests.split()]
+        paths = (ROOT.glob(f"tests/*/test_{name}.py") for name in tests.split())
+        files = [str(path) for path in itertools.chain(*paths)]
         if runner.modules:
             ended = pytest.main(["-q", "-p", "no:cacheprovider", *files], plugins=[runner])
             if ended:

@@ -1,6 +1,7 @@
 """What does not belong in the place of an argument, and what a call with it raises."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 
@@ -41,6 +42,8 @@ def wrong_for(value, objects=False):
         return wrong_arrays(value)
     if isinstance(value, bool | int | float):
         return NUMBERS
+    if isinstance(value, Path):
+        return PATHS
     if isinstance(value, str):
         return PATHS if value == ALWAYS else TEXTS
     if type(value) in (list, tuple):
