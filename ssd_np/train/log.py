@@ -42,10 +42,10 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         return (), np.empty((0, len(COLUMNS))), 0
     path = as_path(path)
     try:
-        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
-        names, *rows = [line.decode("ascii").strip().split(",") for line in lines] or [[]]
-        whole = len(rows) - bool(lines and not lines[-1].endswith(b"\n"))
-        numbers = np.array(rows, np.float64).reshape(-1, len(names) or 1)
+        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1] or [b""]
+        names, *rows = [line.decode("ascii").strip().split(",") for line in lines]
+        whole = sum(line.endswith(b"\n") for line in lines[1:])
+        numbers = np.array(rows, np.float64).reshape(-1, len(names))
     except (OSError, ValueError) as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
     if whole < steps:

@@ -48,6 +48,8 @@ def lines(run):
 def test_the_columns():
     assert ",".join(COLUMNS) == HEAD
     assert columns_for(["a"], True) == ("step", "total", "a", *COLUMNS[4:], "validation")
+    with pytest.raises(ConfigError, match="^parts is a int"):
+        columns_for(3)
 
 
 def test_a_line_for_each_step_and_a_save_appends(tmp_path):
@@ -73,6 +75,13 @@ def test_before_the_first_step_there_is_no_file_and_no_row(tmp_path):
     assert log.names == () and log.rows.shape == (0, 8) and [*log.columns()] == [*COLUMNS]
     log.measured(0.5)  # which belongs to no step
     assert log.rows.shape == (0, 8)
+
+
+def test_what_another_run_left_is_written_anew(tmp_path):
+    (tmp_path / "log.csv").write_text("old\n" * 9)
+    run = trainer(tmp_path)
+    log_of(run, 2).save(run)
+    assert lines(run) == [HEAD, row(0), row(1)]
 
 
 @pytest.mark.parametrize("cut", [0, 20, None])
@@ -227,6 +236,7 @@ def test_a_notebook_shows_the_curve_in_one_place(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr("ssd_np.train.log.in_notebook", lambda: True)
+    monkeypatch.setattr("ssd_np.train.log.loss_curve", lambda _, file: file.write(b"\x89PNG"))
     run = trainer(tmp_path)
     curve = LossCurve(log_of(run, 2))
     curve.begin(run)

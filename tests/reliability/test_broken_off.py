@@ -8,6 +8,7 @@ whatever its frames hold. Then the same job, in a thread of its own, must end an
 
 import contextlib
 import linecache
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -18,10 +19,13 @@ from training_runs import narrow_config
 
 import ssd_np
 from ssd_np.data.shapes import ShapesDataset
-from ssd_np.errors import ConfigError, DataError
+from ssd_np.errors import ConfigError, DataError, SsdError
 from ssd_np.infer.detect import Detector
+from ssd_np.model.archive import read_archive
 from ssd_np.model.ssd import SSD
 from ssd_np.train.callbacks import Callback
+from ssd_np.train.checkpoint import LAST
+from ssd_np.train.log import LossCurve, read_log
 from ssd_np.train.pretrain import Classifier, classifier_config
 from ssd_np.train.trainer import Trainer
 
@@ -30,10 +34,10 @@ TURNS = "engine/table.py", "engine/threads.py", "model/ssd.py", "infer/detect.py
 WATCHED = *(str(ROOM / file) for file in TURNS), contextlib.__file__  # of a quick run
 EVERYTHING = str(ROOM), contextlib.__file__
 PLACES = 20, 1000  # of a job, at most: of a quick run and of a full one
-PATIENCE = 20  # seconds: what has not ended by then waits for ever
+PATIENCE = 20  # seconds in which this process runs: what has not ended by then waits for ever
 CONFIG, DATA = narrow_config(steps=2), ShapesDataset(0, 3)
 PICTURES = [sample.image for sample in DATA]
-IMAGES = np.random.default_rng(0).uniform(-99, 99, (2, 128, 128, 3)).astype(np.float32)
+IMAGES = np.random.default_rng(0).uniform(-99, 99, (1, 128, 128, 3)).astype(np.float32)
 
 
 class Break:
@@ -63,6 +67,10 @@ def traced(job, files, nth, error=None):
         job()
     except type(error):
         return None
+    except SsdError as told:  # a reader says of a MemoryError which file was too large
+        if told.__cause__ is not error:
+            raise
+        return None
     finally:
         sys.settrace(before)
     return watch.seen
@@ -73,7 +81,8 @@ def in_time(job):
     told = []
     thread = threading.Thread(target=lambda: told.append(job()), daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    for _ in range(PATIENCE):  # a process that is stopped for a minute loses one of them
+        thread.join(1)
     assert not thread.is_alive(), "waits for ever"
     return told[0]
 
@@ -112,13 +121,94 @@ def test_a_call_broken_off_anywhere(engine, name, full, tell, monkeypatch):
     expected = job()
     files = EVERYTHING if full else WATCHED
     count = traced(job, files, 0)
-    for nth in range(1, count + 1, -(-count // PLACES[full])):
-        error = KeyboardInterrupt() if nth % 2 else MemoryError()
+    for nth, error in places(count, full):
         broken += traced(job, files, nth, error) is None
         for found, array in zip(in_time(job), expected, strict=True):
             np.testing.assert_array_equal(found, array, err_msg=f"{nth} of {count}")
     assert broken
     tell(f"{engine} {name} broken off at {broken} of {count} places: goes on")
+
+
+def places(count, full):
+    """Each place of a job with what is raised there; evenly spread where there are too many."""
+    for nth in range(1, count + 1, -(-count // PLACES[full])):
+        yield nth, KeyboardInterrupt() if nth % 2 else MemoryError()
+
+
+def begun(folder):
+    """A training in a folder that may hold one: it goes on then. It draws no curve."""
+    trainer = Trainer(SSD(CONFIG), DATA, CONFIG.training, folder)
+    trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LossCurve)]
+    if (folder / LAST).exists():
+        trainer.resume()
+    return trainer
+
+
+def learned(trainer):
+    return [parameter.value.copy() for parameter in trainer.model.parameters.values()]
+
+
+def is_whole(folder):
+    """The checkpoint and the log that belongs to it can be read."""
+    header, arrays = read_archive(folder / LAST)
+    read_log(folder / "log.csv", header["progress"]["step"])
+    return arrays
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_save_broken_off_anywhere_keeps_a_whole_file(full, tell, tmp_path):
+    trainer = begun(tmp_path)
+    trainer.fit()
+    expected, count, broken = is_whole(tmp_path), traced(trainer.save, EVERYTHING, 0), 0
+    for nth, error in places(count, full):
+        broken += traced(trainer.save, EVERYTHING, nth, error) is None
+        for save in (lambda: None, trainer.save):
+            in_time(save)
+            arrays = is_whole(tmp_path)
+            assert all(np.array_equal(arrays[name], expected[name]) for name in expected), nth
+    tell(f"a save broken off at {broken} of {count} places: the file is whole, the next save saves")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_resume_broken_off_anywhere_can_be_tried_again(full, tell, tmp_path):
+    expected = learned_by(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    trainer, broken = begun(tmp_path), 0
+    count = traced(trainer.resume, EVERYTHING, 0)
+    for nth, error in places(count, full):
+        broken += traced(trainer.resume, EVERYTHING, nth, error) is None
+        in_time(trainer.resume)
+        assert trainer.progress.step == CONFIG.training.steps and len(trainer.log.rows) == 2
+        for found, array in zip(learned(trainer), expected, strict=True):
+            np.testing.assert_array_equal(found, array, err_msg=f"{nth} of {count}")
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    tell(f"a resume broken off at {broken} of {count} places: the next one is whole")
+
+
+def learned_by(folder):
+    trainer = begun(folder)
+    trainer.fit()
+    return learned(trainer)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_training_broken_off_anywhere_is_resumed(full, tell, tmp_path):
+    """By another trainer, from what the folder holds, to the weights of one that nothing befell."""
+    expected, broken = learned_by(tmp_path / "whole"), 0
+    trainer = begun(tmp_path / "counted")
+    count = traced(trainer.fit, EVERYTHING, 0)
+    for nth, error in places(count, full):
+        folder = tmp_path / "broken"
+        shutil.rmtree(folder, ignore_errors=True)
+        trainer = begun(folder)
+        broken += traced(trainer.fit, EVERYTHING, nth, error) is None
+        if not (folder / LAST).exists():  # it had not begun
+            shutil.rmtree(folder, ignore_errors=True)
+        found = in_time(lambda folder=folder: learned_by(folder))
+        for array, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(array, other, err_msg=f"{nth} of {count}")
+        is_whole(folder)
+    tell(f"a training broken off at {broken} of {count} places: resumed to bit-equal weights")
 
 
 @pytest.mark.parametrize("engine", ["plain", "fast"])
