@@ -48,7 +48,7 @@ def lines(run):
 def test_the_columns():
     assert ",".join(COLUMNS) == HEAD
     assert columns_for(["a"], True) == ("step", "total", "a", *COLUMNS[4:], "validation")
-    with pytest.raises(ConfigError, match="^parts is a int"):
+    with pytest.raises(ConfigError, match=r"^parts is a int"):
         columns_for(3)
 
 
