@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_window
-from ssd_np.checks import as_array, check_kind, check_shape, checked
+from ssd_np.checks import as_array, check_shape, checked
 from ssd_np.config import Crop as CropConfig
 from ssd_np.config_json import require
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
@@ -73,6 +73,7 @@ def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: floa
     return corners / (width, height, width, height)
 
 
+@checked
 def draw_patch(
     size: Size, boxes_corner: np.ndarray, rng: np.random.Generator, rule: CropConfig
 ) -> tuple[np.ndarray, float]:
@@ -85,8 +86,6 @@ def draw_patch(
     objects 0.7 and 0.9 are out of reach.
     """
     check_shape(size, "(height, width)", 2, 2)
-    check_kind(rng, np.random.Generator, "rng")
-    check_kind(rule, CropConfig, "rule")
     boxes_corner = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4)
     whole, found = np.array([0.0, 0.0, 1.0, 1.0]), []
     for min_iou in rule.min_ious:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.default_boxes import derive_sizes
-from ssd_np.checks import check_factor, check_kind, check_shape, check_whole, checked, generator
+from ssd_np.checks import check_shape, check_whole, checked, generator
 from ssd_np.config import AugmentationConfig, Config, TrainConfig, load_config
 from ssd_np.data.coverage import coverage
 from ssd_np.errors import ShapeError
@@ -46,6 +46,7 @@ class Map(NamedTuple):
     step: tuple[float, float]
 
 
+@checked
 def fit(
     f: Fingerprint,
     network: Config | str | None = None,
@@ -62,12 +63,8 @@ def fit(
 
     The training takes `affordable` steps or, if it is not known yet how many these are, `minutes`.
     """
-    check_kind(f, Fingerprint, "f")
     for what, number in (("affordable", affordable or 1), ("seed", seed), ("held_back", held_back)):
         check_whole(number, what, 0)
-    check_factor(minutes, "minutes")
-    if network is not None and not isinstance(network, str):
-        check_kind(network, Config, "network")
     if shape is not None:
         check_shape(shape, "(height, width)", 2, 2)
     usual = load_config(decide.USUAL)

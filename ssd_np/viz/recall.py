@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ssd_np.checks import check_factor, check_kind
+from ssd_np.checks import checked
 from ssd_np.errors import ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
 from ssd_np.viz.canvas import COLORS, YELLOW, Out, canvas, tidy
@@ -12,14 +12,13 @@ LINES = [color for color in COLORS if color != YELLOW]  # yellow is too pale on 
 MOST_CURVES = 20  # of precision and recall with a colour and a name each
 
 
+@checked
 def precision_recall(voc_result: VocResult, out: Out, show_score: float = 0.5) -> None:
     """Precision against recall for every class that has truth, best AP first in the legend.
 
     A dot marks where each curve stands when only scores of at least `show_score` are shown.
     With more than 20 classes the five best and the five worst are named, the others grey.
     """
-    check_kind(voc_result, VocResult, "voc_result")
-    check_factor(show_score, "show_score")
     classes = sorted((c for c in voc_result.classes if c.truths), key=lambda c: -c.ap)
     if not classes:
         raise ShapeError("no class has an object to find, so there is no curve to draw")
