@@ -10,9 +10,9 @@ import itertools
 import numpy as np
 
 from ssd_np.boxes.checks import check_sizes, map_of
-from ssd_np.checks import checked
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.signatures import checked
 
 
 def derive_sizes(

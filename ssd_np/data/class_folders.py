@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.data.decoding import undecodable
 from ssd_np.data.image import ENDINGS, LARGE, read_image
 from ssd_np.data.labels import labels_of
@@ -26,6 +25,7 @@ from ssd_np.data.reading import LISTING, PICTURE, check_regular
 from ssd_np.data.splits import ALL, DRAWN, VALIDATION, draw, resolve_all
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.records import Sample, Truth
+from ssd_np.signatures import checked
 
 MOST = 2_000_000  # pictures in a zip file
 BROKEN = (zipfile.BadZipFile, RuntimeError, OSError, EOFError)  # RuntimeError: a password

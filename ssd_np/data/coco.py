@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_json
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import DataError
 from ssd_np.files import as_path
+from ssd_np.signatures import checked
 from ssd_np.terminal import LONGEST_NAME, fault_of_name
 
 # The 80 categories of COCO's detection task, by the ids of its files.

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 
 COLUMNS = {  # spelled without blanks, "_" and "-"
     "filename": ("filename", "file", "image", "imagename", "imagepath", "path", "img"),

@@ -13,9 +13,9 @@ import json
 import re
 from pathlib import Path
 
-from ssd_np.checks import checked
 from ssd_np.data.reading import MIB, read_text
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 
 Value = str | list[str] | dict[str, str] | None
 QUOTED = r""""(?:\\.|[^"\\])*"|'(?:''|[^'])*\'"""

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ssd_np.checks import checked
 from ssd_np.data.image import LARGE, read_image
 from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.progress import Progress
+from ssd_np.signatures import checked
 
 REMEMBERED = 2_000_000  # images at most; then it begins anew
 THREADS = 2  # Pillow decodes without holding the interpreter

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_window
-from ssd_np.checks import as_array, check_shape, checked
+from ssd_np.checks import as_array, check_shape
 from ssd_np.config import Crop as CropConfig
 from ssd_np.config_json import require
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
@@ -19,6 +19,7 @@ from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
+from ssd_np.signatures import checked
 
 Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
 

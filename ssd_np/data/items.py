@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.errors import DataError, DegenerateBox, SsdError
 from ssd_np.records import Sample, Truth
+from ssd_np.signatures import checked
 
 Effect = Literal["stops", "left out", "kept"]
 

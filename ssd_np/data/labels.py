@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ssd_np.checks import check_axes, check_list, checked
+from ssd_np.checks import check_axes, check_list
 from ssd_np.data.items import Problem
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.records import Truth
+from ssd_np.signatures import checked
 
 
 @checked

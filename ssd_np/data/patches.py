@@ -6,8 +6,9 @@ Patches are (P, 4) corners in fractions of the picture, in whole pixels.
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.config import Crop
+from ssd_np.signatures import checked
 
 
 @checked

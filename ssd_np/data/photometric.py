@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.checks import check_list, checked
+from ssd_np.checks import check_list
 from ssd_np.data.transform import Transform
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_colours
+from ssd_np.signatures import checked
 
 
 def brightness(image: np.ndarray, delta: float) -> np.ndarray:

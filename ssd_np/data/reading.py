@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ssd_np.checks import checked
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 
 MIB = 2**20
 RECORD = 16 * MIB  # the annotation of one image

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_np.checks import checked
 from ssd_np.data.labels import labels_of
 from ssd_np.data.subset import check_classes
 from ssd_np.records import Sample, Truth
+from ssd_np.signatures import checked
 
 SIZE = 128  # pixels on a side
 MIN_SIDE, MAX_SIDE = 16.0, 96.0  # of an object's box, in pixels

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd_np.checks import checked
 from ssd_np.errors import DataError, NoSuchSplit
+from ssd_np.signatures import checked
 
 if TYPE_CHECKING:
     from ssd_np.data.items import Source

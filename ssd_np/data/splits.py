@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssd_np.checks import checked
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError, NoSuchSplit
+from ssd_np.signatures import checked
 
 ALL = "all"
 TRAINVAL = "trainval"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ssd_np.boxes.coords import clip
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.data.decoding import undecodable
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
 from ssd_np.data.image import LARGE, Header, read_header, read_image
@@ -18,6 +18,7 @@ from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
+from ssd_np.signatures import checked
 from ssd_np.terminal import listed
 
 

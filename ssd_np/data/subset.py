@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssd_np.checks import checked
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 
 
 class SubsetSource(Source):

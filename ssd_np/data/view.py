@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from ssd_np.checks import check_axes, check_whole, checked
+from ssd_np.checks import check_axes, check_whole
 from ssd_np.data.image import resize
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size, pair
+from ssd_np.signatures import checked
 
 LARGE = 1 << 20  # pixels of a side of a view
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import check_list, checked
+from ssd_np.checks import check_list
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
@@ -24,6 +24,7 @@ from ssd_np.data.stored import StoredDataset
 from ssd_np.data.voc_annotation import Annotation, parse_annotation
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.files import as_path
+from ssd_np.signatures import checked
 
 PREFERRED = (".jpg", ".jpeg", ".png")  # of several files with one stem; all others come last
 

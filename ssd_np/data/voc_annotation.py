@@ -5,9 +5,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd_np.checks import checked
 from ssd_np.data.reading import read_bytes
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 from ssd_np.terminal import fault_of_name
 
 

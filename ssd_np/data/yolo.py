@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner, clip
-from ssd_np.checks import checked
 from ssd_np.data.data_yaml import Value, read_data_yaml
 from ssd_np.data.image import ENDINGS
 from ssd_np.data.items import Item, Labelled, Problem, Source
 from ssd_np.data.reading import LISTING, below, read_text
 from ssd_np.errors import DataError
+from ssd_np.signatures import checked
 
 SPLITS = ("train", "val", "test")
 KEYS = ("path", "names", "nc", "kpt_shape", *SPLITS)

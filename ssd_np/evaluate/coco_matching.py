@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_two_lists
-from ssd_np.checks import as_array, check_shape, checked
+from ssd_np.checks import as_array, check_shape
 from ssd_np.errors import ShapeError
 from ssd_np.records import Detections, Truth
+from ssd_np.signatures import checked
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}

@@ -29,9 +29,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import check_factor, checked
+from ssd_np.checks import check_factor
 from ssd_np.evaluate.average_precision import common_class_names
 from ssd_np.records import Detections, Truth
+from ssd_np.signatures import checked
 
 FOUND, CONFUSED, INVENTED = "found", "confused", "invented"
 DUPLICATE, MISCLASSIFIED = "duplicate", "misclassified"

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.boxes.checks import as_numbers
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.errors import ShapeError
+from ssd_np.signatures import checked
 
 ENOUGH = 0.98  # of the objects that the boxes have to match
 FEWEST = 0.02  # of the objects that a map has to take

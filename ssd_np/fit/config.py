@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.default_boxes import derive_sizes
-from ssd_np.checks import check_shape, check_whole, checked, generator
+from ssd_np.checks import check_shape, check_whole, generator
 from ssd_np.config import AugmentationConfig, Config, TrainConfig, load_config
 from ssd_np.data.coverage import coverage
 from ssd_np.errors import ShapeError
@@ -25,6 +25,7 @@ from ssd_np.geometry import Size
 from ssd_np.kinds.batchnorm import BatchNormLayer
 from ssd_np.kinds.feature_map import ListedMapConfig
 from ssd_np.kinds.walk import walk
+from ssd_np.signatures import checked
 
 MINUTES = 6.0
 OBJECTS = 4000  # that boxes are fitted to: each as often as it takes, or a part of them

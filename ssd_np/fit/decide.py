@@ -5,7 +5,7 @@ All return a pair, the value and a sentence for people. The numbers in capitals 
 
 import numpy as np
 
-from ssd_np.checks import check_axes, check_whole, checked
+from ssd_np.checks import check_axes, check_whole
 from ssd_np.config import (
     TIMED_STEPS,
     AugmentationConfig,
@@ -20,6 +20,7 @@ from ssd_np.errors import ConfigError
 from ssd_np.fit.boxes import ENOUGH, chance_to_match
 from ssd_np.fit.fingerprint import Fingerprint
 from ssd_np.geometry import Size
+from ssd_np.signatures import checked
 from ssd_np.terminal import counted
 
 SIDES = (256, 320, 384)  # of an input, were it square

@@ -9,7 +9,6 @@ import numpy as np
 from ssd_np.boxes.codec import LARGEST_EXPONENT, decode
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.matching import NEUTRAL
-from ssd_np.checks import checked
 from ssd_np.data.image import preprocess
 from ssd_np.engine import select
 from ssd_np.infer import reports
@@ -18,6 +17,7 @@ from ssd_np.infer.detect import Detector
 from ssd_np.infer.place import numbers, place_of
 from ssd_np.model.ssd import SSD
 from ssd_np.records import Truth
+from ssd_np.signatures import checked
 
 
 def explain(

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ssd_np.boxes.default_boxes import cell_shapes
-from ssd_np.checks import checked
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.infer.place import shapes
 from ssd_np.infer.reports import Explanation, MiningReport, Place
+from ssd_np.signatures import checked
 
 SHOWN = 8  # lines of a list before "and so many more"
 

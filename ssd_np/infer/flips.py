@@ -13,10 +13,10 @@ and what only one side has found keeps half of its score: the other one says 0.
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import checked
 from ssd_np.config import DecodingConfig
 from ssd_np.infer.detect import Detector
 from ssd_np.records import Detections
+from ssd_np.signatures import checked
 
 
 class FlipDetector(Detector):

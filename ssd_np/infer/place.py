@@ -3,13 +3,14 @@
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.config import FeatureMapConfig
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
 from ssd_np.infer.reports import Box, Place
 from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.ssd import SSD
+from ssd_np.signatures import checked
 
 
 def place_of(model: SSD, index: int) -> Place:

@@ -9,10 +9,10 @@ part of this: the file must hold each of them, in its full size.
 
 import math
 
-from ssd_np.checks import checked
 from ssd_np.config import Config
 from ssd_np.errors import WeightsError
 from ssd_np.geometry import borders
+from ssd_np.signatures import checked
 
 MOST_BYTES = 800 << 20  # SSD512 needs two thirds of it
 MOST_PAIRS = 5_000_000_000  # of boxes in one suppression, some seconds; SSD512 has 13 million

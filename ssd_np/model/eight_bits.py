@@ -9,9 +9,9 @@ a vector stay as they are: there is little of it. In an archive q has the kernel
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.errors import WeightsError
 from ssd_np.model.weights_file import Arrays
+from ssd_np.signatures import checked
 
 SCALES = "scales/"  # and the kernel's name: the name of its scales in an archive
 STEPS = 127

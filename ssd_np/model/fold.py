@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from ssd_np.checks import check_kind, checked
+from ssd_np.checks import check_kind
 from ssd_np.config import Config
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.batchnorm import BatchNormLayer
@@ -24,6 +24,7 @@ from ssd_np.kinds.merge import MergeLayer
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.layers import BatchNorm, Module
+from ssd_np.signatures import checked
 
 
 def fold_batchnorm(model: SSD) -> SSD:

@@ -16,12 +16,12 @@ import dataclasses
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.config import Config, InputConfig
 from ssd_np.errors import ConfigError
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights_file import Arrays
+from ssd_np.signatures import checked
 
 
 def grey_model(model: SSD) -> SSD:

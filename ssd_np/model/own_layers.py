@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ssd_np.checks import checked
 from ssd_np.config import KINDS, Config, config_from_json, config_to_json
 from ssd_np.errors import ConfigError
 from ssd_np.kinds.kind import LayerKind
 from ssd_np.nn.layers import Module
+from ssd_np.signatures import checked
 
 if TYPE_CHECKING:
     from ssd_np.model.ssd import SSD

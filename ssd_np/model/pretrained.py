@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_np.checks import as_array, check_shape, checked
+from ssd_np.checks import as_array, check_shape
 from ssd_np.config import Config, config_to_json, load_config
 from ssd_np.dialects import IMAGENET_MEAN, IMAGENET_STD
 from ssd_np.errors import ShapeError, WeightsError
@@ -40,6 +40,7 @@ from ssd_np.model.tflite_file import is_tflite
 from ssd_np.model.trace import tensors
 from ssd_np.model.weights import load_torch, set_parameters
 from ssd_np.model.weights_file import Arrays
+from ssd_np.signatures import checked
 
 
 @checked

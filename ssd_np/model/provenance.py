@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssd_np import __version__
-from ssd_np.checks import checked
 from ssd_np.config import TrainConfig
 from ssd_np.config_json import Section, read, require
 from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.weights_file import opened
+from ssd_np.signatures import checked
 from ssd_np.terminal import LONGEST, UNSAFE, last_names
 
 MOST = 20  # lines that are kept

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.checks import as_array, checked
+from ssd_np.checks import as_array
 from ssd_np.errors import WeightsError
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights_file import Arrays
+from ssd_np.signatures import checked
 
 # places of VGG-16's convolutions in torchvision's `features` and in amdegroot's `vgg`
 VGG = {

@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ssd_np.checks import checked
 from ssd_np.config import Config
 from ssd_np.kinds.walk import Placed, walk
 from ssd_np.model.receptive_field import receptive_fields
+from ssd_np.signatures import checked
 
 
 @dataclass(frozen=True)

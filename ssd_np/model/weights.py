@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd_np.checks import check_kind, checked
+from ssd_np.checks import check_kind
 from ssd_np.config import Config, InputConfig, config_from_json, config_to_json, load_config, sized
 from ssd_np.config_json import differences
 from ssd_np.dialects import in_dialect
@@ -45,6 +45,7 @@ from ssd_np.model.torch_file import read_torch
 from ssd_np.model.trace import tensors
 from ssd_np.model.weights_file import Arrays
 from ssd_np.nn.init import Zeros
+from ssd_np.signatures import checked
 
 MOST_COMMENT = 65_535  # bytes of a zip archive's comment
 MAX_GROWTH = 2  # numbers a file's config may ask for / numbers that the file has for it

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.config import TrainConfig
 from ssd_np.engine import Engine
 from ssd_np.errors import WeightsError
 from ssd_np.model.pretrained import base_names
 from ssd_np.model.ssd import SSD
 from ssd_np.nn.parameter import Parameter
+from ssd_np.signatures import checked
 from ssd_np.train.parts import Optimiser
 from ssd_np.train.sgd import SGD
 

@@ -14,11 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
-from ssd_np.checks import check_factor, check_kind, checked
+from ssd_np.checks import check_factor, check_kind
 from ssd_np.config import Config
 from ssd_np.engine import Engine
 from ssd_np.errors import ConfigError
 from ssd_np.nn.checks import check_floats
+from ssd_np.signatures import checked
 
 LOSS_VALUE = ("total", "parts", "dlogits", "doffsets")
 

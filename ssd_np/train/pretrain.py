@@ -16,7 +16,7 @@ import threading
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ssd_np.checks import check_kind, checked, float_type, generator
+from ssd_np.checks import check_kind, float_type, generator
 from ssd_np.config import Config, Crop, FeatureMapConfig, TrainConfig
 from ssd_np.data.batches import Batch, Batches
 from ssd_np.data.items import AnnotatedDataset, sample_at
@@ -31,6 +31,7 @@ from ssd_np.nn.init import glorot_uniform
 from ssd_np.nn.parameter import Parameter
 from ssd_np.progress import Progress
 from ssd_np.records import Sample, Truth
+from ssd_np.signatures import checked
 from ssd_np.train.schedule import learning_rate
 from ssd_np.train.sgd import SGD
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.data.image import preprocess
 from ssd_np.data.items import Dataset, IdentifiedDataset, check_indexed, item_place, sample_at
 from ssd_np.data.labels import label_map
@@ -23,6 +22,7 @@ from ssd_np.errors import DataError, SsdError
 from ssd_np.files import Plan, check_outputs, make_folder, remove_files
 from ssd_np.model.own_layers import check_described
 from ssd_np.model.ssd import SSD
+from ssd_np.signatures import checked
 from ssd_np.train.best import BEST
 from ssd_np.train.callbacks import METHODS, Callback
 from ssd_np.train.checkpoint import LAST

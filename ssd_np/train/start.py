@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from ssd_np.checks import check_whole, checked
+from ssd_np.checks import check_whole
 from ssd_np.config import Config, TrainConfig
 from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset, check_indexed
@@ -18,6 +18,7 @@ from ssd_np.model.ssd import SSD
 from ssd_np.model.statistics import measure_statistics
 from ssd_np.model.weights import load, locate
 from ssd_np.model.weights_file import Arrays
+from ssd_np.signatures import checked
 
 MOST_INHERITED = 200  # epochs of a schedule that was made for other data
 SETTLING = 8  # batches that a base is shown before the first step

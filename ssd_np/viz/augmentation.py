@@ -9,12 +9,13 @@ import textwrap
 
 import numpy as np
 
-from ssd_np.checks import check_whole, checked
+from ssd_np.checks import check_whole
 from ssd_np.config import Config
 from ssd_np.data.image import to_grey
 from ssd_np.data.pipeline import augment
 from ssd_np.data.transform import Step
 from ssd_np.records import Sample
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import ORANGE, Out, canvas, draw_box, panels_in, show_image
 
 Panel = tuple[str, np.ndarray, np.ndarray]  # caption, image (H, W, 3), boxes_corner (G, 4)

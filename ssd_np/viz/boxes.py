@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.default_boxes import default_boxes_for_map
-from ssd_np.checks import check_whole, checked
+from ssd_np.checks import check_whole
 from ssd_np.config import Config
 from ssd_np.picture import label_spot
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import (
     COLORS,
     ORANGE,

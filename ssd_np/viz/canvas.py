@@ -25,10 +25,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ssd_np.boxes.checks import check_window
-from ssd_np.checks import check_axes, check_picture, check_whole, checked
+from ssd_np.checks import check_axes, check_picture, check_whole
 from ssd_np.errors import ConfigError, OutputError, ShapeError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import OKABE_ITO
+from ssd_np.signatures import checked
 
 Color = tuple[float, float, float]
 LineStyle = Literal["-", "--", ":"]

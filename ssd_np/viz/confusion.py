@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_np.checks import checked
 from ssd_np.evaluate.confusion import CONFUSED, MISSED, WRONG, Confusion, Outcome
 from ssd_np.picture import BLACK, WHITE, draw_boxes, fitted, font_of
 from ssd_np.records import Detections, Truth
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import Out, canvas
 from ssd_np.viz.draw import scaled
 

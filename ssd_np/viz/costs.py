@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ssd_np.checks import checked
 from ssd_np.errors import ShapeError
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, GREEN, GREY, ORANGE, Out, canvas, tidy
 
 OURS = 3  # of the columns: the library's own algorithms

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.errors import ShapeError
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, ORANGE, VERMILION, Out, canvas, plain_numbers, tidy
 
 

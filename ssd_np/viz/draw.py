@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_np.checks import check_list, check_picture, check_whole, checked
+from ssd_np.checks import check_list, check_picture, check_whole
 from ssd_np.errors import OutputError, ShapeError
 from ssd_np.files import as_path, write_atomically
 from ssd_np.picture import BLACK, WHITE, draw_boxes, enlarged, fitted, font_of
 from ssd_np.records import Detections, Truth
+from ssd_np.signatures import checked
 
 
 def draw_detections(

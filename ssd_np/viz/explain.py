@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
-from ssd_np.checks import check_picture, checked
+from ssd_np.checks import check_picture
 from ssd_np.infer.reports import DetectionReport, MiningReport, SuppressedReport
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import (
     BLUE,
     ORANGE,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_np.boxes.default_boxes import cell_shapes
-from ssd_np.checks import check_axes, check_whole, checked
+from ssd_np.checks import check_axes, check_whole
 from ssd_np.config import Config
 from ssd_np.data.coverage import coverage
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, VERMILION, Out, canvas, panels_in, plain_numbers, tidy
 
 MARKERS = "sDo^vP*X"  # a map each

@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.nn.im2col import im2col
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, GREEN, ORANGE, VERMILION
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION)

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from ssd_np.boxes.coords import center_to_corner
 from ssd_np.boxes.iou import iou_matrix
 from ssd_np.boxes.matching import NEUTRAL, match
-from ssd_np.checks import check_axes, check_picture, checked
+from ssd_np.checks import check_axes, check_picture
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import (
     BLUE,
     GREY,

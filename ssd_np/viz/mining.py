@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
-from ssd_np.checks import check_axes, checked
+from ssd_np.checks import check_axes
 from ssd_np.loss.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, GREY, VERMILION, Out, canvas, plain_numbers, tidy
 
 

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ssd_np.boxes.default_boxes import cell_shapes
-from ssd_np.checks import check_picture, check_whole, checked
+from ssd_np.checks import check_picture, check_whole
 from ssd_np.config import Config
 from ssd_np.errors import ConfigError
 from ssd_np.geometry import Size
 from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.receptive_field import receptive_fields
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import BLUE, GREY, ORANGE, SKY, VERMILION, Out, canvas, plain_numbers, tidy
 
 GAP = 0.35  # between two layers, in the diagram's units

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ssd_np.checks import checked
 from ssd_np.errors import ShapeError
 from ssd_np.evaluate.average_precision import ClassResult, VocResult
+from ssd_np.signatures import checked
 from ssd_np.viz.canvas import COLORS, YELLOW, Out, canvas, tidy
 
 STYLES = ("-", "--", "-.", ":")

@@ -15,6 +15,7 @@ ROOMS = [
     *(
         "contents",
         "errors",
+        "signatures",
         "checks",
         "files",
         "terminal",
