@@ -61,7 +61,7 @@ def fits(value: Any, kind: Any) -> bool:
         good = known and not isinstance(value, str | bytes)
         return good and (once or all(fits(one, inside[0]) for one in value))
     if kind is float:
-        return isinstance(value, Real) and bool(abs(value) < 1e300)
+        return isinstance(value, Real) and bool(abs(typing.cast(Any, value)) < 1e300)
     if kind is int:
         return isinstance(value, Integral) and -(1 << 53) < int(value) < 1 << 53
     # neither Any nor a shape of methods, which whoever calls them looks at
