@@ -12,7 +12,6 @@ import numpy as np
 from ssd_np.boxes.checks import check_sizes, map_of
 from ssd_np.config import Config, FeatureMapConfig
 from ssd_np.errors import ConfigError, ShapeError
-from ssd_np.signatures import checked
 
 
 def derive_sizes(
@@ -66,7 +65,6 @@ def derive_scales(
     return [[(low / 2, 1), (low, 2), (low, 1 / 2)], *rest]
 
 
-@checked
 def box_shapes(feature_map: FeatureMapConfig, integer_sizes: bool = False) -> np.ndarray:
     """(A, 2) widths and heights in pixels, in the order s, s', r, 1/r for each aspect ratio r.
 

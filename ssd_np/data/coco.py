@@ -190,7 +190,6 @@ def _id(record: Any, where: str, position: int) -> tuple[int, str]:
     return number, f"{where} {number}"
 
 
-@checked
 def field(record: Any, key: str, kind: type, where: str) -> Any:
     """A required entry of a JSON object, of a given type."""
     value = record.get(key) if isinstance(record, dict) else None

@@ -17,13 +17,11 @@ from ssd_np.data.image import LARGE, read_image
 from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.progress import Progress
-from ssd_np.signatures import checked
 
 REMEMBERED = 2_000_000  # images at most; then it begins anew
 THREADS = 2  # Pillow decodes without holding the interpreter
 
 
-@checked
 def undecodable(
     files: Sequence[Path], names: Sequence[str] = (), reads: Sequence[Callable[[], object]] = ()
 ) -> dict[int, str]:

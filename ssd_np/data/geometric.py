@@ -11,15 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_np.boxes.checks import check_boxes, check_window
-from ssd_np.checks import as_array, check_shape
+from ssd_np.checks import as_array, check_kind, check_shape
 from ssd_np.config import Crop as CropConfig
-from ssd_np.config_json import require
 from ssd_np.data.patches import centres_inside, draw_patches, patches_pass
 from ssd_np.data.transform import Transform
 from ssd_np.data.view import look, whole
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
-from ssd_np.signatures import checked
 
 Boxes = tuple[np.ndarray, np.ndarray]  # boxes_corner (G, 4), labels (G,)
 
@@ -60,11 +58,9 @@ def keep_centred(
     return np.clip(into_window(boxes_corner[kept], window), 0, 1), labels[kept]
 
 
-@checked
 def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: float) -> np.ndarray:
     """A canvas 1 to max_ratio times the `size` (height, width) of a picture, which lies anywhere on
     it: the window (4,), in whole pixels as fractions (section 3.6)."""
-    require(1 <= max_ratio <= 1000, "max_ratio", "1 to 1000", max_ratio)
     height, width = size
     ratio = rng.uniform(1, max_ratio)
     canvas_h, canvas_w = int(height * ratio), int(width * ratio)
@@ -74,7 +70,6 @@ def draw_canvas(size: tuple[int, int], rng: np.random.Generator, max_ratio: floa
     return corners / (width, height, width, height)
 
 
-@checked
 def draw_patch(
     size: Size, boxes_corner: np.ndarray, rng: np.random.Generator, rule: CropConfig
 ) -> tuple[np.ndarray, float]:
@@ -87,6 +82,8 @@ def draw_patch(
     objects 0.7 and 0.9 are out of reach.
     """
     check_shape(size, "(height, width)", 2, 2)
+    check_kind(rng, np.random.Generator, "rng")
+    check_kind(rule, CropConfig, "rule")
     boxes_corner = check_boxes(boxes_corner, "boxes_corner").reshape(-1, 4)
     whole, found = np.array([0.0, 0.0, 1.0, 1.0]), []
     for min_iou in rule.min_ious:

@@ -18,7 +18,6 @@ import numpy as np
 
 from ssd_np.errors import DataError, DegenerateBox, SsdError
 from ssd_np.records import Sample, Truth
-from ssd_np.signatures import checked
 
 Effect = Literal["stops", "left out", "kept"]
 
@@ -155,13 +154,9 @@ class DrawingDataset(Dataset, Protocol):
     def item(self, index: int, rng: np.random.Generator) -> Sample: ...
 
 
-@checked
 def sample_at(dataset: Dataset, index: int, rng: np.random.Generator | None = None) -> Sample:
     """An item of a data set; with a generator, as training sees it. Of an error that names no
     place, it says which item it was."""
-    check_indexed(dataset)
-    if not -1 < index < len(dataset):
-        raise DataError(f"there is no item {index}", f"data set {type(dataset).__name__}")
     try:
         if rng is not None and isinstance(dataset, DrawingDataset):
             sample = dataset.item(index, rng)
@@ -190,7 +185,6 @@ def item_place(dataset: Dataset, index: int) -> str:
     return f"item {index} of the data set {type(dataset).__name__}"
 
 
-@checked
 def check_area(sample: Sample) -> None:
     """DegenerateBox for an object to be learned that has no area."""
     low, high = np.split(sample.truth.boxes_corner, 2, axis=1)

@@ -17,7 +17,6 @@ from ssd_np.records import Truth
 from ssd_np.signatures import checked
 
 
-@checked
 def labels_of(names: Sequence[str]) -> dict[str, int]:
     """The label of each name, from 1; of a name that stands there twice the first."""
     labels: dict[str, int] = {}
@@ -44,7 +43,6 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     return np.array([0, *(labels[name] for name in data_names)])
 
 
-@checked
 def relabel(truth: Truth, mapping: np.ndarray) -> Truth:
     """The same objects with the model's labels."""
     check_axes(mapping, "mapping", None)

@@ -6,12 +6,9 @@ Patches are (P, 4) corners in fractions of the picture, in whole pixels.
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import check_axes
 from ssd_np.config import Crop
-from ssd_np.signatures import checked
 
 
-@checked
 def draw_patches(size: tuple[int, int], rng: np.random.Generator, rule: Crop) -> np.ndarray:
     """All tries of one minimum at once: (P, 4), those of an allowed shape; whole pixels, as
     fractions.
@@ -38,26 +35,20 @@ def draw_patches(size: tuple[int, int], rng: np.random.Generator, rule: Crop) ->
     return patches[(w / h >= rule.ratio[0]) & (w / h <= rule.ratio[1])]
 
 
-@checked
 def patches_pass(patches: np.ndarray, boxes_corner: np.ndarray, min_iou: float) -> np.ndarray:
     """(P, 4), (G, 4) -> (P,) bool: which patches show enough of the objects.
 
     At least one object has its centre inside, and the IoU of some object, the same or another, with
     the patch is at least `min_iou`. Where there are no objects every patch passes.
     """
-    check_axes(patches, "patches", None, 4)
-    check_axes(boxes_corner, "boxes_corner", None, 4)
     if len(boxes_corner) == 0:
         return np.ones(len(patches), bool)
     overlap = iou_matrix(patches, boxes_corner).max(axis=1)  # (P,)
     return (overlap >= min_iou) & centres_inside(patches, boxes_corner).any(axis=1)
 
 
-@checked
 def centres_inside(patches: np.ndarray, boxes_corner: np.ndarray) -> np.ndarray:
     """(P, 4), (G, 4) -> (P, G) bool: whether a box's centre is inside a patch, not on its edge."""
-    check_axes(patches, "patches", None, 4)
-    check_axes(boxes_corner, "boxes_corner", None, 4)
     centre = (boxes_corner[:, :2] + boxes_corner[:, 2:]) / 2  # (G, 2)
     low, high = patches[:, None, :2], patches[:, None, 2:]  # (P, 1, 2)
     return ((centre > low) & (centre < high)).all(axis=-1)

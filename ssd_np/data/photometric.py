@@ -14,7 +14,6 @@ from ssd_np.checks import check_list
 from ssd_np.data.transform import Transform
 from ssd_np.errors import ShapeError
 from ssd_np.nn.checks import check_colours
-from ssd_np.signatures import checked
 
 
 def brightness(image: np.ndarray, delta: float) -> np.ndarray:
@@ -41,7 +40,6 @@ def lighting_noise(image: np.ndarray, order: list[int]) -> np.ndarray:
     return out
 
 
-@checked
 def draw_order(rng: np.random.Generator) -> list[int]:
     """One of the five orders of three channels that are not the present one, all as likely."""
     others = [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]

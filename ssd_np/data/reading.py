@@ -23,7 +23,6 @@ LISTING = 1024 * MIB  # the annotations, or the names, of a whole data set
 PICTURE = 512 * MIB
 
 
-@checked
 def check_regular(path: str | Path, what: str, limit: int) -> int:
     """The bytes of a file. DataError if none is there, if it is a pipe or a device, or beyond the
     limit of bytes."""
@@ -41,7 +40,6 @@ def check_regular(path: str | Path, what: str, limit: int) -> int:
     return found.st_size
 
 
-@checked
 def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:
     """What is in a regular file. `what` it should be stands in the message of a DataError."""
     check_regular(path, what, limit)
@@ -52,7 +50,6 @@ def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:
         raise DataError(f"{what} can not be read: {error}", where=str(path)) from error
 
 
-@checked
 def read_text(path: Path, what: str, limit: int = RECORD) -> str:
     """The same, as text in UTF-8."""
     try:
@@ -73,7 +70,6 @@ def read_json(
         raise DataError(f"not a readable JSON file: {error}", where=str(path)) from error
 
 
-@checked
 def below(folder: Path, name: str, where: str) -> Path:
     """The file of this name in a folder; DataError if the name leads out of it."""
     inner = os.path.normpath(name)

@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw
 from ssd_np.data.labels import labels_of
 from ssd_np.data.subset import check_classes
 from ssd_np.records import Sample, Truth
-from ssd_np.signatures import checked
 
 SIZE = 128  # pixels on a side
 MIN_SIDE, MAX_SIDE = 16.0, 96.0  # of an object's box, in pixels
@@ -109,7 +108,6 @@ class ShapesDataset:
 # --- layout --------------------------------------------------------------------------------------
 
 
-@checked
 def draw_layout(rng: np.random.Generator) -> list[Placed]:
     """Draws the objects of a picture, in the order they are painted: large ones first.
 
@@ -218,7 +216,6 @@ _BELOW = [(1 + math.erf(x / math.sqrt(2))) / 2 for x in _GRID]
 _NOISE = np.interp((np.arange(256) + 0.5) / 256, _BELOW, _GRID).astype(np.float32)
 
 
-@checked
 def paint(layout: list[Placed], rng: np.random.Generator) -> np.ndarray:
     """The picture (SIZE, SIZE, 3) uint8: background, objects, and noise over both."""
     base = rng.uniform(30, 225, 3)

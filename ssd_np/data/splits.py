@@ -129,7 +129,6 @@ class DrawnSource(Source):
         return self._source.item_of(image)
 
 
-@checked
 def draw(names: Sequence[str]) -> dict[str, list[str]]:
     """The names of two splits: `val` has the fifth, at least one of two, with the first digests."""
     order = sorted(set(names), key=_by_seed(SEED))
@@ -137,7 +136,6 @@ def draw(names: Sequence[str]) -> dict[str, list[str]]:
     return dict(zip(DRAWN, (sorted(order[count:]), sorted(order[:count])), strict=True))
 
 
-@checked
 def hold_back(names: Sequence[str], seed: int) -> list[int]:
     """Which images of a training choose its weights instead of teaching: a tenth, at least 8; of
     fewer than 40 images none. The seed and their names choose. Copies of one picture, which

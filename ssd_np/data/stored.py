@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ssd_np.boxes.coords import clip
-from ssd_np.checks import check_axes
 from ssd_np.data.decoding import undecodable
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
 from ssd_np.data.image import LARGE, Header, read_header, read_image
@@ -18,7 +17,6 @@ from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
 from ssd_np.records import Sample, Truth
-from ssd_np.signatures import checked
 from ssd_np.terminal import listed
 
 
@@ -170,7 +168,6 @@ class Truths:
         return Truth(**columns, size=self._sizes[index])
 
 
-@checked
 def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
     """DataError for an object of another class."""
     for labelled in item.objects:
@@ -180,7 +177,6 @@ def check_classes_of(item: Item, labels: Mapping[str, int]) -> None:
             raise DataError(what, f"{item.where}: object {labelled.object_index}", hint)
 
 
-@checked
 def header_of(item: Item) -> Header | Problem:
     """What the image's file says before its pixels."""
     try:
@@ -189,7 +185,6 @@ def header_of(item: Item) -> Header | Problem:
         return Problem("image", "left out", str(item.image), error.what)
 
 
-@checked
 def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray, Problem | None]:
     """Boxes (G, 4) as fractions of the image as `read_image` gives it, not clipped; and a problem
     where the annotation claims another size.
@@ -221,11 +216,9 @@ def place(item: Item, header: Header, annotated_size: bool) -> tuple[np.ndarray,
     return turn_boxes(boxes, header.orientation) if turned else boxes, problem
 
 
-@checked
 def box_faults(item: Item, boxes: np.ndarray, size: tuple[int, int]) -> list[Problem | None]:
     """For each of an item's boxes (G, 4), placed but not clipped, what is wrong with it, if
     anything. Those that reach beyond the image are kept, those without area in it left out."""
-    check_axes(boxes, "boxes", len(item.objects), 4)
     inside = clip(boxes)
     sides, shown = boxes[:, 2:] - boxes[:, :2], inside[:, 2:] - inside[:, :2]
     faults: list[Problem | None] = [None] * len(boxes)

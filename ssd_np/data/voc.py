@@ -91,7 +91,6 @@ class VOCSource(Source):
         raise DataError("no annotation of this image", where=str(files[0]))
 
 
-@checked
 def read_item(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | Problem:
     """The image of id `name` with its annotation: its file is found by the id, else by the
     annotation's <filename>, for extensions vary."""
@@ -110,7 +109,6 @@ def _item_or_problem(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | P
         return Problem("annotation", "left out", error.where or str(xml), error.what)
 
 
-@checked
 def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item:
     """The item of an annotation and an image that belong together."""
     boxes = np.reshape([item.pixels for item in annotation.objects], (-1, 4)) - 1  # from 0
@@ -121,7 +119,6 @@ def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item
     return Item(name, name, image, str(xml), annotation.size, boxes, objects)
 
 
-@checked
 def annotation_of(xml: Path, image: Path) -> Item:
     """What one XML file says of one image. DataError if it is of another: neither the file nor the
     <filename> in it has the image's name."""
@@ -205,7 +202,6 @@ def split_folders(root: Path) -> list[Path]:
     return sorted(folder for folder in root.iterdir() if any(folder.glob("*.xml")))
 
 
-@checked
 def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
     if not os.path.isdir(folder):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ssd_np.data.reading import read_bytes
 from ssd_np.errors import DataError
-from ssd_np.signatures import checked
 from ssd_np.terminal import fault_of_name
 
 
@@ -36,7 +35,6 @@ class _NoDoctype(ElementTree.TreeBuilder):
         raise DataError("XML with a DOCTYPE is refused", hint="remove the <!DOCTYPE ...> line")
 
 
-@checked
 def parse_annotation(path: Path) -> Annotation:
     """Reads one XML file. Raises DataError naming the file and, where it is one's, the object."""
     data = read_bytes(path, "annotation file")

@@ -92,7 +92,6 @@ class YoloSource(Source):
         return None
 
 
-@checked
 def parse_line(line: str, where: str) -> tuple[int, np.ndarray, bool]:
     """A line of a label file: the class, the box (x, y, width, height), whether it is an outline's.
     DataError for anything else."""
@@ -114,7 +113,6 @@ def parse_line(line: str, where: str) -> tuple[int, np.ndarray, bool]:
     raise DataError(f"{len(words)} numbers, expected class x y width height{extra}", where)
 
 
-@checked
 def label_file(image: Path) -> Path:
     """Where the text of an image's labels is: the last folder "images" becomes "labels"."""
     parts = list(image.with_suffix(".txt").parts)

@@ -19,7 +19,6 @@ from ssd_np.boxes.checks import check_boxes, check_two_lists
 from ssd_np.checks import as_array, check_shape
 from ssd_np.errors import ShapeError
 from ssd_np.records import Detections, Truth
-from ssd_np.signatures import checked
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
@@ -36,7 +35,6 @@ class Matched:
     truths: np.ndarray  # (A,) objects that count
 
 
-@checked
 def match_image(found: Detections, truth: Truth, label: int) -> Matched:
     """All ranges of area and all thresholds at once, for the best MOST_DETECTIONS of a class."""
     rows = np.flatnonzero(np.asarray(found.labels) == label)
@@ -101,14 +99,12 @@ def coco_iou(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
 # --- pixels ---------------------------------------------------------------------------------------
 
 
-@checked
 def check_sizes(truths: Sequence[Truth]) -> None:
     """ShapeError that names the first image whose truth does not tell its size."""
     for i, truth in enumerate(truths):
         measured(truth, f"image {i}")
 
 
-@checked
 def measured(truth: Truth, where: str = "") -> tuple[tuple[int, int], np.ndarray]:
     """Size (height, width) of the image and areas (G,) of its objects in square pixels."""
     if truth.size is None or truth.area is None:
@@ -125,10 +121,9 @@ def to_pixels(boxes_corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return clean(boxes * (width, height, width, height))
 
 
-@checked
 def clean(values: np.ndarray) -> np.ndarray:
     """Removes the last bits: v / size * size may miss v by one, and turn IoU 0.5 into less."""
-    return np.round(np.asarray(values, np.float64), 9)
+    return np.round(values, 9)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

@@ -121,7 +121,7 @@ def to_coco_instances(
         for k, box in enumerate(_xywh(truth.boxes_corner, (height, width))):
             number, category = len(annotations) + 1, category_ids[truth.labels[k] - 1]
             what = {"id": number, "image_id": image_id, "category_id": category}
-            shape = {"bbox": box.tolist(), "area": float(clean(area)[k])}
+            shape = {"bbox": box.tolist(), "area": float(clean(area[k]))}
             annotations.append({**what, **shape, "iscrowd": int(truth.crowd[k])})
     pairs = zip(category_ids, class_names, strict=True)
     categories = [{"id": number, "name": name} for number, name in pairs]

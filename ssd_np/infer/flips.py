@@ -16,7 +16,6 @@ from ssd_np.boxes.iou import iou_matrix
 from ssd_np.config import DecodingConfig
 from ssd_np.infer.detect import Detector
 from ssd_np.records import Detections
-from ssd_np.signatures import checked
 
 
 class FlipDetector(Detector):
@@ -36,7 +35,6 @@ def mirrored(found: Detections) -> Detections:
     return Detections(boxes, found.labels, found.scores, found.class_names)
 
 
-@checked
 def average(found: Detections, other: Detections, rule: DecodingConfig) -> Detections:
     """One answer out of two for the same image, best first, within the rule's limits."""
     iou = iou_matrix(found.boxes_corner, other.boxes_corner)  # (D, E)

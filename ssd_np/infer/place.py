@@ -3,14 +3,12 @@
 import numpy as np
 
 from ssd_np.boxes.coords import center_to_corner
-from ssd_np.checks import check_axes
 from ssd_np.config import FeatureMapConfig
 from ssd_np.errors import ShapeError
 from ssd_np.geometry import Size
 from ssd_np.infer.reports import Box, Place
 from ssd_np.kinds.feature_map import FeatureMap
 from ssd_np.model.ssd import SSD
-from ssd_np.signatures import checked
 
 
 def place_of(model: SSD, index: int) -> Place:
@@ -30,7 +28,6 @@ def place_of(model: SSD, index: int) -> Place:
     return Place(index, feature_map.name, row, column, name, meaning, *boxes)
 
 
-@checked
 def shapes(feature_map: FeatureMap, size: Size) -> list[tuple[str, str]]:
     """Names of a cell's boxes, in their order, and what they mean, in pixels of the input."""
     if not isinstance(feature_map, FeatureMapConfig):
@@ -58,9 +55,7 @@ def _listed(side: float, ratio: float) -> tuple[str, str]:
     return f"{side:.4g} {name}", f"{times:.3g} times as {shape}, area {side:.4g}^2"
 
 
-@checked
 def numbers(values: np.ndarray) -> Box:
     """Plain numbers, for reports."""
-    check_axes(values, "values", 4)
     first, second, third, fourth = map(float, values)
     return first, second, third, fourth
