@@ -151,6 +151,9 @@ TORCH = {
                          "FILE: archive/.storage_alignment: is not what torch.save writes there"),
     "an odd version": (pth(version=b"\xff"),
                        "FILE: archive/version: is not what torch.save writes there"),
+    "an odd number of its own": (
+        pth(**{".data/serialization_id": b"\xff"}),
+        "FILE: archive/.data/serialization_id: is not what torch.save writes there"),
     "TorchScript": (pth(**{"code/x.py": b""}), "FILE: is a TorchScript archive, which holds a "
                     "program" + RESAVE),
     "TorchScript's constants": (pth(**{"constants.pkl": b""}), "FILE: is a TorchScript archive, "

@@ -15,8 +15,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from ssd_np.errors import WeightsError
-from ssd_np.model.torch_file import is_torch, read_torch
+from ssd_np.errors import ConfigError, WeightsError
+from ssd_np.model.torch_file import RESAVE, is_torch, read_torch
 from ssd_np.model.torch_pickle import Machine
 from ssd_np.model.zip_file import AGAIN
 
@@ -115,6 +115,10 @@ def test_checkpoint_is_unwrapped_and_module_prefix_taken_away(torch, tmp_path, f
         assert_same(read_torch(save(torch, checkpoint, tmp_path / "w.pth", fmt)), tensors)
     nested = {"model": {"state_dict": parallel}}
     assert_same(read_torch(save(torch, nested, tmp_path / "w.pth", fmt)), tensors)
+    nested = {"model": {"model": nested}}
+    assert_same(read_torch(save(torch, nested, tmp_path / "w.pth", fmt)), tensors)
+    deeper = save(torch, {"model": nested}, tmp_path / "w.pth", fmt)
+    assert "holds no tensors beside its keys state_dict" in refusal(deeper)
 
 
 def test_module_prefix_stays_when_only_some_names_have_it(torch, tmp_path):
@@ -335,7 +339,8 @@ def test_whole_model_and_missing_tensors(torch, tmp_path):
     assert "does not hold a state dict" in refusal(save(torch, torch.ones(2), path))
     message = refusal(save(torch, {"epoch": 1, "net": {"w": torch.ones(2)}}, path))
     assert "epoch, net" in message
-    assert "without a name" in refusal(save(torch, {0: torch.ones(2)}, path))
+    message = refusal(save(torch, {0: torch.ones(2)}, path))
+    assert message.endswith(f"has tensors without a name ({RESAVE})")
 
 
 def test_dict_that_holds_itself(tmp_path):
@@ -647,6 +652,8 @@ def test_what_may_be_a_file_of_torch():
     tar = bytes(257) + b"ustar" + bytes(250)
     assert is_torch(b"PK\3\4") and is_torch(b"\x80\x02") and is_torch(tar)
     assert not is_torch(bytes(512)) and not is_torch(b"") and not is_torch(b"PK")
+    with pytest.raises(ConfigError, match=r"^start is a str"):
+        is_torch("PK")
 
 
 # --- damage of every kind ------------------------------------------------------------------------
