@@ -114,7 +114,10 @@ class Log(Callback):
         self.names, numbers, self._bytes = read_log(path, self._written)
         self._numbers = array("d", numbers.ravel())
 
-    def after_step(self, trainer: Trainer, step: Step) -> None:
+    def add(self, step: Step) -> None:
+        """The line of a step, before the step counts: no checkpoint may be of more steps than the
+        log has lines. One that was added by a try that was broken off gives way."""
+        del self._numbers[step.number * len(self.names) :]
         speed = len(step.batch.images) / step.seconds
         numbers = (step.loss.total, *step.parts.values(), step.positives)
         numbers = (*numbers, step.rate, step.norm, speed, *([math.nan] * self._validated))

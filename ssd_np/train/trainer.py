@@ -205,6 +205,7 @@ class Trainer:
         progress.loss_average = (
             total if average is None else SMOOTHING * average + (1 - SMOOTHING) * total
         )
+        self.log.add(step)
         progress.step += 1
         with saving_first(self):
             self._tell("after_step", step)

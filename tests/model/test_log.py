@@ -37,7 +37,7 @@ def log_of(run, steps, first=0, log=None):
     log.begin(run)
     for number in range(first, first + steps):
         log.expect(PARTS)
-        log.after_step(run, step(number))
+        log.add(step(number))
     return log
 
 
@@ -65,6 +65,15 @@ def test_a_line_for_each_step_and_a_save_appends(tmp_path):
     assert (tmp_path / "log.csv").stat().st_ino == inode
     assert log.rows.shape == (3, 8) and log.names == COLUMNS
     assert log.columns()["learning_rate"].tolist() == [0.333333] * 3  # as the file has them
+
+
+def test_a_step_that_is_done_again_has_one_line(tmp_path):
+    run = trainer(tmp_path)
+    log = log_of(run, 3)
+    log.add(step(1))
+    assert log.rows[:, 0].tolist() == [0, 1]
+    log.save(run)
+    assert lines(run) == [HEAD, row(0), row(1)]
 
 
 def test_before_the_first_step_there_is_no_file_and_no_row(tmp_path):

@@ -211,6 +211,23 @@ def test_a_training_broken_off_anywhere_is_resumed(full, tell, tmp_path):
     tell(f"a training broken off at {broken} of {count} places: resumed to bit-equal weights")
 
 
+def test_a_line_of_the_log_that_can_not_be_made_loses_no_training(tmp_path):
+    """The checkpoint is of no more steps than the log has lines; the step is done again."""
+    expected, broken = learned_by(tmp_path / "whole"), begun(tmp_path / "broken")
+    add = broken.log.add
+
+    def failing(step):
+        if step.number == 1:
+            raise MemoryError
+        add(step)
+
+    broken.log.add = failing
+    with pytest.raises(MemoryError):
+        broken.fit()
+    for array, other in zip(learned_by(tmp_path / "broken"), expected, strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
 @pytest.mark.parametrize("engine", ["plain", "fast"])
 def test_a_wrong_number_of_threads_breaks_off_one_call_only(engine, monkeypatch):
     calls = jobs(engine)
