@@ -60,8 +60,11 @@ def fits(value: Any, kind: Any) -> bool:
         once = not isinstance(value, Collection)  # its items are not there to be looked at
         good = known and not isinstance(value, str | bytes)
         return good and (once or all(fits(one, inside[0]) for one in value))
+    if kind is bool:
+        return type(value).__name__ in ("bool", "bool_")  # or NumPy's
     if kind is float:
-        return isinstance(value, Real) and bool(abs(typing.cast(Any, value)) < 1e300)
+        number = value if isinstance(value, int) or not isinstance(value, Real) else float(value)
+        return isinstance(number, int | float) and -1e300 < number < 1e300
     if kind is int:
         return isinstance(value, Integral) and -(1 << 53) < int(value) < 1 << 53
     # neither Any nor a shape of methods, which whoever calls them looks at

@@ -5,6 +5,7 @@ Every figure takes `out`: a file to write, or a matplotlib figure to draw on (se
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,7 +63,10 @@ def default_box_figure(
 
 
 @checked
-def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]], out: Out) -> None:
+def detection_figure(
+    panels: Sequence[tuple[str, np.ndarray, np.ndarray | Sequence[np.ndarray], Sequence[str]]],
+    out: Out,
+) -> None:
     """Images side by side with boxes: (title, image (H, W, 3), boxes_corner (D, 4), a text each).
 
     An empty text draws its box thin, as one of a crowd.
@@ -76,7 +80,7 @@ def detection_figure(panels: list[tuple[str, np.ndarray, np.ndarray, list[str]]]
             axes.set_title(title, fontsize=11)
             for box, text in zip(boxes, texts, strict=True):
                 draw_box(axes, box, ORANGE if text else VERMILION, width=2.4 if text else 1.2)
-            _write_labels(axes, boxes, texts, height)
+            _write_labels(axes, np.reshape(boxes, (-1, 4)), list(texts), height)
 
 
 def _write_labels(axes: Axes, boxes: np.ndarray, texts: list[str], aspect: float) -> None:

@@ -402,7 +402,7 @@ def test_the_threshold_is_chosen_on_the_tenth_and_used_by_detect(
 def test_a_stopped_training_goes_on_to_the_same_bits(
     capsys, tmp_path, trained, photographs, monkeypatch
 ):
-    argv = ["train", "--data", photographs, *SMALL, "--steps", 30, "--out", tmp_path / "run"]
+    argv = ["train", "--data", photographs, *SMALL, "--steps", 12, "--out", tmp_path / "run"]
     with monkeypatch.context() as patched:
         patched.setattr("ssd_np.train.stop.StopRequests.begin", lambda *_: None)
         patched.setattr("ssd_np.train.stop.StopRequests.end", lambda *_: None)
@@ -410,7 +410,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
         assert run(capsys, *argv)[0] != 0  # after its first step
     code, out, err = run(capsys, "train", "--resume", tmp_path / "run")
     assert code == 0, err
-    assert "going on at step 1 of 30" in out, err
+    assert "going on at step 1 of 12" in out, err
     assert_same(trained, tmp_path / "run")
 
 
