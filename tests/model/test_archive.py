@@ -1,5 +1,6 @@
 """The `.npz` archive: it comes back bit-equal, and nothing damaged or foreign is let in."""
 
+import hashlib
 import io
 import json
 import struct
@@ -9,8 +10,15 @@ import zipfile
 import numpy as np
 import pytest
 
-from ssd_np.errors import WeightsError
-from ssd_np.model.archive import HEADER, read_archive, read_arrays, write_archive, write_npz
+from ssd_np.errors import ConfigError, OutputError, WeightsError
+from ssd_np.model.archive import (
+    HEADER,
+    MAX_JSON,
+    read_archive,
+    read_arrays,
+    write_archive,
+    write_npz,
+)
 
 
 @pytest.fixture
@@ -30,6 +38,40 @@ def test_what_was_written_is_read(path):
     )
     assert arrays["a.weight"].dtype == np.float32
     assert list(arrays) == ["a.weight", "b"]
+
+
+def test_what_is_to_be_written_is_named_where_it_is_none(tmp_path):
+    wrong = {
+        "header is a list (expected dict)": (write_archive, [], {}),
+        "arrays is a list (expected dict)": (write_archive, {}, []),
+        "arrays is a int (expected dict)": (write_npz, 3),
+        "comment is a str (expected bytes)": (write_npz, {}, "x"),
+    }
+    for said, (write, *given) in wrong.items():
+        with pytest.raises(ConfigError) as caught:
+            write(tmp_path / "w.npz", *given)
+        assert str(caught.value) == said and not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_made_unless_it_is_to_be_there(tmp_path):
+    write_npz(tmp_path / "new" / "w.npz", {"a": np.ones(3)})
+    write_archive(tmp_path / "newer" / "w.npz", {}, {"a.weight": np.ones((1, 1, 2, 2))}, True, True)
+    assert read_archive(tmp_path / "newer" / "w.npz")[1]["a.weight"].shape == (1, 1, 2, 2)
+    for write, *given in ((write_npz, {}, b""), (write_archive, {}, {})):
+        with pytest.raises(OutputError):
+            write(tmp_path / "gone" / "w.npz", *given, False)
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_header_of_the_greatest_length_is_read(tmp_path):
+    path, empty = tmp_path / "w.npz", {"format": 1, "sha256": hashlib.sha256().hexdigest()}
+    for more in (0, 1):
+        text = json.dumps(empty).encode().ljust(MAX_JSON + more)
+        write_npz(path, {HEADER: np.frombuffer(text, np.uint8)})
+        if not more:
+            assert read_archive(path) == (empty, {})
+    with pytest.raises(WeightsError, match=f"its header has {MAX_JSON + 1:,} bytes"):
+        read_archive(path)
 
 
 def test_every_cut_is_refused(path):

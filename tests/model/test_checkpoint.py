@@ -146,6 +146,25 @@ def test_an_optimiser_has_names_of_its_own(path):
     assert not path.exists()
 
 
+WRONG = {
+    "optimiser NoneType: has no state, load_state (SGD has them)": {"optimiser": None},
+    "progress is a dict (expected Progress)": {"progress": {}},
+    "conditions is a list (expected Mapping)": {"conditions": []},
+    "training is a int (expected TrainConfig)": {"training": 3},
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_what_none_of_a_checkpoint_can_be_is_named(path, said):
+    model, optimiser = taught()
+    given = {"model": model, "optimiser": optimiser, "progress": PROGRESS}
+    with pytest.raises(ConfigError) as caught:
+        save_checkpoint(path, **given | WRONG[said])
+    assert str(caught.value) == said and not path.exists()
+    with pytest.raises(ConfigError, match=r"^model is a NoneType"):
+        frozen(None)
+
+
 def test_what_is_no_checkpoint(saved, tmp_path):
     assert refusal(tmp_path / "none.npz") == (
         "no such checkpoint (is it this folder? a training that was stopped before its first step "

@@ -63,8 +63,11 @@ def test_a_line_for_each_step_and_a_save_appends(tmp_path):
     log_of(run, 1, 2, log).save(run)
     assert lines(run) == [HEAD, row(0), row(1), row(2)]
     assert (tmp_path / "log.csv").stat().st_ino == inode
-    assert log.rows.shape == (3, 8) and log.names == COLUMNS
-    assert log.columns()["learning_rate"].tolist() == [0.333333] * 3  # as the file has them
+    log_of(run, 1, 3, log).save(run)
+    log_of(run, 1, 4, log).save(run)  # a step at a time
+    assert lines(run) == [HEAD, *map(row, range(5))]
+    assert log.rows.shape == (5, 8) and log.names == COLUMNS
+    assert log.columns()["learning_rate"].tolist() == [0.333333] * 5  # as the file has them
 
 
 def test_a_step_that_is_done_again_has_one_line(tmp_path):
@@ -109,6 +112,7 @@ def test_what_somebody_took_away_is_written_anew(tmp_path, cut):
 
 def test_a_validation_stands_at_its_step(tmp_path):
     run = trainer(tmp_path, validation=[])
+    assert not log_of(run, 0).unmeasured  # there is nothing to measure
     log = log_of(run, 1)
     assert log.unmeasured and math.isnan(log.rows[0, -1])
     log.save(run)
@@ -210,6 +214,7 @@ def test_parts_that_no_log_can_hold_are_refused(names, named):
 
 
 def test_parts_stay_what_they_are():
+    Log().expect({"X": 1.0})
     log = Log()
     log.expect(PARTS)
     log.expect(PARTS)

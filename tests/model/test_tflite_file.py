@@ -31,8 +31,9 @@ def tensor(name="w", kind=UINT8, shape=(2,), raw=b"\3\5", scales=(0.5,), zeros=(
 INPUT = tensor("image", FLOAT32, (1, 4, 4, 3), None, None)
 
 
-def model(*tensors, inputs=(0,)):
-    """The bytes of a file with these tensors, the first of which is the network's input."""
+def model(*tensors, inputs=(0,), operators=()):
+    """The bytes of a file with these tensors, the first of which is the network's input, and with
+    operators of these codes, of which there is one."""
     b = flatbuffers.Builder(0)
     buffers, made = [], []
     for name, kind, shape, raw, scales, zeros, buffer in (INPUT, *tensors):
@@ -63,13 +64,24 @@ def model(*tensors, inputs=(0,)):
         made.append(tflite.TensorEnd(b))
     made = vector(b, tflite.SubGraphStartTensorsVector, made, "PrependUOffsetTRelative")
     inputs = vector(b, tflite.SubGraphStartInputsVector, inputs, "PrependInt32")
+    tflite.OperatorCodeStart(b)
+    codes = [tflite.OperatorCodeEnd(b)]
+    codes = vector(b, tflite.ModelStartOperatorCodesVector, codes, "PrependUOffsetTRelative")
+    steps = []
+    for code in operators:
+        tflite.OperatorStart(b)
+        tflite.OperatorAddOpcodeIndex(b, code)
+        steps.append(tflite.OperatorEnd(b))
+    steps = vector(b, tflite.SubGraphStartOperatorsVector, steps, "PrependUOffsetTRelative")
     tflite.SubGraphStart(b)
+    tflite.SubGraphAddOperators(b, steps)
     tflite.SubGraphAddTensors(b, made)
     tflite.SubGraphAddInputs(b, inputs)
     graph = tflite.SubGraphEnd(b)
     graphs = vector(b, tflite.ModelStartSubgraphsVector, [graph], "PrependUOffsetTRelative")
     buffers = vector(b, tflite.ModelStartBuffersVector, buffers, "PrependUOffsetTRelative")
     tflite.ModelStart(b)
+    tflite.ModelAddOperatorCodes(b, codes)
     tflite.ModelAddSubgraphs(b, graphs)
     tflite.ModelAddBuffers(b, buffers)
     b.Finish(tflite.ModelEnd(b), b"TFL3")
@@ -111,6 +123,10 @@ def test_a_tensor_as_real_numbers(path, one, expected):
     assert (found.input_name, found.input_shape) == ("image", (1, 4, 4, 3))
     assert list(found.arrays) == ["w"] and found.arrays["w"].dtype == np.float32
     assert found.arrays["w"].tolist() == expected
+
+
+def test_operators_are_looked_at_and_not_run(path):
+    assert list(read(path, model(tensor(), operators=(0, 0))).arrays) == ["w"]
 
 
 def test_maps_and_wished_shapes_are_no_weights(path):
@@ -163,6 +179,7 @@ REFUSED = {
     "another input": (model(tensor(), inputs=(2,)), ": is damaged or cut off (item 2 of 2)"),
     "an input before the first": (model(inputs=(-1,)), ": is damaged or cut off (item -1 of 1)"),
     "no input": (model(inputs=()), ": is damaged or cut off (item 0 of 0)"),
+    "another operator": (model(operators=(0, 1)), ": is damaged or cut off (item 1 of 1)"),
     "another buffer": (model(tensor(buffer=2)), ": is damaged or cut off (item 2 of 2)"),
     "something else": (b"\x00\x00\x00\x00TFL2", ": is not a TensorFlow Lite file"),
     "empty": (b"", ": is not a TensorFlow Lite file"),
@@ -187,7 +204,7 @@ def test_files_that_can_not_be_read(tmp_path, monkeypatch):
     assert read_tflite(tmp_path / "large").arrays
     monkeypatch.setattr(tflite_file, "MAX_BYTES", 100)
     for name, said in (("none", f"no such file ({HINT})"), ("folder", f"is not a file ({HINT})"),
-                       ("large", f"has 288 bytes, more than any detector for a phone ({HINT})"),
+                       ("large", f"has 312 bytes, more than any detector for a phone ({HINT})"),
                        ("\0", f"no such file ({HINT})")):  # fmt: skip
         with pytest.raises(WeightsError) as refused:
             read_tflite(tmp_path / name)
