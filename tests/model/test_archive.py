@@ -74,6 +74,26 @@ def test_a_header_of_the_greatest_length_is_read(tmp_path):
         read_archive(path)
 
 
+def test_a_shape_beyond_what_numpy_counts_is_refused(tmp_path):
+    """Also where there is nothing in it: 2^62 bytes, were its empty axis not."""
+    head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (0, 2147483648, 2147483648), }\n"
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as file:
+        file.writestr("a.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head)
+    with pytest.raises(WeightsError, match=r"is an array \(0, 2147483648, 2147483648\) uint8"):
+        read_arrays(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize(
+    "start, program", [(b"\x80\2", "PyTorch"), (b"1234TFL3", "TensorFlow Lite")]
+)
+def test_another_programs_file_is_named(tmp_path, start, program):
+    (tmp_path / "w").write_bytes(start.ljust(99))
+    with pytest.raises(WeightsError) as caught:
+        read_arrays(tmp_path / "w")
+    hint = "(`ssd-np import` makes a weights file of a published one)"
+    assert str(caught.value) == f"{tmp_path / 'w'}: is a file of {program} {hint}"
+
+
 def test_every_cut_is_refused(path):
     content = path.read_bytes()
     for length in range(0, len(content), 37):

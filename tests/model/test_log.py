@@ -4,6 +4,7 @@ import math
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from ssd_np.errors import ConfigError, DataError, OutputError
@@ -135,8 +136,9 @@ def test_one_that_goes_on_takes_back_the_lines_after_the_checkpoint(tmp_path):
     assert log.names == COLUMNS and log.rows[:, 0].tolist() == [0, 1, 2]
     log_of(run, 1, 3, log).save(run)
     assert lines(run) == [HEAD, *map(row, range(4))]
-    log.measured(0.5)
-    assert not log.unmeasured and lines(run) == [HEAD, *map(row, range(4))]
+    before = log.rows
+    log.measured(0.5)  # which has no column
+    assert not log.unmeasured and np.array_equal(log.rows, before)
 
 
 def test_one_that_was_validated_goes_on_with_its_column(tmp_path):
