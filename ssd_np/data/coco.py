@@ -5,6 +5,7 @@ the categories of its file, in the order of their ids, are 1, 2, 3, ... Boxes ar
 height) in pixels counted from 0, so x / width of the image is a fraction without more ado.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -228,7 +229,8 @@ def _numbers(
         if whole and type(box) is list and len(box) == 4 and type(area) is float:
             numbers = (number, image, category, *box, area)
             kinds = set(map(type, box)) <= {float, int} and area >= 0
-            if kinds and min(numbers) >= -MAX_NUMBER and max(numbers) <= MAX_NUMBER:
+            within = kinds and min(numbers) >= -MAX_NUMBER and max(numbers) <= MAX_NUMBER
+            if within and not math.isnan(sum(numbers)):  # which min and max may pass over
                 return number, image, category, box, area
     number, where = _id(record, f"{file}: annotation", position)
     image, category = (field(record, f"{key}_id", int, where) for key in ("image", "category"))

@@ -184,6 +184,7 @@ def test_what_is_in_order_is_read_as_what_is_looked_at_part_by_part(area, box):
         ("bbox", [1, 2, 3]),
         ("area", -1.0),
         ("bbox", [1, 2, 3, math.inf]),
+        ("bbox", [1, 2, math.nan, 4]),
         ("area", math.nan),
         ("id", 2**60),
     ):
