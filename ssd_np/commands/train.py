@@ -82,7 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.datasets import describe_evaluation, training_data
     from ssd_np.commands.run_folder import recall
     from ssd_np.config import load_config
-    from ssd_np.model.weights import BASE
     from ssd_np.train import start
     from ssd_np.train.trainer import Trainer
 
@@ -118,13 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
     model, new = start.network(config, seed, tensors, file or "", arguments.freeze_base, history)
     if kind == "base" and not arguments.resume:
         start.settle(model, dataset, config.training)
-    if file == str(BASE):
-        say("begins with the base of this package")
-    elif file:
-        say(f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else ""))
-    elif config.training.base_multiplier != 1 and not arguments.resume:
-        slower = f"{config.training.base_multiplier:g} of the rate (training.base_multiplier)"
-        say(f"begins with random weights, of which the base learns at {slower}: see --base-weights")
+    told = _begins_with(file, new, 1.0 if arguments.resume else config.training.base_multiplier)
+    if told:
+        say(told)
     if arguments.freeze_base is not None:
         learn = sum(p.value.size for p in model.parameters.values() if p.trainable)
         say(f"frozen up to {arguments.freeze_base or config.base_end}: {learn:,} numbers learn")
@@ -148,6 +143,21 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"best.npz is chosen by {chosen_by}; highest mAP at IoU 0.5 there: {best:.4f}")
     _evaluate(arguments, unseen, out)
     return 0
+
+
+def _begins_with(file: str | None, new: Sequence[str], base_multiplier: float) -> str:
+    """For people: the file of weights and what it lacks; or that a base of random weights learns at
+    another rate; or nothing."""
+    from ssd_np.model.weights import BASE
+
+    if file == str(BASE):
+        return "begins with the base of this package"
+    if file:
+        return f"begins with {file}" + (f"; not in it: {', '.join(new)}" if new else "")
+    if base_multiplier == 1:
+        return ""
+    slower = f"{base_multiplier:g} of the rate (training.base_multiplier)"
+    return f"begins with random weights, of which the base learns at {slower}: see --base-weights"
 
 
 def _beginning(

@@ -45,7 +45,6 @@ def is_stored(text: str) -> bool:
     return text.partition(":")[0] in KINDS and ":" in text
 
 
-@checked
 def check_spec(spec: str) -> None:
     """DataError if the text is no name of stored data."""
     if not isinstance(spec, str):

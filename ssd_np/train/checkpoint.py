@@ -99,8 +99,7 @@ def save_checkpoint(
     if both:
         hint = "state() calls them otherwise than the parameters, such as m/conv1_1.weight"
         raise ConfigError(f"keeps {sorted(both)[0]!r}, a parameter's name", "the optimiser", hint)
-    header |= {"training": dataclasses.asdict(training)}
-    header |= {"progress": dataclasses.asdict(progress)}
+    header |= {"training": dataclasses.asdict(training), "progress": dataclasses.asdict(progress)}
     header |= {"optimiser": sorted(state), "frozen": frozen(model)}
     header["conditions"] = dict(conditions or {})
     write_archive(path, header, weights | state, make_folder)
