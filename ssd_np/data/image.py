@@ -5,7 +5,11 @@ Every image becomes (H, W, 3) uint8 RGB, the right way up. What is not a readabl
 photographs and drawings: Pillow knows forty more, some of which a small file can make huge.
 """
 
+import contextlib
+import errno
 import io
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,8 +23,8 @@ from ssd_np.data.reading import PICTURE, check_regular
 from ssd_np.errors import DataError, ShapeError
 from ssd_np.files import as_path
 
-# a small file can claim to be a huge picture and fill the memory: 8 bytes a pixel, 20 at most
-MAX_PIXELS, MAX_SIDE = 50_000_000, 30_000
+# a small file can claim to be a huge picture and fill the memory: 8 bytes a pixel, MOST at most
+MAX_PIXELS, MAX_SIDE, MOST = 50_000_000, 30_000, 20
 STRIP = 4_000_000  # pixels of a large picture that are converted at once
 LARGE = 12_000_000  # pixels; training sees no more of a JPEG, see `read_image`
 FORMATS = {  # as Pillow calls them, the usual ones first, and the endings of their names
@@ -42,17 +46,13 @@ def read_image(path: str | Path | bytes, large: int | None = None) -> np.ndarray
     A camera's EXIF rotation is applied. Grey, palette and CMYK pictures are converted to RGB.
     16-bit grey is scaled by value, 65535 to 255. Where a picture is transparent, white shows
     through, as on a web page: the colour stored under full transparency is arbitrary, often black.
-    Raises DataError naming the file if it is missing, empty, damaged, too large or no picture.
+    Raises DataError naming the file if it is missing, empty, damaged, too large or no picture;
+    MemoryError where a sound one does not fit.
     """
     with _opened(path) as picture:
-        try:
-            _limit(picture, path, large)
-            ImageOps.exif_transpose(picture, in_place=True)
-            return _to_rgb(picture)
-        except DataError as error:
-            raise DataError(error.what, _where(path), error.hint) from error
-        except Exception as error:  # each format's decoder raises errors of its own
-            raise _unreadable(path, error) from error
+        _limit(picture, large)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _to_rgb(picture)
 
 
 @dataclass(frozen=True)
@@ -66,37 +66,48 @@ class Header:
 def read_header(path: str | Path) -> Header:
     """The size and orientation of a picture, without its pixels where the format allows it."""
     with _opened(path) as picture:
-        try:
-            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
-        except Exception as error:
-            raise _unreadable(path, error) from error
+        orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
         width, height = picture.size
-        _limit(picture, path, LARGE)
+        _limit(picture, LARGE)
         if orientation not in range(1, 9):  # nonsense; Pillow, too, leaves the picture as it is
             orientation = 1
         return Header((width, height) if orientation > 4 else (height, width), orientation)
 
 
-def _opened(path: str | Path | bytes) -> Image.Image:
-    """The file with its header read, its pixels not yet decoded."""
+@contextlib.contextmanager
+def _opened(path: str | Path | bytes) -> Iterator[Image.Image]:
+    """The file with its header read, its pixels not yet decoded. What is wrong with it, found here
+    or by who decodes it, becomes a DataError that names it. What the system lacks is no fault of
+    the picture: MemoryError, or OSError where no file more can be opened."""
+    where = f"{len(path)} bytes" if isinstance(path, bytes) else str(path)
     source: io.BytesIO | str | Path
     if isinstance(path, bytes):
         size, source = len(path), io.BytesIO(path)
     else:
         size, source = check_regular(as_path(path), "image file", PICTURE), path
+    pixels = MAX_PIXELS // 2  # until it is known: WebP is decoded as it is opened
     try:
         if size == 0:
-            raise DataError("the image file is empty (0 bytes)", where=_where(path))
-        return Image.open(source, formats=tuple(FORMATS))
-    except DataError:
-        raise
+            raise DataError("the image file is empty (0 bytes)")
+        with Image.open(source, formats=tuple(FORMATS)) as picture:
+            pixels = min(math.prod(picture.size), MAX_PIXELS)
+            yield picture
+    except DataError as error:
+        raise DataError(error.what, where, error.hint) from error
     except Image.UnidentifiedImageError as error:
-        raise DataError("not an image, or of another format", _where(path), KNOWN) from error
-    except Exception as error:
-        raise _unreadable(path, error) from error
+        raise DataError("not an image, or of another format", where, KNOWN) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # each format's decoder raises errors of its own
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        if "out of memory" in str(error):
+            raise MemoryError(f"{where}: {error}") from error
+        np.empty((pixels, MOST), np.uint8)  # most decoders without memory call the file broken
+        raise DataError(f"image can not be read: {error}", where) from error
 
 
-def _limit(picture: Image.Image, path: str | Path | bytes, large: int | None) -> None:
+def _limit(picture: Image.Image, large: int | None) -> None:
     """Has a JPEG of `large` pixels decoded smaller; DataError for what remains too large."""
     width, height = picture.size
     halved = 0
@@ -109,17 +120,8 @@ def _limit(picture: Image.Image, path: str | Path | bytes, large: int | None) ->
     if width * height > most or max(width, height) > MAX_SIDE:
         raise DataError(
             f"image of {width} x {height} pixels is too large",
-            where=_where(path),
             hint=f"at most {most:,} pixels and {MAX_SIDE:,} a side; make it smaller first",
         )
-
-
-def _unreadable(path: str | Path | bytes, error: Exception) -> DataError:
-    return DataError(f"image can not be read: {error}", where=_where(path))
-
-
-def _where(path: str | Path | bytes) -> str:
-    return f"{len(path)} bytes" if isinstance(path, bytes) else str(path)
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Every image is decoded once before it is needed, and what could be is remembered."""
 
+import errno
 import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ssd_np.cli import main
 from ssd_np.commands.datasets import evaluation_data, training_data
@@ -118,3 +119,21 @@ def test_when_none_is_left(folder, remembered):
         cut(file)
     with pytest.raises(DataError, match="none of the 4 images can be decoded"):
         training_data(f"voc:{folder}", "all", 0)
+
+
+@pytest.mark.parametrize(
+    "lack, kind",
+    [
+        (MemoryError(), MemoryError),
+        (OSError("out of memory when reading image file"), MemoryError),  # Pillow's
+        (OSError(errno.EMFILE, "Too many open files"), OSError),
+    ],
+)
+def test_what_the_system_lacks_leaves_no_picture_out(folder, remembered, monkeypatch, lack, kind):
+    def lacking(*given, **how):
+        raise lack
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", lacking)
+    with pytest.raises(kind):
+        undecodable(files(folder))
+    assert not remembered.exists()

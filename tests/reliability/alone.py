@@ -139,6 +139,26 @@ def command(arguments, before: Callable[[], object] = lambda: None, **how) -> En
     return alone(job, **how)
 
 
+def limit(kind: str, value: int):
+    def set_limit():
+        import resource  # of POSIX systems
+
+        _, hard = resource.getrlimit(getattr(resource, kind))
+        resource.setrlimit(getattr(resource, kind), (value, hard))
+
+    return set_limit
+
+
+def address_space(more: int):
+    """`ulimit -v`: so many MiB beyond what the process has already."""
+
+    def set_limit():
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + (more << 20))()
+
+    return set_limit
+
+
 def assert_sound(ended: Ended, what: str) -> None:
     """It ended by itself, within the limits, with results or with one line that is the library's
     own."""

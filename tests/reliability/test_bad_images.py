@@ -6,14 +6,16 @@ import json
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from alone import address_space, alone, needs_fork
 from PIL import Image
 from training_runs import narrow_config
 
 from ssd_np.cli import main
-from ssd_np.data.image import read_image
+from ssd_np.data.image import read_header, read_image
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.model.ssd import SSD
 from ssd_np.model.weights import save
@@ -136,3 +138,39 @@ def test_a_name_that_no_file_can_have(tmp_path, capfd):
     errors = capfd.readouterr().err
     assert code == 1 and "2 of 2 images could not be read or drawn" in errors
     assert "unexpected" not in errors
+
+
+LARGE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8))
+KINDS = {"JPEG": {"progressive": True}, "PNG": {}, "WEBP": {"quality": 10}, "JPEG2000": {},
+         "TIFF": {"compression": "tiff_adobe_deflate"}}  # fmt: skip
+
+
+@needs_fork
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no word of memory here")
+@pytest.mark.parametrize("kind", KINDS)
+def test_want_of_memory_is_no_fault_of_the_picture(kind, tmp_path, tell):
+    """Else it would be left out of a training, as one that can not be read."""
+    path = tmp_path / "sound"
+    path.write_bytes(encoded(kind, LARGE, **KINDS[kind]))
+    read_header(path)  # imports the decoder
+    ends = {0: 0, 3: 0}
+
+    def job(more):
+        address_space(more)()
+        full = []  # what the process may have kept of earlier tests
+        try:
+            while True:
+                full.append(bytes(1 << 20))
+        except MemoryError:
+            del full[:more]
+        try:
+            read_image(path)
+        except MemoryError:
+            return 3
+
+    for more in range(0, 120, 2):
+        ended = alone(lambda more=more: job(more))
+        assert ended.code in ends, f"{more} MiB: {ended}"
+        ends[ended.code] += 1
+    assert all(ends.values()), ends
+    tell(f"{kind}: {ends[3]} ended by MemoryError, {ends[0]} read")

@@ -14,35 +14,27 @@ import time
 from pathlib import Path
 
 import pytest
-from alone import PATIENCE, alone, assert_sound, assert_whole, command, contents, needs_fork
+from alone import (
+    PATIENCE,
+    address_space,
+    alone,
+    assert_sound,
+    assert_whole,
+    command,
+    contents,
+    limit,
+    needs_fork,
+)
 from test_outputs import WALK, outputs, stored  # noqa: F401, the fixture too
 from training_runs import ENVIRONMENT
 
 from ssd_np.cli import main
 
-resource = pytest.importorskip("resource")  # of POSIX systems
+pytest.importorskip("resource")  # of POSIX systems
 pytestmark = needs_fork
 RUN = [name for name in WALK if name not in ("bench", "exercise check")]  # which time and grade
 WRITE = [name for name in WALK if outputs(name)]
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-
-
-def limit(kind: str, value: int):
-    def set_limit():
-        _, hard = resource.getrlimit(getattr(resource, kind))
-        resource.setrlimit(getattr(resource, kind), (value, hard))
-
-    return set_limit
-
-
-def address_space(more: int):
-    """`ulimit -v`: so many MiB beyond what the process has already."""
-
-    def set_limit():
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + (more << 20))()
-
-    return set_limit
 
 
 def read_only_folder():
