@@ -96,10 +96,11 @@ class SSD:
         return f'<pre style="{style}">{html.escape(repr(self))}</pre>'
 
     @property
-    def layers(self) -> list[Layer | Merge | Head | SeparableHead]:
-        """All layers: the trunk from the image on, then norms and heads, map by map."""
+    def layers(self) -> tuple[Layer | Merge | Head | SeparableHead, ...]:
+        """All layers: the trunk from the image on, then norms and heads, map by map. One is put in
+        or exchanged in `stages[i].layers`, `norms` and `heads`, the lists that are run."""
         branches = zip(self.norms, self.heads, strict=True)
-        return [*self._trunk, *(layer for pair in branches for layer in pair if layer)]
+        return (*self._trunk, *(layer for pair in branches for layer in pair if layer))
 
     @property
     def _trunk(self) -> list[Layer | Merge]:

@@ -360,6 +360,28 @@ def test_into_takes_only_the_network_that_the_file_is_of(tmp_path):
         load(tmp_path / "w.npz", ["x"], into=SSD(tiny))
 
 
+def test_a_layer_is_put_where_it_is_run(rng):
+    """In the tuple of all layers nobody can believe to have put one."""
+    model = SSD("tiny")
+    images = rng.standard_normal((1, *model.config.input.shape, 3)).astype(np.float32)
+    before = model.predict(images)
+    layer = Leaky("leaky", -1.0)
+    with pytest.raises(AttributeError, match="'tuple' object has no attribute 'insert'"):
+        model.layers.insert(0, layer)
+    with pytest.raises(TypeError, match="'tuple' object does not support item assignment"):
+        model.layers[0] = layer
+    for i, stage in enumerate(model.stages):
+        stage.layers.append(layer)
+        assert layer in model.layers and model.undescribed() == {"leaky": "Leaky"}
+        model.heads[i], head = copy.deepcopy(model.heads[i]), model.heads[i]
+        assert head not in model.layers
+        stage.layers.pop()
+        model.heads[i] = head
+    np.testing.assert_array_equal(model.predict(images), before)
+    model.stages[0].layers.insert(0, layer)  # which makes all pixels positive
+    assert not np.allclose(model.predict(images), before)
+
+
 def test_two_parameters_of_one_name_are_refused():
     model = SSD("tiny")
     for _ in range(2):
