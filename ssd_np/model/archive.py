@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-import struct
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,7 +52,7 @@ def write_archive(
     arrays = in_eight_bits(arrays) if eight_bits else arrays
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"format": FORMAT, "sha256": _digest(arrays), **header}
-    text = np.frombuffer(json.dumps(header).encode("utf-8"), np.uint8)
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     write_npz(path, {HEADER: text, **arrays}, make_folder=make_folder)
 
 
@@ -70,7 +69,7 @@ def write_npz(
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     npy.write_array_header_1_0(member, npy.header_data_from_array_1_0(array))
-                    member.write(array.reshape(-1).view(np.uint8).data)
+                    member.write(array.ravel().view(np.uint8).data)
 
     write_atomically(path, fill, make_folder)
 
@@ -82,7 +81,7 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], Arrays]:
         text = arrays.pop(HEADER)
         if text.nbytes > MAX_JSON:
             raise WeightsError(f"its header has {text.nbytes:,} bytes", where)
-        header = json.loads(text.tobytes().decode("utf-8"))
+        header = json.loads(text.tobytes().decode())
         version, digest = header["format"], header["sha256"]
     except KeyError as error:
         what = f"has no {error.args[0]!r}: not a file of this package"
@@ -136,9 +135,8 @@ def _array(raw: bytearray, where: str) -> np.ndarray:
     if found is None:
         raise WeightsError("is no array of plain numbers as NumPy writes it", where)
     start = found.end()
-    lengths = {b"\1": (10, "<H"), b"\2": (12, "<I")}  # where the header begins, its length's type
-    begin, kind = lengths[found["version"]]
-    if begin + struct.unpack(kind, raw[8:begin])[0] != start:
+    begin = {b"\1": 10, b"\2": 12}[found["version"]]  # of the header, behind its length
+    if begin + int.from_bytes(raw[8:begin], "little") != start:
         raise WeightsError("has a damaged array header", where)
     shape = tuple(int(side) for side in re.findall(rb"\d+", found["shape"]))
     try:

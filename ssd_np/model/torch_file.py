@@ -152,7 +152,7 @@ def _find_storages(
             raise WeightsError("lists a storage twice, or one that no tensor uses")
         where = f"storage {plain(key)}"
         file.seek(position)
-        count = int.from_bytes(file.read(8), "little", signed=True)
+        count = int.from_bytes(file.read(8), "little")
         storage = storages[key]
         places[key] = position + 8
         position += 8 + storage.nbytes

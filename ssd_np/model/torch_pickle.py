@@ -166,9 +166,9 @@ class Machine:
         """Checks ("storage", type, key, device, numel), which the legacy format ends with None."""
         _require(isinstance(persistent_id, tuple) and len(persistent_id) in (5, 6))
         word, kind, key, _, numel = persistent_id[:5]
-        if isinstance(word, str) and word == "module":
+        if word == "module":
             raise WeightsError("holds a whole model object, not a state dict", hint=RESAVE)
-        _require(isinstance(word, str) and word == "storage" and isinstance(key, str))
+        _require(word == "storage" and isinstance(key, str))
         _require(isinstance(kind, _Name) and kind.text in STORAGES and _is_size(numel))
         if len(persistent_id) == 6 and persistent_id[5] is not None:
             raise WeightsError("has storages inside storages, as torch < 0.4 wrote", hint=RESAVE)
@@ -210,8 +210,9 @@ class Machine:
 
 
 def _require(sound: bool) -> None:
+    """Whether torch.save would write it; `Machine.run` says that it would not."""
     if not sound:
-        raise ValueError("a pickle that torch.save would not write")
+        raise ValueError
 
 
 def _is_size(value: Value) -> bool:
@@ -231,10 +232,11 @@ def _fill(container: Value, items: list[Value], append: bool) -> None:
         container.extend(items)
         return
     _require(isinstance(container, dict) and len(items) % 2 == 0)
-    for key, value in zip(items[::2], items[1::2], strict=True):
+    pairs = iter(items)
+    for key in pairs:
         # other keys, and integers that are chosen to collide, could take hours to hash
         _require(isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 31))
-        container[key] = value
+        container[key] = next(pairs)
 
 
 def _tensor(storage: Value, offset: Value, shape: Value, strides: Value) -> Tensor:

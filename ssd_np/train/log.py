@@ -42,15 +42,15 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         return (), np.empty((0, len(COLUMNS))), 0
     path = as_path(path)
     try:
-        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1] or [b""]
-        names, *rows = [line.decode("ascii").strip().split(",") for line in lines]
+        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
         whole = sum(line.endswith(b"\n") for line in lines[1:])
+        if whole < steps:
+            what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
+            raise DataError(what, str(path), "both are written together: take a copy of both")
+        names, *rows = [line.decode("ascii").strip().split(",") for line in lines]
         numbers = np.array(rows, np.float64).reshape(-1, len(names))
     except (OSError, ValueError) as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
-    if whole < steps:
-        what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
-        raise DataError(what, str(path), "both are written together: take a copy of both")
     parts = (name for name in names[2:] if name not in OTHER_COLUMNS)
     if tuple(names) != columns_for(parts, VALIDATION in names):
         hint = f"those of the SSD loss are {', '.join(COLUMNS)}"

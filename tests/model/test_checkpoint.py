@@ -16,6 +16,7 @@ from ssd_np.kinds import ConvLayer
 from ssd_np.model.archive import read_archive, write_archive
 from ssd_np.model.provenance import Origin
 from ssd_np.model.ssd import SSD
+from ssd_np.nn.layers import L2Normalization
 from ssd_np.train.average import averaged
 from ssd_np.train.checkpoint import (
     Checkpoint,
@@ -329,6 +330,16 @@ def test_layers_of_ones_own_are_read_again(path):
     save_checkpoint(path, model, SGD(model.parameters), PROGRESS)
     assert load_checkpoint(path, model, SGD(model.parameters)) == PROGRESS
     assert refusal(path, training=None, conditions={}).startswith("its config is refused: ")
+
+
+def test_a_layer_that_was_put_in_by_hand_is_there_when_it_goes_on(path):
+    model = SSD(CONFIG)
+    model.stages[0].layers.append(L2Normalization("mine", CONFIG.layers[0].channels, 1.0))
+    model.own_layers = ("mine",)
+    save_checkpoint(path, model, SGD(model.parameters), PROGRESS)
+    assert load_checkpoint(path, model, SGD(model.parameters)) == PROGRESS
+    said = refusal(path, training=None, conditions={})
+    assert "{'mine': 'L2Normalization'}; this model has none" in said
 
 
 def test_the_conditions_of_a_training(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import ConfigError, DataError, OutputError
+from ssd_np.train import log as log_module
 from ssd_np.train.log import COLUMNS, Log, LossCurve, columns_for, read_log
 
 PARTS = {"location": 1.0, "confidence": 0.5}
@@ -69,6 +70,18 @@ def test_a_line_for_each_step_and_a_save_appends(tmp_path):
     assert lines(run) == [HEAD, *map(row, range(5))]
     assert log.rows.shape == (5, 8) and log.names == COLUMNS
     assert log.columns()["learning_rate"].tolist() == [0.333333] * 5  # as the file has them
+
+
+def test_only_the_new_lines_are_written(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(log_module, "append", lambda *given: written.append(given) or 9)
+    (tmp_path / "log.csv").write_text("as long..")  # nine bytes, as `append` says
+    run = trainer(tmp_path)
+    log = log_of(run, 1)
+    log.save(run)
+    log_of(run, 1, 1, log).save(run)
+    path = run.out_dir / "log.csv"
+    assert written == [(path, 0, f"{HEAD}\n{row(0)}\n"), (path, 9, f"{row(1)}\n")]
 
 
 def test_a_step_that_is_done_again_has_one_line(tmp_path):
@@ -187,7 +200,7 @@ def test_a_damaged_log_is_refused(tmp_path, what):
 def test_what_can_not_be_read_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"log\.csv: can not be read: .*No such file"):
         read_log(tmp_path / "log.csv", 1)
-    for content in (b"\xff\n0\n", f"{HEAD}\n{row(0)},1\n{row(1)}\n".encode()):
+    for content in (b"\xff\n0\n1\n", f"{HEAD}\n{row(0)},1\n{row(1)}\n".encode()):
         (tmp_path / "log.csv").write_bytes(content)
         with pytest.raises(DataError, match="can not be read"):
             read_log(tmp_path / "log.csv", 2)

@@ -17,7 +17,7 @@ import pytest
 
 from ssd_np.errors import ConfigError, WeightsError
 from ssd_np.model.torch_file import RESAVE, is_torch, read_torch
-from ssd_np.model.torch_pickle import Machine
+from ssd_np.model.torch_pickle import MAX_COPIES, MAX_INT, Machine
 from ssd_np.model.zip_file import AGAIN
 
 pytestmark = pytest.mark.lesson15
@@ -272,6 +272,16 @@ def test_sizes_that_are_no_sizes(tmp_path, bad):
 def test_absurdly_expanded_tensor(tmp_path, bad):
     path = zip_file(tmp_path / "w.pth", tensor_pickle(**bad), {"0": RAW})
     assert "tensor w: needs over 4 times the bytes of the file" in refusal(path)
+
+
+def test_arrays_of_four_times_the_files_bytes_are_read(tmp_path):
+    def make(count):  # of one element; all these numbers take two bytes in the pickle
+        pickled = tensor_pickle((count,), (0,))
+        return zip_file(tmp_path / "w.pth", pickled, {"0": RAW}).stat().st_size
+
+    size = make(300)
+    assert size == make(size) and read_torch(tmp_path / "w.pth")["w"].nbytes == 4 * size
+    assert size == make(size + 1) and "needs over 4 times" in refusal(tmp_path / "w.pth")
 
 
 def test_storage_that_does_not_fit(tmp_path):
@@ -646,6 +656,40 @@ def test_a_size_has_at_most_32_entries(begin, end):
     assert read(32) == (3,) * 32
     with pytest.raises(WeightsError, match="damaged pickle"):
         read(33)
+
+
+def machine_reads(body):
+    return Machine().run(io.BytesIO(b"\x80\x02" + body))
+
+
+def test_so_many_values_are_copied_and_not_one_more():
+    def copy(count):  # 16 values each time; a list that is shared
+        ask = b"ctorch\nSize\n(h\0tR"
+        return b"](" + b"K\1" * 16 + b"eq\0](" + ask * (count // 16) + b"e."
+
+    assert len(machine_reads(copy(MAX_COPIES))) == MAX_COPIES // 16
+    with pytest.raises(WeightsError) as caught:
+        machine_reads(copy(MAX_COPIES + 16))
+    assert str(caught.value) == f"copies over 65,536 values in its pickle ({RESAVE})"
+
+
+def test_the_greatest_numbers_of_a_pickle():
+    """A key below 2^31, a size below 2^48; an entry of the memo may have a long number."""
+    for key in ((1 << 31) - 1, 1 - (1 << 31)):
+        assert machine_reads(b"}" + pickle.dumps(key, 2)[2:-1] + b"K\1s.") == {key: 1}
+        beyond = key + (1 if key > 0 else -1)
+        with pytest.raises(WeightsError, match="damaged pickle"):
+            machine_reads(b"}" + pickle.dumps(beyond, 2)[2:-1] + b"K\1s.")
+    assert machine_reads(tensor_pickle(numel=MAX_INT - 1)[2:])["w"].storage.numel == MAX_INT - 1
+    with pytest.raises(WeightsError, match="damaged pickle"):
+        machine_reads(tensor_pickle(numel=MAX_INT)[2:])
+    assert machine_reads(b"K\7r\0\1\0\0j\0\1\0\0\x86.") == (7, 7)
+
+
+@pytest.mark.parametrize("body", [b"K\1X\1\0\0\0x\x93.", b"X\1\0\0\0xK\1\x93."])
+def test_a_name_of_a_number_is_none(body):
+    with pytest.raises(WeightsError, match="damaged pickle"):
+        machine_reads(body)
 
 
 def test_what_may_be_a_file_of_torch():
