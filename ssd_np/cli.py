@@ -26,9 +26,10 @@ NAMES = (
 )
 # name -> module of `commands/`; `import` can be no module's name
 COMMANDS = {name: name.replace("-", "_") for name in NAMES} | {"import": "import_weights"}
-NO_MEMORY = (  # as others say it; the last two are Pillow's, of its decoders and encoders
+NO_MEMORY = (  # as others say it; from the second line on Python, Pillow, FreeType of a whole font
     *("can't start new thread", "failed to map segment", "Cannot allocate memory"),
-    *("out of memory error when", "codec configuration error when writing"),
+    *("returned NULL without setting an exception", "codec configuration error when writing"),
+    "unknown file format",
 )
 
 

@@ -124,6 +124,8 @@ def test_eval_has_written_when_its_reader_leaves(tmp_path):
         (MemoryError(), "not enough memory: not even for a small piece ("),
         (RuntimeError("can't start new thread"), "not enough memory: can't start new thread ("),
         (ImportError("x.so: failed to map segment from shared object"), "not enough memory: fail"),
+        (SystemError("<f> returned NULL without setting an exception"), "not enough memory: ret"),
+        (OSError("unknown file format"), "not enough memory: unknown file format ("),
         (OSError("codec configuration error when writing image file"), "not enough memory: codec"),
         (ValueError("x"), "unexpected ValueError: x (--debug"),
     ],
