@@ -8,13 +8,16 @@ part of this: the file must hold each of them, in its full size.
 """
 
 import math
+from collections.abc import Iterator
 
 from ssd_np.config import Config
 from ssd_np.errors import WeightsError
 from ssd_np.geometry import borders
+from ssd_np.kinds.walk import Placed
+from ssd_np.model.trace import heads
 from ssd_np.signatures import checked
 
-MOST_BYTES = 800 << 20  # SSD512 needs two thirds of it
+MOST_BYTES = 700 << 20  # SSD512 needs five sixths of it
 MOST_PAIRS = 5_000_000_000  # of boxes in one suppression, some seconds; SSD512 has 13 million
 FLOAT = 4
 
@@ -36,16 +39,29 @@ def check_budget(config: Config, where: str) -> None:
 
 @checked
 def forward_bytes(config: Config) -> int:
-    """Of a forward of one image and its decoding, without the parameters."""
+    """Of a forward of one image and its decoding, without the parameters; or, where that is more,
+    of the largest matrix of windows (nn/im2col.py), which the plain engine lays out besides."""
     (height, width), channels = config.input.shape, config.input.channels
-    total = height * width * channels * (2 * FLOAT + 1)
-    for layer, size_in, channels_in, size, channels in config.walk():
+    total, unfolded = height * width * channels * (2 * FLOAT + 1), 0
+    for layer, size_in, channels_in, size, channels in _places(config):
         pad = layer.window.pad
         down, across = (cells + sum(b) for cells, b in zip(size_in, borders(pad), strict=True))
         total += down * across * channels_in * FLOAT if pad else 0  # with its border
         total += math.prod(size) * channels * FLOAT
+        windows = math.prod(size) * layer.window.kernel**2 * channels_in * FLOAT
+        unfolded = max(unfolded, windows)
     boxes, classes = config.num_boxes, config.num_classes + 1
     numbers = boxes * (classes + 4)
-    # heads, logits, scores, scores by class and what softmax takes; boxes are float64
-    total += 6 * numbers * FLOAT + 3 * boxes * 8 * 8
-    return total + 3 * 8 * classes * min(config.decoding.top_k_class, boxes)
+    # logits, scores, scores by class and what softmax takes; boxes are float64
+    total += 5 * numbers * FLOAT + 3 * boxes * 8 * 8
+    total += 3 * 8 * classes * min(config.decoding.top_k_class, boxes)
+    return max(total, unfolded)
+
+
+def _places(config: Config) -> Iterator[Placed]:
+    """All layers in their places, those of the heads too."""
+    maps = {feature_map.name for feature_map in config.feature_maps}
+    for place in config.walk():
+        yield place
+        if place.layer.name in maps:
+            yield from heads(config, place)

@@ -5,6 +5,7 @@ forward and backward without it (Glorot and Bengio 2010, equation 16); Caffe cal
 version of Glorot with fan_in alone, with which the published SSDs began.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def he_normal(
 ) -> np.ndarray:
     """Normal with standard deviation sqrt(2 / fan_in)."""
     fan_in, _ = _fans(shape)
-    return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
+    return (rng.standard_normal(shape) * math.sqrt(2 / fan_in)).astype(dtype, copy=False)
 
 
 def glorot_uniform(
@@ -26,8 +27,8 @@ def glorot_uniform(
 ) -> np.ndarray:
     """Uniform in +- sqrt(6 / (fan_in + fan_out))."""
     fan_in, fan_out = _fans(shape)
-    bound = np.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-bound, bound, shape).astype(dtype)
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-bound, bound, shape).astype(dtype, copy=False)
 
 
 def caffe_xavier(
@@ -35,8 +36,8 @@ def caffe_xavier(
 ) -> np.ndarray:
     """Uniform in +- sqrt(3 / fan_in)."""
     fan_in, _ = _fans(shape)
-    bound = np.sqrt(3 / fan_in)
-    return rng.uniform(-bound, bound, shape).astype(dtype)
+    bound = math.sqrt(3 / fan_in)
+    return rng.uniform(-bound, bound, shape).astype(dtype, copy=False)
 
 
 def small_normal(
@@ -48,7 +49,7 @@ def small_normal(
     at a loss of 4 log(classes), instead of with loud guesses that the first steps must undo.
     """
     check_shape(shape, "(kh, kw, C, Co)")
-    return (rng.standard_normal(shape) * 0.01).astype(dtype)
+    return (rng.standard_normal(shape) * 0.01).astype(dtype, copy=False)
 
 
 class Zeros(np.random.Generator):

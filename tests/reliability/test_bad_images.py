@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alone import address_space, alone, needs_fork
+from alone import MOST_MEMORY, address_space, alone, command, needs_fork
 from PIL import Image
 from training_runs import narrow_config
 
@@ -174,3 +174,13 @@ def test_want_of_memory_is_no_fault_of_the_picture(kind, tmp_path, tell):
         ends[ended.code] += 1
     assert all(ends.values()), ends
     tell(f"{kind}: {ends[3]} ended by MemoryError, {ends[0]} read")
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photograph_of_24_megapixels(kind, tmp_path, tell):
+    path = tmp_path / "photograph"
+    LARGE.resize((6000, 4000)).save(path, kind, compress_level=1)
+    ended = command(["detect", path, "--weights", "shapes", "--out", tmp_path / "out"])
+    assert ended.code == 0 and ended.memory < MOST_MEMORY / 2, ended
+    tell(f"{kind} of {path.stat().st_size >> 20} MiB: at most {ended.memory:.0f} MB")
