@@ -158,5 +158,5 @@ def _digest(arrays: Arrays) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data if array.size else b"")
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -193,8 +193,8 @@ def _check_tensors(tensors: dict[str, Tensor], size: int) -> None:
     budget = MAX_GROWTH * size
     for name, tensor in tensors.items():
         where = f"tensor {plain(name)}"
-        steps = zip(tensor.shape, tensor.strides, strict=True)
-        last = tensor.offset + sum((count - 1) * stride for count, stride in steps)
+        steps = map(lambda count, stride: (count - 1) * stride, tensor.shape, tensor.strides)
+        last = tensor.offset + sum(steps)
         if 0 not in tensor.shape and last >= tensor.storage.numel:
             what = f"reaches element {last} of a storage of {tensor.storage.numel}"
             raise WeightsError(what, where)
@@ -220,7 +220,7 @@ def _load(tensors: dict[str, Tensor], read_storage: ReadStorage, order: str) -> 
             raise WeightsError(error.what, where, error.hint) from error
         elements = _elements(raw, storage.kind, order)
         for name in names:
-            arrays[name] = _view(elements, tensors[name]).copy(order="C")
+            arrays[name] = _view(elements, tensors[name]).copy()
     return {name: arrays[name] for name in tensors}
 
 

@@ -48,7 +48,7 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
             what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
             raise DataError(what, str(path), "both are written together: take a copy of both")
         names, *rows = [line.decode("ascii").strip().split(",") for line in lines]
-        numbers = np.array(rows, np.float64).reshape(-1, len(names))
+        numbers = np.array(rows, np.float64).reshape(steps, len(names))
     except (OSError, ValueError) as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
     parts = (name for name in names[2:] if name not in OTHER_COLUMNS)

@@ -218,6 +218,16 @@ MADE_UP = {
 }
 
 
+def test_what_an_optimiser_says_is_told_in_full(saved):
+    class Picky(SGD):
+        def load_state(self, state):
+            raise WeightsError("is heavy", "its velocity", "begin anew")
+
+    model = SSD(CONFIG)
+    said = "its velocity: is heavy (begin anew)"
+    assert refusal(saved, model, Picky(model.parameters)) == said
+
+
 @pytest.mark.parametrize("what", MADE_UP)
 def test_what_was_made_up_is_refused(saved, what):
     change, said = MADE_UP[what]

@@ -164,6 +164,7 @@ TORCH = {
                           "FILE: tensor w: storage 0 should have 24 bytes, is missing"),
     "a large pickle": (pth(bytes(torch_file.MAX_PICKLE + 1)), "FILE: its data.pkl is above 4194304 "
                        "bytes, absurd for a state dict"),
+    "the largest pickle": (pth(bytes(torch_file.MAX_PICKLE)), "FILE: has a damaged pickle" + AGAIN),
     "an odd byte order": (pth(byteorder=b"middle"),
                           "FILE: archive/byteorder: has neither little nor big byte order"),
     "a pickle of something": (legacy([1]), "FILE: is a pickle, but not one of torch.save" + RESAVE),
@@ -188,6 +189,9 @@ TORCH = {
     "no dict": (pth(pickle.dumps([1], protocol=2)), "FILE: does not hold a state dict" + RESAVE),
     "no tensors": (pth(STATE), "FILE: holds no tensors beside its keys w (expected a state dict, "
                    "or a dict with a state_dict or model in it)"),
+    "six other things": (pth(pickle.dumps(dict.fromkeys("abcdef"), protocol=2)),
+                         "FILE: holds no tensors beside its keys a, b, c, d, e (expected a state "
+                         "dict, or a dict with a state_dict or model in it)"),
     "nothing at all": (pth(pickle.dumps({}, protocol=2)), "FILE: holds no tensors beside its keys "
                        "(none) (expected a state dict, or a dict with a state_dict or model in "
                        "it)"),

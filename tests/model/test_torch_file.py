@@ -276,7 +276,7 @@ def test_absurdly_expanded_tensor(tmp_path, bad):
 
 def test_arrays_of_four_times_the_files_bytes_are_read(tmp_path):
     def make(count):  # of one element; all these numbers take two bytes in the pickle
-        pickled = tensor_pickle((count,), (0,))
+        pickled = tensor_pickle((count, 1), (0, 0))
         return zip_file(tmp_path / "w.pth", pickled, {"0": RAW}).stat().st_size
 
     size = make(300)
@@ -297,7 +297,7 @@ def test_storage_that_does_not_fit(tmp_path):
     assert "tensor w: storage 0 is missing" in refusal(path)
     path = legacy_file(tmp_path / "w.pth", tensor_pickle(numel=2**47), {"0": RAW})
     message = refusal(path)
-    assert "should end at byte" in message and message.endswith("(fetch it again)")
+    assert "storage 0: should end at byte" in message and message.endswith("(fetch it again)")
     path = legacy_file(tmp_path / "w.pth", tensor_pickle(), {"0": RAW, "1": RAW})
     assert "one that no tensor uses" in refusal(path)
 
@@ -686,10 +686,35 @@ def test_the_greatest_numbers_of_a_pickle():
     assert machine_reads(b"K\7r\0\1\0\0j\0\1\0\0\x86.") == (7, 7)
 
 
-@pytest.mark.parametrize("body", [b"K\1X\1\0\0\0x\x93.", b"X\1\0\0\0xK\1\x93."])
-def test_a_name_of_a_number_is_none(body):
+PARAMETER = b"ctorch._utils\n_rebuild_parameter\n"
+A_TENSOR = tensor_pickle()[9:-2]  # without the dict around it
+ODD = {
+    "a name in a module that is a number": b"K\1X\1\0\0\0x\x93.",
+    "a name that is a number": b"X\1\0\0\0xK\1\x93.",
+    "another thing than a storage": tensor_pickle().replace(b"storage", b"shelves"),
+    "a storage with a number for a key": tensor_pickle().replace(b"X\1\0\0\x000", b"K\0"),
+    "a parameter of two": PARAMETER + A_TENSOR + b"N\x86R.",
+    "a parameter that is no tensor": PARAMETER + b"NNN\x87R.",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_sound_in_part(what):
+    assert machine_reads(PARAMETER + A_TENSOR + b"NN\x87R.").shape == (2, 3)
     with pytest.raises(WeightsError, match="damaged pickle"):
-        machine_reads(body)
+        machine_reads(ODD[what])
+
+
+def test_a_storage_is_held_once_beside_its_array(tmp_path):
+    raw = bytes(1 << 22)
+    zip_file(tmp_path / "w.pth", tensor_pickle((1 << 20,), (1,), numel=1 << 20), {"0": raw})
+    tracemalloc.start()
+    read_torch(tmp_path / "w.pth")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.2 * len(raw)
+    many = tensor_pickle((1,) * 32, (1,) * 32, numel=1 << 20)  # and as many axes as NumPy has
+    assert read_torch(zip_file(tmp_path / "w.pth", many, {"0": raw}))["w"].ndim == 32
 
 
 def test_what_may_be_a_file_of_torch():
