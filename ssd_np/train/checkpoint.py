@@ -180,7 +180,7 @@ def _changes(
 
 def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
     """Whether names changed but none stands for another label now."""
-    moved = (a != b and b in old for a, b in zip(old, new, strict=True))  # of equal length
+    moved = map(lambda a, b: a != b and b in old, old, new)
     return len(old) == len(new) and not any(moved)
 
 
