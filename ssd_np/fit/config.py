@@ -86,7 +86,7 @@ def fit(
         boxes=usual.boxes,
         matching=usual.matching,
         loss=usual.loss,
-        decoding=usual.decoding,
+        decoding=dataclasses.replace(usual.decoding, score_threshold=decide.LEAST_SCORE),
         augmentation=augmentation,
         training=training,
     )

@@ -46,6 +46,7 @@ KNOWN = 0.3  # of the rate for the layers of a base: few images would teach them
 TUNED = 0.5  # of these rates, for a detector that is tuned
 WARM_UP = TIMED_STEPS  # those of a training by minutes, which can not know how many follow
 AVERAGE = 0.1  # of the steps, see train/average.py
+LEAST_SCORE = 0.001  # that counts in metrics: few images teach to give what is new a low one
 
 
 def network(given: str | None, from_scratch: bool) -> tuple[str, str]:

@@ -107,6 +107,13 @@ def test_a_base_learns_slower_than_what_stands_on_it():
     assert going_on.base_multiplier == 1 and going_on.learning_rate == 0.01
 
 
+def test_weak_detections_count():
+    # what was learned from few images gives new ones low scores: below 0.01 there are objects, too
+    ours, usual = fit(CELLS).config.decoding, load_config("small").decoding
+    assert ours.score_threshold == 0.001 < usual.score_threshold
+    assert dataclasses.replace(ours, score_threshold=usual.score_threshold) == usual
+
+
 def test_a_training_of_few_steps_reaches_its_rate_and_comes_down():
     """Steps that a minute allows of a large network."""
     training = fit(ANIMALS, affordable=40).config.training
