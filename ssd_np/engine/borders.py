@@ -20,7 +20,8 @@ from ssd_np.kernels import inlined
 def frame(table: np.ndarray, read: list[int]) -> None:
     """Gives each output of a plan the border that its readers need, and them its lines."""
     below, right = (
-        (table[cells] - 1) * table["stride"] + table["dilation"] * (table[taps] - 1) + 1
+        (whole_tiles(table[cells], table) - 1) * table["stride"]
+        + table["dilation"] * (table[taps] - 1) + 1
         - table[before] - table[size]
         for cells, taps, before, size in (("ho", "kh", "above", "height"),
                                           ("wo", "kw", "beside", "width"))
@@ -36,6 +37,11 @@ def frame(table: np.ndarray, read: list[int]) -> None:
         if source:
             written = table[source - 1]
             step["lays_out"], step["line"], step["image"] = False, written["row"], written["size"]
+
+
+def whole_tiles(cells, step):
+    """So many lines or columns, and those of its last tile of Winograd's that stick out."""
+    return -(-cells // step["unit"]) * step["unit"]
 
 
 @inlined

@@ -20,18 +20,19 @@ import numpy as np
 
 from ssd_np.engine.atomic import leave_last, take, watch
 from ssd_np.engine.borders import enclose, lay_out
+from ssd_np.engine.filtering import filtered
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
 from ssd_np.engine.sliding import slide, slides
 from ssd_np.kernels import inlined, njit
 
-DENSE, DEPTHWISE, MAX = 0, 1, 2  # kinds of steps
+DENSE, DEPTHWISE, MAX, NORM, WINOGRAD = range(5)  # kinds of steps
 IMAGE = -1  # the source that is what came in
 BLOCK = 96  # pixels for which a panel of the kernel is used while it lies in the nearest cache
 
 _FIELDS = (
     "kind source height width channels kh kw stride above beside dilation ho wo c_out "
     "weight bias target lays_out line image front row head tail size lines groups panels splits "
-    "tiles places goes after"
+    "tiles places goes after side unit block abreast"
 )
 NODE = np.dtype(
     [(name, np.int64) for name in _FIELDS.split()] + [("low", np.float64), ("high", np.float64)]
@@ -46,16 +47,20 @@ front           number of the depthwise convolution that is computed together wi
 row, size       the same where it writes; head, tail: zeros around an image, see engine/borders.py
 lines, groups   of the output: lines of a tile, tiles that an image has of them
 panels, splits  the same for vectors of output channels
+side, unit      of Winograd's tiles, and the lines that it fills with those of the dilation
+block, abreast  patches, and vectors of output channels, that go through its steps together
 places          where its table in `places` begins: the way from a tile's first pixel to each, where
                 it reads; `goes` behind it the one where it writes
 after           so many of the steps must be done before it begins
-low, high       limits of the activation
+low, high       limits of the activation; of a normalisation eps, and which form
 """
 
 
 @functools.cache
-def network(depthwise: bool) -> Callable:
-    """The kernel for all steps; where none is depthwise, what computes those is not compiled."""
+def network(depthwise: bool, sides: tuple[int, ...]) -> Callable:
+    """The kernel for all steps; what computes depthwise ones and Winograd's tiles is compiled only
+    where there are such."""
+    two, four = 2 in sides, 4 in sides
 
     @njit(nogil=True, error_model="numpy")
     def run(x, maps, buffers, table, places, weights, counters, lane, lanes):
@@ -82,8 +87,11 @@ def network(depthwise: bool) -> Callable:
                 start, behind = image * reads.image + max(0, reads.source), buffer
                 if step.kind == MAX:
                     _max_lines(source, start, step, first, last, maps, target)
+                elif step.kind == NORM:
+                    _unit_lines(source, start, weights, step, first, last, maps, target)
                 elif reads.lays_out:
-                    behind += lay_out(source, start, reads, first, last, buffers, buffer)
+                    below = first + -(-(last - first) // reads.unit) * reads.unit
+                    behind += lay_out(source, start, reads, first, below, buffers, buffer)
                     source, start = buffers, buffer
                 else:
                     line = (first * reads.stride - reads.above) * reads.line
@@ -98,6 +106,12 @@ def network(depthwise: bool) -> Callable:
                         source, start = buffers, behind
                 if step.kind == DENSE:
                     _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
+                if two and step.side == 2:
+                    _filtered2(source, start, places, weights, step, last - first, begin, end,
+                               buffers, behind, maps, target)  # fmt: skip
+                if four and step.side == 4:
+                    _filtered4(source, start, places, weights, step, last - first, begin, end,
+                               buffers, behind, maps, target)  # fmt: skip
                 if begin == 0:
                     enclose(maps, target, step, first, last)
                 take(counters, s)
@@ -166,6 +180,7 @@ def _convolution(mixes: int, taps: int = 0):
 
 
 _dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
+_filtered2, _filtered4 = filtered(2), filtered(4)
 
 
 @inlined
@@ -197,3 +212,34 @@ def _max_lines(source, start, step, first, last, out, target):
                     fresh = False
             target, left = target + c, left + step.stride
         target += (step.row - step.wo) * c
+
+
+@inlined
+def _unit_lines(source, start, weights, step, first, last, out, target):
+    """Each pixel divided by its length, times the scales: L2 normalisation (nn/l2norm.py)."""
+    c, eps = step.channels, source.dtype.type(step.low)
+    for y in range(first, last):
+        for x in range(step.wo):
+            place, to = np.uint64(start + (y * step.line + x) * c), np.uint64(target + x * c)
+            square = square_sum(source, place, c)
+            length = np.sqrt(square + eps if step.high == 0 else square)
+            length = max(length, eps) if step.high == 1 else length
+            length = length + eps if step.high == 2 else length
+            for k in range(np.uint64(c)):
+                out[to + k] = source[place + k] / length * weights[np.uint64(step.weight) + k]
+        target += step.row * c
+
+
+@inlined
+def square_sum(x, place, count):
+    """In four sums, which need not wait for each other."""
+    a = b = c = d = x.dtype.type(0)
+    whole = np.uint64(count // 4 * 4)
+    for k in range(np.uint64(0), whole, np.uint64(4)):
+        at = place + k
+        a, b = a + x[at] * x[at], b + x[at + np.uint64(1)] * x[at + np.uint64(1)]
+        at += np.uint64(2)
+        c, d = c + x[at] * x[at], d + x[at + np.uint64(1)] * x[at + np.uint64(1)]
+    for k in range(whole, np.uint64(count)):
+        a += x[place + k] * x[place + k]
+    return (a + b) + (c + d)

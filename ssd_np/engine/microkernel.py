@@ -36,6 +36,13 @@ class Registers:
         self.lanes = VECTOR_BYTES // self.item
         self.kind = ir.VectorType(number, self.lanes)
 
+    def arrays(self, context, signature, arguments):
+        """Where the numbers of arguments begin that are arrays, given by their places."""
+        return [
+            context.make_array(signature.args[i])(context, self.builder, array).data
+            for i, array in arguments.items()
+        ]
+
     def at(self, array, index):
         place = self.builder.gep(array, [index])
         return self.builder.bitcast(place, self.kind.as_pointer())
@@ -107,9 +114,8 @@ def _tile(
         out, out0, goes, channels = arguments[21:]
         number = context.get_data_type(signature.args[3].dtype)
         vectors, size = Registers(context, builder, number), x0.type
-        x, places, w, b, out = (
-            context.make_array(signature.args[i])(context, builder, array).data
-            for i, array in ((3, x), (5, places), (12, w), (16, b), (21, out))
+        x, places, w, b, out = vectors.arrays(
+            context, signature, {3: x, 5: places, 12: w, 16: b, 21: out}
         )
 
         def plus(base, times, distance):

@@ -1,11 +1,11 @@
 """A whole network in one call, for inference."""
 
-import math
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
-from ssd_np.engine import winograd
+from ssd_np.engine.algorithms import tile_side
 from ssd_np.engine.conv import conv_block_forward
 from ssd_np.engine.depthwise import depthwise_block_forward
 from ssd_np.engine.memory import FRESH, Place, fresh
@@ -14,12 +14,11 @@ from ssd_np.engine.pool import max_pool2d_forward
 from ssd_np.engine.steps import compute, pack
 from ssd_np.engine.threads import one_blas_thread, thread_count
 from ssd_np.geometry import borders
-from ssd_np.nn.blocks import Block, Pool, Step, check_steps
-from ssd_np.nn.checks import check_image
+from ssd_np.nn.blocks import Block, Norm, Pool, Step, check_steps
+from ssd_np.nn.checks import check_image, check_scaled
 from ssd_np.nn.conv import check_convolution
 from ssd_np.nn.depthwise import check_depthwise
-
-WINOGRAD_WORK = 1 << 29  # multiply-adds of a layer for which Winograd's algorithm is faster
+from ssd_np.nn.l2norm import l2norm_forward
 
 
 def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) -> list[np.ndarray]:
@@ -28,16 +27,17 @@ def network_forward(x: np.ndarray, steps: list[Step], *, memory: Place = FRESH) 
     what = x.shape, x.dtype, thread_count()
     kept = memory.workspace.kept if memory.workspace else None
     if not (kept and kept[0] == what and _unchanged(kept[1], steps)):
+        if memory.workspace:
+            kept = memory.workspace.kept = None  # its memory is free before there is new
         check_steps(steps)
         windows = tuple(_window(source, block) for source, block in steps)
         kept = what, steps, None, None
-        if all(_fits(window) for window in windows):
-            planned = plan(x.shape, windows, x.dtype, thread_count())
+        if all(_fits(window, memory.convolution) for window in windows):
+            planned = plan(x.shape, windows, x.dtype, thread_count(), memory.convolution)
             _check(x, steps, planned)
-            if not _winograd_pays(planned, windows, memory):
-                blocks = [block for _, block in steps]
-                weights = pack(planned, blocks, fresh((planned.weights,), x.dtype))
-                kept = what, steps, planned, weights
+            blocks = [block for _, block in steps]
+            weights = pack(planned, blocks, fresh((planned.weights,), x.dtype))
+            kept = what, steps, planned, weights
         if memory.workspace:
             memory.workspace.kept = kept if _fixed(steps) else None
     _, _, planned, weights = kept
@@ -68,43 +68,41 @@ def _check(x: np.ndarray, steps: list[Step], planned: Plan) -> None:
     shapes = x.shape, *planned.shapes
     for source, block in steps:
         if isinstance(block[0], np.ndarray):
-            check = check_depthwise if block[0].ndim == 3 else check_convolution
+            check: Callable = check_scaled if len(block) == 3 else check_convolution
+            check = check_depthwise if block[0].ndim == 3 else check
             check(np.broadcast_to(x.dtype.type(0), shapes[source]), *block[:2])
 
 
-def _window(source: int, block: Block | Pool) -> Window:
+def _window(source: int, block: Block | Pool | Norm) -> Window:
     if isinstance(block[0], int):
         size, stride, pad, ceil = block
         return source, size, stride, borders(pad), 1, ceil
+    if len(block) == 3:
+        scale, eps, form = block
+        return source, scale.shape, 1, borders(0), 1, (eps, form)
     w, _, stride, pad, dilation, activation = block
     return source, w.shape, stride, borders(pad), dilation, activation
 
 
-def _fits(window: Window) -> bool:
-    """Not where taps that mix channels do not lie side by side."""
-    _, kernel, _, _, dilation, _ = window
-    return dilation == 1 or isinstance(kernel, int) or len(kernel) == 3 or kernel[1] == 1
-
-
-def _winograd_pays(planned: Plan, windows: tuple[Window, ...], memory: Place) -> bool:
-    return any(
-        not isinstance(kernel, int)
-        and len(kernel) == 4
-        and winograd.tile_size(memory.convolution, shape, kernel, stride, dilation) > 0
-        and math.prod(shape) * math.prod(kernel[:-1]) >= WINOGRAD_WORK
-        for (_, kernel, stride, _, dilation, _), shape in zip(windows, planned.shapes, strict=True)
-    )
+def _fits(window: Window, convolution: str) -> bool:
+    """Not where taps that mix channels do not lie side by side, unless Winograd's algorithm takes
+    them."""
+    _, kernel, stride, _, dilation, _ = window
+    if dilation == 1 or isinstance(kernel, int) or len(kernel) == 3 or kernel[1] == 1:
+        return True
+    return tile_side(convolution, (1, 1), kernel, stride, dilation) > 0
 
 
 def _one_by_one(x: np.ndarray, steps: list[Step], memory: Place) -> list[np.ndarray]:
     outputs = [x]
     with one_blas_thread():
         for source, block in steps:
-            forward: Callable
-            if isinstance(block[0], int):
-                forward = max_pool2d_forward
-            else:
-                forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
-            outputs.append(forward(outputs[source], *block, memory=memory)[0])
+            forward: Callable = functools.partial(max_pool2d_forward, memory=memory)
+            if len(block) == 3:
+                forward = l2norm_forward
+            elif not isinstance(block[0], int):
+                convolve = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+                forward = functools.partial(convolve, memory=memory)
+            outputs.append(forward(outputs[source], *block)[0])
     read = {source for source, _ in steps}
     return [out for k, out in enumerate(outputs) if k not in read]

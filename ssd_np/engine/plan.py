@@ -11,30 +11,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_np.engine.borders import frame
-from ssd_np.engine.direct import DENSE, DEPTHWISE, MAX, NODE
+from ssd_np.engine.algorithms import tile_side
+from ssd_np.engine.borders import frame, whole_tiles
+from ssd_np.engine.direct import DENSE, DEPTHWISE, MAX, NODE, NORM, WINOGRAD
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES
 from ssd_np.engine.pointwise import limits
 from ssd_np.geometry import output_size
+from ssd_np.nn.l2norm import FORMS
 from ssd_np.nn.pool import pool_output_size
 
 TILE_WORK = 1 << 19  # multiply-adds, about 10 microseconds: what a thread may wait for another
 TILES = 4  # for each thread, if there is work for as many
 BUFFER_BYTES = 256 << 10  # of a tile's laid out lines, for a core's cache
 COPY, TILE = 4, 1 << 14  # what laying out a number costs, and a tile as such, in multiply-adds
+LANES = VECTOR_BYTES // 4  # of the smallest numbers
+TRANSFORM = 8  # the same for a number of a patch or of Winograd's products, or of its kernel
+PATCHES, PANELS = 16, 4  # that go through Winograd's steps together
+LARGE_KERNEL, MANY = 16 << 20, 128  # bytes: it comes from memory, for as many patches at once
 
 Shape = tuple[int, ...]
 # source, shape of the kernel (a number: max-pooling), stride, borders, dilation, activation (of a
-# pool: whether it rounds up)
-Window = tuple[int, Shape | int, int, tuple, int, str | bool]
+# pool: whether it rounds up; of an L2 normalisation: eps and form)
+Window = tuple[int, Shape | int, int, tuple, int, str | bool | tuple]
 
 
 @dataclass(frozen=True)
 class Plan:
     """table and places: see engine/direct.py; shapes (N, H, W, C) of all outputs; ends: of those
     that no step reads first and last place in `maps`, and shape; maps, buffer (of a thread) and
-    weights: how many numbers they are."""
+    weights: how many numbers they are; depthwise: whether a step is; sides of Winograd's tiles."""
 
     table: np.ndarray
     places: np.ndarray
@@ -45,22 +51,30 @@ class Plan:
     weights: int
     lanes: int
     depthwise: bool
+    sides: tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=1024)
-def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: int) -> Plan:
-    """For an input (N, H, W, C) on so many threads."""
-    images, read, weights = shape[0], [window[0] for window in windows], 0
+def plan(
+    shape: Shape,
+    windows: tuple[Window, ...],
+    dtype: np.dtype,
+    threads: int,
+    convolution: str = "im2col",
+) -> Plan:
+    """For an input (N, H, W, C) on so many threads, by the algorithms that are allowed."""
+    images, read = shape[0], [window[0] for window in windows]
+    weights = VECTOR_BYTES // dtype.itemsize  # zeros
     table, shapes = np.zeros(len(windows), NODE), [shape]
     for step, window in zip(table, windows, strict=True):
-        shapes.append(_describe(step, window, shapes[window[0]], dtype))
+        shapes.append(_describe(step, window, shapes[window[0]], dtype, convolution))
         weights = _place_weights(step, weights, dtype)
     _join(table, read, -(-TILES * threads // images), dtype)
     frame(table, read)
     for step in table:
         _cut(step, table, images, threads, dtype)
     maps = _arrange(table, read, images)
-    places = _tabulate(table)
+    places = _tabulate(table, dtype)
     work = images * sum(_work(step) for step in table)
     buffer = max(_buffer(step, table) for step in table) + LINE
     ends = []
@@ -70,30 +84,38 @@ def plan(shape: Shape, windows: tuple[Window, ...], dtype: np.dtype, threads: in
             ends.append((start, start + math.prod(shape), shape))
     lanes = threads if work >= 2 * TILE_WORK else 1
     depthwise = bool((table["kind"] == DEPTHWISE).any())
+    sides = tuple(sorted(set(table["side"].tolist()) - {0}))
     sizes = maps, buffer, weights, lanes
-    return Plan(table, places, tuple(shapes[1:]), tuple(ends), *sizes, depthwise)
+    return Plan(table, places, tuple(shapes[1:]), tuple(ends), *sizes, depthwise, sides)
 
 
-def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> Shape:
+def _describe(
+    step: np.void, window: Window, shape: Shape, dtype: np.dtype, convolution: str
+) -> Shape:
     """Writes the geometry to a row of the table -> the shape of the output."""
     source, kernel, stride, pad, dilation, activation = window
     n, *sides, c = shape
-    if isinstance(kernel, int):
+    side, between = 0, (-np.inf, np.inf)
+    if isinstance(activation, tuple):
+        taps, kind, c_out, cells = (1, 1), NORM, c, list(sides)
+        between = activation[0], FORMS.index(activation[1])
+    elif isinstance(kernel, int):
         taps, kind, c_out = (kernel, kernel), MAX, c
-        between: tuple[float, float] = -np.inf, np.inf
         cells = [
             pool_output_size(side, kernel, stride, border, bool(activation))
             for side, border in zip(sides, pad, strict=True)
         ]
     else:
         kh, kw, *_, c_out = kernel
-        taps, kind = (kh, kw), DENSE if len(kernel) == 4 else DEPTHWISE
+        taps = kh, kw
         low, high = limits(str(activation), dtype)
         between = float(low), float(high)
         cells = [
             output_size(side, tap, stride, border, dilation, least=-side)
             for side, tap, border in zip(sides, taps, pad, strict=True)
         ]
+        side = tile_side(convolution, (cells[0], cells[1]), kernel, stride, dilation)
+        kind = DEPTHWISE if len(kernel) == 3 else WINOGRAD if side else DENSE
     whole = (*taps, stride) == (1, 1, 1) and not any(pad[0] + pad[1])
     step["kind"], step["source"], step["front"] = kind, source - 1, -1
     step["height"], step["width"], step["channels"] = (*sides, c)
@@ -101,9 +123,14 @@ def _describe(step: np.void, window: Window, shape: Shape, dtype: np.dtype) -> S
     step["above"], step["beside"] = pad[0][0], pad[1][0]
     step["ho"], step["wo"], step["c_out"] = (*cells, c_out)
     step["low"], step["high"] = between
-    reach = (cells[1] - 1) * stride + dilation * (taps[1] - 1) + 1
-    step["lays_out"] = kind == DEPTHWISE or (kind == DENSE and not whole)
+    step["side"], step["unit"] = side, side * dilation or 1
+    reach = (whole_tiles(cells[1], step) - 1) * stride + dilation * (taps[1] - 1) + 1
+    step["lays_out"] = kind in (DEPTHWISE, WINOGRAD) or (kind == DENSE and not whole)
     step["line"], step["image"] = reach if step["lays_out"] else sides[1], math.prod(shape[1:])
+    if side:
+        large = _taps(step) * c_out * dtype.itemsize > LARGE_KERNEL
+        step["block"] = min(MANY if large else PATCHES, _patches(step, cells[0]))
+        step["abreast"] = PANELS
     return (n, *cells, c_out)
 
 
@@ -111,10 +138,15 @@ def _place_weights(step: np.void, start: int, dtype: np.dtype) -> int:
     """Gives kernel and bias their places from `start` on -> the end of both."""
     if step["kind"] == MAX:
         return start
-    channels = step["channels"] if step["kind"] == DENSE else 1
     row = _vectors(step, dtype) * VECTOR_BYTES // dtype.itemsize
-    step["weight"], step["bias"] = start, start + step["kh"] * step["kw"] * channels * row
+    step["weight"], step["bias"] = start, start + _taps(step) * row
     return int(step["bias"] + row)
+
+
+def _taps(step: np.void) -> int:
+    """Numbers of the packed kernel for an output channel."""
+    taps = (step["side"] + 2) ** 2 if step["side"] else step["kh"] * step["kw"]
+    return int(taps * (step["channels"] if step["kind"] in (DENSE, WINOGRAD) else 1))
 
 
 def _vectors(step: np.void, dtype: np.dtype) -> int:
@@ -124,8 +156,13 @@ def _vectors(step: np.void, dtype: np.dtype) -> int:
 
 def _work(step: np.void) -> int:
     """Multiply-adds for an image."""
-    channels = step["channels"] if step["kind"] == DENSE else 1
-    return int(step["ho"] * step["wo"] * step["c_out"] * step["kh"] * step["kw"] * channels)
+    products = step["ho"] * step["wo"] if step["kind"] != WINOGRAD else _patches(step, step["ho"])
+    return int(products * step["c_out"] * _taps(step))
+
+
+def _patches(step: np.void, lines: int) -> int:
+    """Of Winograd's, in so many lines."""
+    return int(whole_tiles(lines, step) * whole_tiles(step["wo"], step) // step["side"] ** 2)
 
 
 def _join(table: np.ndarray, read: list[int], tiles: int, dtype: np.dtype) -> None:
@@ -152,18 +189,22 @@ def _cut(step: np.void, table: np.ndarray, images: int, threads: int, dtype: np.
     height, width, vectors = int(step["ho"]), int(step["wo"]), _vectors(step, dtype)
     work = _work(step) + (_work(reads) if reads is not step else 0)
     enough = min(TILES * threads, images * work // TILE_WORK) if threads > 1 else 1
+    mixes = step["kind"] in (DENSE, WINOGRAD) and reads is step
     ranks = []
     for groups in (*range(1, min(height, 8 * TILES * threads) + 1), height):  # a line at least
-        lines = step["lines"] = -(-height // groups)
-        if lines > 1 and _buffer(step, table) * dtype.itemsize > BUFFER_BYTES:
+        lines = step["lines"] = whole_tiles(-(-height // groups), step)
+        small = lines <= step["unit"] or step["kind"] == WINOGRAD
+        if not small and _buffer(step, table) * dtype.itemsize > BUFFER_BYTES:
             continue
         rows = (lines - 1) * int(reads["stride"]) + int(reads["kh"])
         copied = rows * int(reads["width"] * reads["channels"]) if reads["lays_out"] else 0
         waste = -(-lines * width // PIXELS) * PIXELS / (height * width)
-        for splits in (1, 2, 4, 8) if step["kind"] == DENSE and reads is step else (1,):
+        for splits in (1, 2, 4, 8) if mixes else (1,):
             panels = -(-vectors // splits)
             tiles = images * -(-height // lines) * -(-vectors // panels)
             cost = work * waste * panels / vectors + COPY * copied + TILE
+            if step["kind"] == WINOGRAD:
+                cost = _filtering(step, lines, panels, dtype) + COPY * copied + TILE
             ranks.append((tiles < enough, -(-tiles // threads) * cost, lines, panels))
     _, _, lines, panels = min(ranks)
     step["lines"], step["groups"] = lines, -(-height // lines)
@@ -171,11 +212,25 @@ def _cut(step: np.void, table: np.ndarray, images: int, threads: int, dtype: np.
     step["tiles"] = images * step["groups"] * step["splits"]
 
 
+def _filtering(step: np.void, lines: int, panels: int, dtype: np.dtype) -> int:
+    """What Winograd's steps cost for some lines and panels, in multiply-adds."""
+    channels, patches = panels * VECTOR_BYTES // dtype.itemsize, _patches(step, lines)
+    entries, c = (step["side"] + 2) ** 2, step["channels"]
+    groups = -(-patches // PIXELS) * PIXELS
+    moved = patches * (c + channels) + -(-patches // step["block"]) * c * channels
+    return int(entries * (groups * c * channels + TRANSFORM * moved))
+
+
 def _buffer(step: np.void, table: np.ndarray) -> int:
-    """Numbers of a tile's laid out lines and, joined, of what the depthwise convolution gives."""
+    """Numbers of a tile's laid out lines and what the depthwise convolution in front gives, or of
+    Winograd's patches and products."""
     reads = table[step["front"]] if step["front"] >= 0 else step
-    rows = (step["lines"] - 1) * reads["stride"] + reads["dilation"] * (reads["kh"] - 1) + 1
+    lines = whole_tiles(step["lines"], step)
+    rows = (lines - 1) * reads["stride"] + reads["dilation"] * (reads["kh"] - 1) + 1
     between = step["lines"] * reads["wo"] * reads["c_out"] if step["front"] >= 0 else 0
+    if step["kind"] == WINOGRAD:
+        numbers = _rounded(step["channels"], LANES) + step["abreast"] * LANES
+        between = (step["side"] + 2) ** 2 * (step["block"] * numbers + 2 * LANES)
     laid_out = rows * reads["line"] * reads["channels"] if reads["lays_out"] else 0
     return _rounded(laid_out) + _rounded(between)
 
@@ -185,8 +240,9 @@ def _rounded(numbers: int, unit: int = LINE) -> int:
     return int(-(-numbers // unit) * unit)
 
 
-def _tabulate(table: np.ndarray) -> np.ndarray:
-    """The tables of pixels: the way from the first of a tile to each, where it reads and writes."""
+def _tabulate(table: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The tables of pixels: the way from the first of a tile to each, where it reads and writes.
+    Of Winograd's patches and products the same, in the buffer."""
     tables, start = [], 0
     lines_of = table["lines"].copy()
     lines_of[table["front"][table["front"] >= 0]] = table["lines"][table["front"] >= 0]
@@ -194,6 +250,12 @@ def _tabulate(table: np.ndarray) -> np.ndarray:
         line, column = np.arange(lines)[:, None], np.arange(step["wo"])
         places = (line * step["line"] + column) * step["stride"] * step["channels"]
         goes = (line * step["row"] + column) * step["c_out"]
+        if step["kind"] == WINOGRAD:
+            patch, lanes = np.arange(step["block"]), VECTOR_BYTES // dtype.itemsize
+            places, goes = (
+                patch * _rounded(step["channels"], lanes),
+                patch * step["abreast"] * lanes,
+            )
         step["places"], step["goes"] = start, places.size
         tables += [places.reshape(-1), goes.reshape(-1)]
         start += 2 * places.size

@@ -33,10 +33,7 @@ def _abreast(typing, x, x0, line, c, w, w0, b, b0, low, high, out, out0, channel
         x, x0, line, c, w, w0, b, b0, low, high, out, out0, channels = arguments
         number, size = context.get_data_type(signature.args[0].dtype), x0.type
         vectors = Registers(context, builder, number)
-        x, w, b, out = (
-            context.make_array(signature.args[i])(context, builder, array).data
-            for i, array in ((0, x), (4, w), (6, b), (10, out))
-        )
+        x, w, b, out = vectors.arrays(context, signature, {0: x, 4: w, 6: b, 10: out})
         steps = [builder.mul(c, ir.Constant(size, k)) for k in range(ABREAST + TAPS - 1)]
         bias = vectors.load(b, b0)
         taps = [

@@ -6,6 +6,7 @@ from ssd_np.engine.direct import network
 from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
 from ssd_np.engine.threads import LEAST_SHARE, each_share, scratch, thread_count, together
+from ssd_np.engine.winograd import MATRICES
 
 
 def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -> None:
@@ -14,18 +15,23 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     buffers = scratch((steps.buffer * steps.lanes,), x.dtype, "lines")
     counters = np.zeros(len(steps.table) * (1 + steps.lanes) + 1, np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
-    run = network(depthwise=steps.depthwise)
+    run = network(steps.depthwise, steps.sides)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 
 def pack(steps: Plan, blocks: list[tuple], weights: np.ndarray) -> np.ndarray:
     """Writes the kernels and biases that `blocks` begin with to `weights`, as the microkernel reads
-    them."""
+    them; before them a vector of zeros."""
     lanes = VECTOR_BYTES // weights.itemsize
+    weights[:lanes] = 0
     for step, (w, b, *_) in zip(steps.table, blocks, strict=True):
         if not isinstance(w, np.ndarray):
             continue
+        if step["side"]:
+            _pack_filter(w, step, weights[step["weight"] : step["bias"]], lanes)
         for array, place in ((w, step["weight"]), (b, step["bias"])):
+            if not isinstance(array, np.ndarray) or (array is w and step["side"]):
+                continue
             rows = array.reshape(-1, w.shape[-1])  # (taps, Co)
             whole, rest = divmod(w.shape[-1], lanes)
             end = place + (whole + (rest > 0)) * len(rows) * lanes
@@ -39,6 +45,22 @@ def pack(steps: Plan, blocks: list[tuple], weights: np.ndarray) -> np.ndarray:
             if rest:
                 panels[whole, :, :rest], panels[whole, :, rest:] = rows[:, whole * lanes :], 0
     return weights
+
+
+def _pack_filter(w: np.ndarray, step: np.void, out: np.ndarray, lanes: int) -> None:
+    """U = G g G.T (a * a, C, lanes) of each vector of output channels, one behind the other."""
+    g, c = MATRICES[int(step["side"])][1], w.shape[2]
+    transform = np.kron(g, g).astype(w.dtype)  # (a * a, 9)
+    panels = out.reshape(-1, len(transform), c * lanes)
+
+    def write(part: slice) -> None:
+        for panel in range(len(panels))[part]:
+            taps = np.zeros((9, c, lanes), w.dtype)
+            channels = w[..., panel * lanes : (panel + 1) * lanes].reshape(9, c, -1)
+            taps[..., : channels.shape[-1]] = channels
+            np.matmul(transform, taps.reshape(9, -1), out=panels[panel])
+
+    each_share(len(panels), write, least=1 + LEAST_SHARE // (len(transform) * c * lanes))
 
 
 def writable(x: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 
 from ssd_np.model.heads import Head
 from ssd_np.model.separable_head import SeparableHead
-from ssd_np.nn.blocks import Block, Pool, Step
-from ssd_np.nn.layers import Conv, Depthwise, Layer, MaxPool, Merge
+from ssd_np.nn.blocks import Block, Norm, Pool, Step
+from ssd_np.nn.layers import Conv, Depthwise, L2Normalization, Layer, MaxPool, Merge
 
 if TYPE_CHECKING:
     from ssd_np.model.ssd import SSD
@@ -25,17 +25,20 @@ def steps_of(model: SSD) -> list[Step] | None:
     steps: list[Step] = []
     reads = 0  # the map that stage and head go on from
     for stage, norm, head in zip(model.stages, model.norms, model.heads, strict=True):
-        if norm or "forward" in vars(head):
+        if "forward" in vars(head):
             return None
         trunk = [_step(layer) for layer in stage]
-        for row in (trunk, *_rows(head)):
-            source = reads
+        normed = [_step(norm)] if norm else []
+        read = reads
+        for row in (trunk, normed, *_rows(head)):
+            source = read
             for step in row:
                 if step is None:
                     return None
                 steps.append((source, step))
                 source = len(steps)
             reads = source if row is trunk else reads
+            read = source if row is trunk or row is normed else read
     return steps
 
 
@@ -49,16 +52,18 @@ def maps_at_once(
         yield next(grids).reshape(shape), next(grids).reshape(shape)
 
 
-def _step(layer: Layer | Merge) -> Block | Pool | None:
+def _step(layer: Layer | Merge) -> Block | Pool | Norm | None:
     if "forward" not in vars(layer):
         if type(layer) is Conv or type(layer) is Depthwise:
             return layer.block
         if type(layer) is MaxPool:
             return layer.size, layer.stride, layer.pad, layer.ceil_mode
+        if type(layer) is L2Normalization:
+            return layer.scale.value, layer.eps, layer.form
     return None
 
 
-def _rows(head: Head | SeparableHead) -> list[list[Block | Pool | None]]:
+def _rows(head: Head | SeparableHead) -> list[list[Block | Pool | Norm | None]]:
     if type(head) is SeparableHead:
         return [[_step(layer) for layer in branch] for branch in head.branches]
     if type(head) is Head:

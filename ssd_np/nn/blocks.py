@@ -16,6 +16,7 @@ from ssd_np.nn.batchnorm import batchnorm_backward, batchnorm_forward
 from ssd_np.nn.checks import check_floats, check_image
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
+from ssd_np.nn.l2norm import l2norm_forward
 from ssd_np.nn.pool import max_pool2d_forward
 from ssd_np.nn.relu import activation_backward, activation_forward, check_activation
 
@@ -23,8 +24,9 @@ from ssd_np.nn.relu import activation_backward, activation_forward, check_activa
 Block = tuple[np.ndarray, np.ndarray, int, int | tuple, int, str]
 # what max-pooling takes: size, stride, padding, and how it rounds
 Pool = tuple[int, int, int | tuple, bool]
+Norm = tuple[np.ndarray, float, str]  # what L2 normalisation takes: scale, eps, form
 # which output a step reads (0: what comes in, k: what step k gave, the first is 1), and what it is
-Step = tuple[int, Block | Pool]
+Step = tuple[int, Block | Pool | Norm]
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
 
 
@@ -108,7 +110,8 @@ def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
     for source, block in steps:
         forward: Callable = max_pool2d_forward
         if isinstance(block[0], np.ndarray):
-            forward = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+            convolve = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
+            forward = l2norm_forward if len(block) == 3 else convolve
         outputs.append(forward(outputs[source], *block)[0])
     read = {source for source, _ in steps}
     return [out for k, out in enumerate(outputs) if k not in read]
@@ -116,16 +119,20 @@ def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
 
 def check_steps(steps: Any) -> None:
     """Raises ShapeError unless each step reads the image, or what a step before it gives, and is a
-    pool or a convolution."""
+    pool, a convolution or an L2 normalisation."""
     known = isinstance(steps, list | tuple) and len(steps) > 0
     for k, step in enumerate(steps if known else [None]):
         given: tuple[Any, Any] = (-1, None)
         source, block = step if isinstance(step, tuple) and len(step) == 2 else given
         pool = isinstance(block, tuple) and len(block) == 4 and isinstance(block[0], int)
         weights = isinstance(block, tuple) and len(block) == 6
-        if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights):
-            hint = "expected (which it reads, pool or convolution)"
+        norm = isinstance(block, tuple) and len(block) == 3
+        if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights or norm):
+            hint = "expected (which it reads, pool, convolution or normalisation)"
             raise ShapeError(f"steps[{k}] is no step", hint=hint)
+        if norm:
+            check_floats(block[0], "scale")
+            l2norm_forward(block[0][None], *block)  # it checks what it is given
         if weights:
             check_floats(block[0], "w")
             check_floats(block[1], "b")
