@@ -57,10 +57,10 @@ low, high       limits of the activation; of a normalisation eps, and which form
 
 
 @functools.cache
-def network(depthwise: bool, sides: tuple[int, ...]) -> Callable:
-    """The kernel for all steps; what computes depthwise ones and Winograd's tiles is compiled only
-    where there are such."""
-    two, four = 2 in sides, 4 in sides
+def network(depthwise: bool, norms: bool, side: int) -> Callable:
+    """The kernel for all steps; depthwise ones, normalisations and Winograd's tiles of a side are
+    compiled only for networks that have them."""
+    two, four = side == 2, side == 4
 
     @njit(nogil=True, error_model="numpy")
     def run(x, maps, buffers, table, places, weights, counters, lane, lanes):
@@ -87,7 +87,7 @@ def network(depthwise: bool, sides: tuple[int, ...]) -> Callable:
                 start, behind = image * reads.image + max(0, reads.source), buffer
                 if step.kind == MAX:
                     _max_lines(source, start, step, first, last, maps, target)
-                elif step.kind == NORM:
+                elif norms and step.kind == NORM:
                     _unit_lines(source, start, weights, step, first, last, maps, target)
                 elif reads.lays_out:
                     below = first + -(-(last - first) // reads.unit) * reads.unit
@@ -106,10 +106,10 @@ def network(depthwise: bool, sides: tuple[int, ...]) -> Callable:
                         source, start = buffers, behind
                 if step.kind == DENSE:
                     _dense(source, start, places, weights, step, pixels, begin, end, maps, target)
-                if two and step.side == 2:
+                if two and step.kind == WINOGRAD:
                     _filtered2(source, start, places, weights, step, last - first, begin, end,
                                buffers, behind, maps, target)  # fmt: skip
-                if four and step.side == 4:
+                if four and step.kind == WINOGRAD:
                     _filtered4(source, start, places, weights, step, last - first, begin, end,
                                buffers, behind, maps, target)  # fmt: skip
                 if begin == 0:
@@ -179,8 +179,8 @@ def _convolution(mixes: int, taps: int = 0):
     return convolve
 
 
-_dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
 _filtered2, _filtered4 = filtered(2), filtered(4)
+_dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
 
 
 @inlined

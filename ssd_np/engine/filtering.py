@@ -12,11 +12,10 @@ The patches of a dilated convolution are those of its dilation^2 interleaved map
 every 6th pixel if the dilation is 6, and so do the outputs.
 """
 
-import itertools
-
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
@@ -24,11 +23,25 @@ from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, Registers, tile
 from ssd_np.engine.winograd import MATRICES
 from ssd_np.kernels import inlined
 
+_SIZE = ir.IntType(64)
 
-def _transformed(vectors, matrix, grid):
-    """matrix @ grid @ matrix.T, where a number of the grid is a vector of channels."""
-    half = [_product(vectors, matrix, column) for column in zip(*grid, strict=True)]
-    return [_product(vectors, matrix, line) for line in zip(*half, strict=True)]
+
+def _transform(vectors, matrix, load, store):
+    """matrix @ d @ matrix.T of numbers that are vectors of channels: column by column of what
+    `load(i, j)` gives, then line by line to `store(i, line)`. In loops, for the compiler's sake."""
+    builder, (lines, size) = vectors.builder, matrix.shape
+    half = cgutils.alloca_once(builder, vectors.kind, size=lines * size)
+
+    def place(i, j):
+        return builder.gep(half, [builder.add(builder.mul(j, _SIZE(lines)), i)])
+
+    with cgutils.for_range(builder, _SIZE(size)) as loop:
+        column = [load(_SIZE(i), loop.index) for i in range(size)]
+        for i, value in enumerate(_product(vectors, matrix, column)):
+            builder.store(value, place(_SIZE(i), loop.index))
+    with cgutils.for_range(builder, _SIZE(lines)) as loop:
+        line = [builder.load(place(loop.index, _SIZE(j))) for j in range(size)]
+        store(loop.index, _product(vectors, matrix, line))
 
 
 def _product(vectors, matrix, values):
@@ -49,18 +62,6 @@ def _product(vectors, matrix, values):
     return results
 
 
-def _places(builder, start, rows, columns, row, column):
-    """start + i row + j column, as a list of lines."""
-
-    def away(i, step):
-        return builder.mul(ir.Constant(start.type, i), step)
-
-    return [
-        [builder.add(start, builder.add(away(i, row), away(j, column))) for j in range(columns)]
-        for i in range(rows)
-    ]
-
-
 def _patch(typing, size, x, x0, row, pixel, v, v0, entry):
     """v = B.T d B for a vector of channels: d[i, j] lies at x0 + i row + j pixel, v[k] at
     v0 + k entry."""
@@ -74,13 +75,18 @@ def _patch(typing, size, x, x0, row, pixel, v, v0, entry):
         bt, _, _ = MATRICES[signature.args[0].literal_value]
         vectors = Registers(context, builder, context.get_data_type(signature.args[1].dtype))
         x, v = vectors.arrays(context, signature, {1: x, 5: v})
-        a = len(bt)
-        d = [[vectors.load(x, k) for k in line] for line in _places(builder, x0, a, a, row, pixel)]
-        wide = builder.mul(entry, ir.Constant(entry.type, a))
-        targets = _places(builder, v0, a, a, wide, entry)
-        for values, line in zip(_transformed(vectors, bt, d), targets, strict=True):
-            for value, target in zip(values, line, strict=True):
-                builder.store(value, vectors.at(v, target)).align = vectors.item
+
+        def load(i, j):
+            place = builder.add(builder.mul(i, row), builder.mul(j, pixel))
+            return vectors.load(x, builder.add(x0, place))
+
+        def store(i, line):
+            for j, value in enumerate(line):
+                k = builder.add(builder.mul(i, _SIZE(len(line))), _SIZE(j))
+                target = vectors.at(v, builder.add(v0, builder.mul(k, entry)))
+                builder.store(value, target).align = vectors.item
+
+        _transform(vectors, bt, load, store)
         return context.get_dummy_value()
 
     return signature, generate
@@ -103,29 +109,25 @@ def _outcome(typing, size, m, m0, entry, b, b0, low, high, out, out0, row, pixel
         _, _, at = MATRICES[signature.args[0].literal_value]
         vectors = Registers(context, builder, context.get_data_type(signature.args[1].dtype))
         m, b, out = vectors.arrays(context, signature, {1: m, 4: b, 8: out})
-        size, a = at.shape
-        wide = builder.mul(entry, ir.Constant(entry.type, a))
-        grid = [
-            [vectors.load(m, k) for k in line] for line in _places(builder, m0, a, a, wide, entry)
-        ]
-        bias = vectors.load(b, b0)
-        values = [builder.fadd(v, bias) for v in itertools.chain(*_transformed(vectors, at, grid))]
-        places = itertools.chain(*_places(builder, out0, size, size, row, pixel))
-        targets = [vectors.at(out, place) for place in places]
+        bias, all_channels = vectors.load(b, b0), vectors.all_of(channels)
 
-        def reaches(rows_or_columns, count, sign):
-            return builder.icmp_signed(sign, rows_or_columns, ir.Constant(rows.type, count))
+        def load(i, j):
+            k = builder.add(builder.mul(i, _SIZE(at.shape[1])), j)
+            return vectors.load(m, builder.add(m0, builder.mul(k, entry)))
 
-        whole = builder.and_(reaches(rows, size, ">="), reaches(columns, size, ">="))
-        with builder.if_else(whole) as (all_of_it, some):
-            with all_of_it:
-                vectors.store(values, targets, low, high, channels)
-            with some:
-                cells = itertools.product(range(size), range(size))
-                for (i, j), value, target in zip(cells, values, targets, strict=True):
-                    inside = builder.and_(reaches(rows, i, ">"), reaches(columns, j, ">"))
-                    with builder.if_then(inside):
-                        vectors.store([value], [target], low, high, channels)
+        def store(i, line):
+            targets, counts = [], []
+            start = builder.add(out0, builder.mul(i, row))
+            above = builder.icmp_signed("<", i, rows)
+            for j in range(len(line)):
+                inside = builder.and_(above, builder.icmp_signed("<", _SIZE(j), columns))
+                counts.append(builder.select(inside, channels, _SIZE(0)))
+                targets.append(vectors.at(out, builder.add(start, builder.mul(_SIZE(j), pixel))))
+            whole = builder.and_(inside, all_channels)
+            values = [builder.fadd(value, bias) for value in line]
+            vectors.store(values, targets, low, high, whole, counts)
+
+        _transform(vectors, at, load, store)
         return context.get_dummy_value()
 
     return signature, generate

@@ -52,6 +52,13 @@ class Registers:
         value.align = self.item
         return value
 
+    def prefetch(self, array, index) -> None:
+        """Begins to load: a kernel too large for the caches comes from memory meanwhile."""
+        place = self.builder.gep(array, [index])
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
+        call = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(call, [place, _INT(0), _INT(2), _INT(1)])  # to read, second cache, data
+
     def everywhere(self, value):
         """The same number in each lane."""
         kind, counts = ir.VectorType(value.type, self.lanes), ir.VectorType(_INT, self.lanes)
@@ -64,24 +71,27 @@ class Registers:
         fused = {"flags": ("contract",)}
         return self.builder.fadd(total, self.builder.fmul(value, tap, **fused), **fused)
 
-    def store(self, values, targets, low, high, channels) -> None:
-        """Clamped, the first `channels` numbers of each."""
+    def all_of(self, channels):
+        """Whether there are as many as a vector has."""
+        return self.builder.icmp_signed(">=", channels, channels.type(self.lanes))
+
+    def store(self, values, targets, low, high, whole, counts) -> None:
+        """Clamped; of each its first numbers, so many as `counts` say, or all if `whole`."""
         builder, clamped = self.builder, []
         low, high = self.everywhere(low), self.everywhere(high)
         for value in values:  # NaN stays NaN
             value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
             clamped.append(builder.select(builder.fcmp_ordered(">", value, high), high, value))
-        whole = builder.icmp_signed(">=", channels, channels.type(self.lanes))
         with builder.if_else(whole) as (all_of_it, some):
             with all_of_it:
                 for value, target in zip(clamped, targets, strict=True):
                     builder.store(value, target).align = self.item
             with some:
-                size = ir.VectorType(channels.type, self.lanes)
-                counts = ir.Constant(size, list(range(self.lanes)))
-                mask = builder.icmp_signed("<", counts, self.everywhere(channels))
-                store = _masked_store(builder.module, self.kind, mask.type)
-                for value, target in zip(clamped, targets, strict=True):
+                size = ir.VectorType(counts[0].type, self.lanes)
+                numbers = ir.Constant(size, list(range(self.lanes)))
+                for value, target, count in zip(clamped, targets, counts, strict=True):
+                    mask = builder.icmp_signed("<", numbers, self.everywhere(count))
+                    store = _masked_store(builder.module, self.kind, mask.type)
                     builder.call(store, [value, target, _INT(self.item), mask])
 
 
@@ -136,7 +146,10 @@ def _tile(
         w = builder.gep(w, [w0])
 
         def add_products(i, k):
-            tap = vectors.load(w, plus(builder.mul(i, w_segment), k, w_step))
+            place = plus(builder.mul(i, w_segment), k, w_step)
+            tap = vectors.load(w, place)
+            if signature.args[1].literal_value:
+                vectors.prefetch(w, plus(place, length, w_step))
             index = plus(builder.mul(i, segment), k, step)
             for total, start in zip(sums, starts, strict=True):
                 if signature.args[1].literal_value:
@@ -156,7 +169,8 @@ def _tile(
                 add_products(i.index, k.index)
         results = [builder.load(total) for total in sums]
         targets = [vectors.at(out, builder.add(out0, way(builder.add(p, goes)))) for p in pixels]
-        vectors.store(results, targets, low, high, channels)
+        counts = [channels] * len(results)
+        vectors.store(results, targets, low, high, vectors.all_of(channels), counts)
         return context.get_dummy_value()
 
     return signature, generate

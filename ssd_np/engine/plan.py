@@ -40,7 +40,7 @@ Window = tuple[int, Shape | int, int, tuple, int, str | bool | tuple]
 class Plan:
     """table and places: see engine/direct.py; shapes (N, H, W, C) of all outputs; ends: of those
     that no step reads first and last place in `maps`, and shape; maps, buffer (of a thread) and
-    weights: how many numbers they are; depthwise: whether a step is; sides of Winograd's tiles."""
+    weights: how many numbers they are; kinds: what `network` has to compile."""
 
     table: np.ndarray
     places: np.ndarray
@@ -50,8 +50,7 @@ class Plan:
     buffer: int
     weights: int
     lanes: int
-    depthwise: bool
-    sides: tuple[int, ...]
+    kinds: tuple[bool, bool, int]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -83,10 +82,10 @@ def plan(
             start = int(step["target"])
             ends.append((start, start + math.prod(shape), shape))
     lanes = threads if work >= 2 * TILE_WORK else 1
-    depthwise = bool((table["kind"] == DEPTHWISE).any())
-    sides = tuple(sorted(set(table["side"].tolist()) - {0}))
+    depthwise, norms = (bool((table["kind"] == kind).any()) for kind in (DEPTHWISE, NORM))
+    kinds = depthwise, norms, int(table["side"].max())
     sizes = maps, buffer, weights, lanes
-    return Plan(table, places, tuple(shapes[1:]), tuple(ends), *sizes, depthwise, sides)
+    return Plan(table, places, tuple(shapes[1:]), tuple(ends), *sizes, kinds)
 
 
 def _describe(

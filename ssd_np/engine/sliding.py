@@ -46,7 +46,8 @@ def _abreast(typing, x, x0, line, c, w, w0, b, b0, low, high, out, out0, channel
             for p in range(max(0, k - TAPS + 1), min(k + 1, ABREAST)):
                 sums[p] = vectors.add_product(sums[p], column, taps[TAPS * i + k - p])
         targets = [vectors.at(out, builder.add(out0, step)) for step in steps[:ABREAST]]
-        vectors.store(sums, targets, low, high, channels)
+        counts = [channels] * ABREAST
+        vectors.store(sums, targets, low, high, vectors.all_of(channels), counts)
         return context.get_dummy_value()
 
     return signature, generate

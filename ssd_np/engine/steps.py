@@ -15,7 +15,7 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     buffers = scratch((steps.buffer * steps.lanes,), x.dtype, "lines")
     counters = np.zeros(len(steps.table) * (1 + steps.lanes) + 1, np.int64)
     work = (x.reshape(-1), maps, buffers, steps.table, steps.places, weights, counters)
-    run = network(steps.depthwise, steps.sides)
+    run = network(*steps.kinds)
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 

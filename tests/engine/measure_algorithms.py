@@ -28,7 +28,7 @@ def milliseconds(side: int, cells: int, c: int, c_out: int, dilation: int) -> fl
     for array in steps[0][1][:2]:
         array.setflags(write=False)
     plan.plan.cache_clear()
-    decided, algorithms.TABLE = algorithms.TABLE, ((side, 0, 0),) if side else ()
+    decided, algorithms.TABLE = algorithms.TABLE, {"winograd4": (side, 0, 0)}
     try:
         ops, times, end = select("fast").for_model("winograd4"), [], time.perf_counter() + SECONDS
         while len(times) < 5 or time.perf_counter() < end:

@@ -1,5 +1,7 @@
 """What the fast functions leave out, or do in blocks, changes no bit of a result."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -39,12 +41,16 @@ def test_sums_side_by_side_are_those_from_left_to_right(rows, classes, rng):
 
 
 def test_only_what_a_network_has_is_compiled_for_it():
-    """No network of ordinary convolutions waits until depthwise ones are compiled."""
-    ordinary, separable = direct.network(depthwise=False), direct.network(depthwise=True)
+    """No network of ordinary convolutions waits until depthwise ones are compiled, nor for tiles
+    that are not Winograd's of its config."""
+    ordinary, *others = (
+        direct.network(*kinds)
+        for kinds in itertools.product((False, True), (False, True), (4, 2, 0))
+    )
     model, rng = SSD(load_config("tiny")), np.random.default_rng(0)
-    before = len(separable.signatures)
+    before = [len(other.signatures) for other in others]
     model.forward(rng.standard_normal((1, 128, 128, 3)).astype(np.float32))
-    assert ordinary.signatures and len(separable.signatures) == before
+    assert ordinary.signatures and [len(other.signatures) for other in others] == before
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.999])
