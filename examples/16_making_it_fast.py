@@ -171,6 +171,24 @@ assert np.allclose(dpixels, dx[0, :, :, 0]) and np.allclose(dkernel, dw[:, :, 0,
 assert all(np.array_equal(a, b) for a, b in zip((B, G, A), MATRICES[2], strict=True))
 
 # %%
+# In an inference a block of 16 patches goes through all three steps while it is in a core's cache,
+# and the kernel is transformed once, when it is set (engine/filtering.py). Here is the second of
+# two equal calls, straight from the map and by tiles. (An array that may still be written to would
+# be transformed at each call.)
+
+w.setflags(write=False)
+b.setflags(write=False)
+at_once = {}
+for algorithm in ("im2col", "winograd2", "winograd4"):
+    ops = select("fast").for_model(algorithm)
+    for _ in range(2):
+        start = time.perf_counter()
+        (at_once[algorithm],) = ops.network_forward(x, [(0, (w, b, 1, 1, 1, "relu"))])
+        seconds = time.perf_counter() - start
+    print(f"{algorithm:9} {1000 * seconds:6.1f} ms")
+assert all(relative_error(out, at_once["im2col"]) < 1e-4 for out in at_once.values())
+
+# %%
 # What goes wrong: cleverness costs digits
 # ----------------------------------------
 # Larger tiles, fewer products - why stop? Because their matrices hold larger numbers (4, 5 and 8
