@@ -8,6 +8,8 @@ pytest.importorskip("onnx")
 import bench  # noqa: E402  tests/peers/bench.py
 import engines  # noqa: E402
 import numpy as np  # noqa: E402
+import scaling  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from ssd_np.config import load_config  # noqa: E402
 from ssd_np.model.ssd import SSD  # noqa: E402
@@ -40,3 +42,16 @@ def test_the_report_says_who_is_faster(monkeypatch):
     assert ours["of_the_fastest_peer"] == pytest.approx(ours["milliseconds"] / fastest)
     assert all(peer["difference"] < 2e-5 for peer in peers) and "ncnn" not in report["times"]
     assert bench.text(report | {"what": "forward"}).startswith("tiny, forward, batch 1\n")
+
+
+def test_the_table_of_growth_tells_an_image_and_a_ratio(tmp_path):
+    names, count = scaling.NAMES, len(scaling.CASES)
+    measured = {
+        threads: [{name: (k + 1) * 2.0 / threads for k, name in enumerate(names)}] * count
+        for threads in scaling.THREADS
+    }
+    first = scaling.table(measured).splitlines()[2]
+    assert first == "| 128 x 128, 1 | 2.00 | 4.00 | 6.00 | 1.00 | 2.00 | 3.00 | 0.50, 0.50 |"
+    scaling.chart(measured, tmp_path / "chart.png")
+    with Image.open(tmp_path / "chart.png") as picture:
+        assert picture.size == (900, 400)
