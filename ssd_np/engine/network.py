@@ -1,8 +1,5 @@
 """A whole network in one call, for inference."""
 
-import functools
-from collections.abc import Callable
-
 import numpy as np
 
 from ssd_np.engine.algorithms import tile_side
@@ -67,19 +64,19 @@ def _check(x: np.ndarray, steps: list[Step], planned: Plan) -> None:
     """Raises ShapeError where a step does not fit what it reads."""
     shapes = x.shape, *planned.shapes
     for source, block in steps:
-        if isinstance(block[0], np.ndarray):
-            check: Callable = check_scaled if len(block) == 3 else check_convolution
-            check = check_depthwise if block[0].ndim == 3 else check
-            check(np.broadcast_to(x.dtype.type(0), shapes[source]), *block[:2])
+        image = np.broadcast_to(x.dtype.type(0), shapes[source])
+        if isinstance(block, Block):
+            check = check_depthwise if block.depthwise else check_convolution
+            check(image, block.w, block.b)
+        elif isinstance(block, Norm):
+            check_scaled(image, block.scale, block.eps)
 
 
 def _window(source: int, block: Block | Pool | Norm) -> Window:
-    if isinstance(block[0], int):
-        size, stride, pad, ceil = block
-        return source, size, stride, borders(pad), 1, ceil
-    if len(block) == 3:
-        scale, eps, form = block
-        return source, scale.shape, 1, borders(0), 1, (eps, form)
+    if isinstance(block, Pool):
+        return source, block.size, block.stride, borders(block.pad), 1, block.ceil_mode
+    if isinstance(block, Norm):
+        return source, block.scale.shape, 1, borders(0), 1, (block.eps, block.form)
     w, _, stride, pad, dilation, activation = block
     return source, w.shape, stride, borders(pad), dilation, activation
 
@@ -97,12 +94,15 @@ def _one_by_one(x: np.ndarray, steps: list[Step], memory: Place) -> list[np.ndar
     outputs = [x]
     with one_blas_thread():
         for source, block in steps:
-            forward: Callable = functools.partial(max_pool2d_forward, memory=memory)
-            if len(block) == 3:
-                forward = l2norm_forward
-            elif not isinstance(block[0], int):
-                convolve = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
-                forward = functools.partial(convolve, memory=memory)
-            outputs.append(forward(outputs[source], *block)[0])
+            given = outputs[source], *block
+            if isinstance(block, Norm):
+                out, _ = l2norm_forward(*given)
+            elif isinstance(block, Pool):
+                out, _ = max_pool2d_forward(*given, memory=memory)
+            elif block.depthwise:
+                out, _ = depthwise_block_forward(*given, memory=memory)
+            else:
+                out, _ = conv_block_forward(*given, memory=memory)
+            outputs.append(out)
     read = {source for source, _ in steps}
     return [out for k, out in enumerate(outputs) if k not in read]

@@ -1,5 +1,7 @@
 """Steps of a plan at work: weights packed, memory for the threads, and all of them through it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ssd_np.engine.direct import network
@@ -7,6 +9,7 @@ from ssd_np.engine.microkernel import VECTOR_BYTES
 from ssd_np.engine.plan import Plan, plan
 from ssd_np.engine.threads import LEAST_SHARE, each_share, scratch, thread_count, together
 from ssd_np.engine.winograd import MATRICES
+from ssd_np.nn.blocks import Block, Norm, Pool
 
 
 def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -> None:
@@ -19,32 +22,36 @@ def compute(x: np.ndarray, steps: Plan, weights: np.ndarray, maps: np.ndarray) -
     together(lambda lane: run(*work, lane, steps.lanes), steps.lanes)
 
 
-def pack(steps: Plan, blocks: list[tuple], weights: np.ndarray) -> np.ndarray:
-    """Writes the kernels and biases that `blocks` begin with to `weights`, as the microkernel reads
-    them; before them a vector of zeros."""
+def pack(steps: Plan, blocks: Sequence[Block | Pool | Norm], weights: np.ndarray) -> np.ndarray:
+    """Writes kernels, biases and scales to `weights`, as the microkernel reads them; before them a
+    vector of zeros."""
     lanes = VECTOR_BYTES // weights.itemsize
     weights[:lanes] = 0
-    for step, (w, b, *_) in zip(steps.table, blocks, strict=True):
-        if not isinstance(w, np.ndarray):
-            continue
-        if step["side"]:
-            _pack_filter(w, step, weights[step["weight"] : step["bias"]], lanes)
-        for array, place in ((w, step["weight"]), (b, step["bias"])):
-            if not isinstance(array, np.ndarray) or (array is w and step["side"]):
-                continue
-            rows = array.reshape(-1, w.shape[-1])  # (taps, Co)
-            whole, rest = divmod(w.shape[-1], lanes)
-            end = place + (whole + (rest > 0)) * len(rows) * lanes
-            panels = weights[place:end].reshape(-1, len(rows), lanes)
-            split = rows[:, : whole * lanes].reshape(len(rows), whole, lanes).transpose(1, 0, 2)
-
-            def copy(part: slice, panels=panels[:whole], split=split) -> None:
-                panels[:, part] = split[:, part]
-
-            each_share(len(rows), copy, least=1 + LEAST_SHARE // w.shape[-1])
-            if rest:
-                panels[whole, :, :rest], panels[whole, :, rest:] = rows[:, whole * lanes :], 0
+    for step, block in zip(steps.table, blocks, strict=True):
+        if isinstance(block, Block):
+            if step["side"]:
+                _pack_filter(block.w, step, weights[step["weight"] : step["bias"]], lanes)
+            else:
+                _pack_rows(block.w, weights[step["weight"] :], lanes)
+            _pack_rows(block.b, weights[step["bias"] :], lanes)
+        elif isinstance(block, Norm):
+            _pack_rows(block.scale, weights[step["weight"] :], lanes)
     return weights
+
+
+def _pack_rows(array: np.ndarray, out: np.ndarray, lanes: int) -> None:
+    """(..., Co), a vector of output channels of all rows behind the other."""
+    rows = array.reshape(-1, array.shape[-1])  # (taps, Co)
+    whole, rest = divmod(array.shape[-1], lanes)
+    panels = out[: (whole + (rest > 0)) * len(rows) * lanes].reshape(-1, len(rows), lanes)
+    split = rows[:, : whole * lanes].reshape(len(rows), whole, lanes).transpose(1, 0, 2)
+
+    def copy(part: slice) -> None:
+        panels[:whole, part] = split[:, part]
+
+    each_share(len(rows), copy, least=1 + LEAST_SHARE // array.shape[-1])
+    if rest:
+        panels[whole, :, :rest], panels[whole, :, rest:] = rows[:, whole * lanes :], 0
 
 
 def _pack_filter(w: np.ndarray, step: np.void, out: np.ndarray, lanes: int) -> None:
@@ -72,7 +79,7 @@ def writable(x: np.ndarray) -> np.ndarray:
 def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
     """One convolution: x (N, H, W, C), w (kh, kw, C, Co) or (kh, kw, C), b (Co,) -> out."""
     steps = single(x, w.shape, stride, corner, dilation, out.shape, activation)
-    weights = pack(steps, [(w, b)], scratch((steps.weights,), x.dtype, "weights"))
+    weights = pack(steps, [Block(w, b)], scratch((steps.weights,), x.dtype, "weights"))
     compute(x, steps, weights, out.reshape(-1))
 
 

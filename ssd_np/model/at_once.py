@@ -57,9 +57,9 @@ def _step(layer: Layer | Merge) -> Block | Pool | Norm | None:
         if type(layer) is Conv or type(layer) is Depthwise:
             return layer.block
         if type(layer) is MaxPool:
-            return layer.size, layer.stride, layer.pad, layer.ceil_mode
+            return Pool(layer.size, layer.stride, layer.pad, layer.ceil_mode)
         if type(layer) is L2Normalization:
-            return layer.scale.value, layer.eps, layer.form
+            return Norm(layer.scale.value, layer.eps, layer.form)
     return None
 
 
@@ -68,5 +68,6 @@ def _rows(head: Head | SeparableHead) -> list[list[Block | Pool | Norm | None]]:
         return [[_step(layer) for layer in branch] for branch in head.branches]
     if type(head) is Head:
         conf_w, conf_b, loc_w, loc_b = (p.value for p in head.parameters.values())
-        return [[(w, b, 1, head.pad, 1, "none")] for w, b in ((conf_w, conf_b), (loc_w, loc_b))]
+        pairs = (conf_w, conf_b), (loc_w, loc_b)
+        return [[Block(w, b, pad=head.pad, activation="none")] for w, b in pairs]
     return [[None]]

@@ -5,7 +5,7 @@ takes its place.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,14 +20,43 @@ from ssd_np.nn.l2norm import l2norm_forward
 from ssd_np.nn.pool import max_pool2d_forward
 from ssd_np.nn.relu import activation_backward, activation_forward, check_activation
 
-# kernel, bias, stride, padding, dilation, activation; a depthwise kernel is (kh, kw, C)
-Block = tuple[np.ndarray, np.ndarray, int, int | tuple, int, str]
-# what max-pooling takes: size, stride, padding, and how it rounds
-Pool = tuple[int, int, int | tuple, bool]
-Norm = tuple[np.ndarray, float, str]  # what L2 normalisation takes: scale, eps, form
+Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
+
+
+class Block(NamedTuple):
+    """What a convolution and its activation take beside the image."""
+
+    w: np.ndarray  # (kh, kw, C, Co), or depthwise (kh, kw, C)
+    b: np.ndarray
+    stride: int = 1
+    pad: int | tuple = 0
+    dilation: int = 1
+    activation: str = "relu"
+
+    @property
+    def depthwise(self) -> bool:
+        return self.w.ndim == 3
+
+
+class Pool(NamedTuple):
+    """What max-pooling takes."""
+
+    size: int
+    stride: int
+    pad: int | tuple = 0
+    ceil_mode: bool = False
+
+
+class Norm(NamedTuple):
+    """What L2 normalisation takes."""
+
+    scale: np.ndarray
+    eps: float
+    form: str
+
+
 # which output a step reads (0: what comes in, k: what step k gave, the first is 1), and what it is
 Step = tuple[int, Block | Pool | Norm]
-Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]  # dx, dw, db
 
 
 def conv_block_forward(
@@ -108,39 +137,39 @@ def network_forward(x: np.ndarray, steps: list[Step]) -> list[np.ndarray]:
     check_steps(steps)
     outputs = [x]
     for source, block in steps:
-        forward: Callable = max_pool2d_forward
-        if isinstance(block[0], np.ndarray):
-            convolve = depthwise_block_forward if block[0].ndim == 3 else conv_block_forward
-            forward = l2norm_forward if len(block) == 3 else convolve
-        outputs.append(forward(outputs[source], *block)[0])
+        outputs.append(_forward(block)(outputs[source], *block)[0])
     read = {source for source, _ in steps}
     return [out for k, out in enumerate(outputs) if k not in read]
 
 
+def _forward(block: Block | Pool | Norm) -> Callable:
+    if isinstance(block, Block):
+        return depthwise_block_forward if block.depthwise else conv_block_forward
+    return max_pool2d_forward if isinstance(block, Pool) else l2norm_forward
+
+
 def check_steps(steps: Any) -> None:
     """Raises ShapeError unless each step reads the image, or what a step before it gives, and is a
-    pool, a convolution or an L2 normalisation."""
+    `Block`, a `Pool` or a `Norm`."""
     known = isinstance(steps, list | tuple) and len(steps) > 0
     for k, step in enumerate(steps if known else [None]):
         given: tuple[Any, Any] = (-1, None)
         source, block = step if isinstance(step, tuple) and len(step) == 2 else given
-        pool = isinstance(block, tuple) and len(block) == 4 and isinstance(block[0], int)
-        weights = isinstance(block, tuple) and len(block) == 6
-        norm = isinstance(block, tuple) and len(block) == 3
-        if not isinstance(source, int) or not 0 <= source <= k or not (pool or weights or norm):
-            hint = "expected (which it reads, pool, convolution or normalisation)"
+        reads = isinstance(source, int) and 0 <= source <= k
+        if not reads or not isinstance(block, Block | Pool | Norm):
+            hint = "expected (which it reads, Block, Pool or Norm)"
             raise ShapeError(f"steps[{k}] is no step", hint=hint)
-        if norm:
-            check_floats(block[0], "scale")
-            l2norm_forward(block[0][None], *block)  # it checks what it is given
-        if weights:
-            check_floats(block[0], "w")
-            check_floats(block[1], "b")
-            if block[0].ndim not in (3, 4):
-                raise ShapeError(f"w has shape {block[0].shape}", hint="expected 3 or 4 axes")
-            for border in borders(block[3]):
+        if isinstance(block, Norm):
+            check_floats(block.scale, "scale")
+            l2norm_forward(block.scale[None], *block)  # it checks what it is given
+        if isinstance(block, Block):
+            check_floats(block.w, "w")
+            check_floats(block.b, "b")
+            if block.w.ndim not in (3, 4):
+                raise ShapeError(f"w has shape {block.w.shape}", hint="expected 3 or 4 axes")
+            for border in borders(block.pad):
                 ends(border)
-            check_activation(block[5])
+            check_activation(block.activation)
 
 
 def _wanted(gradients: Gradients, of_input: bool, of_kernel: bool) -> Gradients:

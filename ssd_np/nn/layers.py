@@ -93,7 +93,7 @@ class Convolution(Layer):
     def block(self) -> Block:
         """What a block's function takes beside its input."""
         w, b = self.weight.value, self.bias.value
-        return w, b, self.stride, self.pad, self.dilation, self.activation
+        return Block(w, b, self.stride, self.pad, self.dilation, self.activation)
 
 
 class Conv(Convolution):

@@ -4,6 +4,7 @@ import numpy as np
 from drawing import array
 
 from ssd_np.engine import select
+from ssd_np.nn.blocks import Block, Pool
 
 
 def geometry(rng, size):
@@ -78,16 +79,16 @@ def network(ops, rng, dtype):
         rest = int(rng.integers(1, 3)), pad, int(rng.integers(1, 3)) if kind == 2 else 1
         c_out, act = int(rng.integers(5, 40)), str(rng.choice(["none", "relu", "relu6"]))
         if kind == 0:
-            steps.append((source, (3, 2, 1, bool(rng.integers(2)))))
+            steps.append((source, Pool(3, 2, 1, bool(rng.integers(2)))))
         elif kind == 1:
             kernel = array(rng, (1, 1, c, c_out), dtype)
-            steps.append((source, (kernel / 4, array(rng, (c_out,), dtype), 1, 0, 1, act)))
+            steps.append((source, Block(kernel / 4, array(rng, (c_out,), dtype), 1, 0, 1, act)))
         elif kind == 2:
             kernel = array(rng, (3, 3, c), dtype)
-            steps.append((source, (kernel / 4, array(rng, (c,), dtype), *rest, act)))
+            steps.append((source, Block(kernel / 4, array(rng, (c,), dtype), *rest, act)))
         else:
             kernel = array(rng, (3, 2, c, c_out), dtype)
-            steps.append((source, (kernel / 4, array(rng, (c_out,), dtype), *rest, act)))
+            steps.append((source, Block(kernel / 4, array(rng, (c_out,), dtype), *rest, act)))
         shapes.append(shape_behind(shapes[source], steps[-1][1], dtype))
     x = array(rng, shapes[0], dtype)
     return ops.network_forward(x, steps)

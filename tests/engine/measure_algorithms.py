@@ -13,6 +13,7 @@ import numpy as np
 
 from ssd_np.engine import algorithms, plan, select
 from ssd_np.engine.threads import thread_count
+from ssd_np.nn.blocks import Block
 
 WAYS = {0: "straight", 2: "F(2x2)", 4: "F(4x4)"}
 CELLS = (4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 19, 32, 64)
@@ -24,7 +25,7 @@ def milliseconds(side: int, cells: int, c: int, c_out: int, dilation: int) -> fl
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, cells, cells, c)).astype(np.float32)
     w = rng.standard_normal((3, 3, c, c_out)).astype(np.float32)
-    steps = [(0, (w, np.zeros(c_out, np.float32), 1, dilation, dilation, "relu"))]
+    steps = [(0, Block(w, np.zeros(c_out, np.float32), 1, dilation, dilation))]
     for array in steps[0][1][:2]:
         array.setflags(write=False)
     plan.plan.cache_clear()

@@ -5,6 +5,7 @@ import pytest
 
 from ssd_np.engine import algorithms, memory, network, plan, select
 from ssd_np.errors import ConfigError, ShapeError
+from ssd_np.nn.blocks import Block, Norm, Pool
 from ssd_np.nn.parameter import Parameter
 
 pytestmark = pytest.mark.lesson16
@@ -34,7 +35,7 @@ def weights(rng, *shape, dtype=np.float32):
 
 def conv(rng, source, c, c_out, pad=1, dilation=1, activation="relu", dtype=np.float32):
     w, b = weights(rng, 3, 3, c, c_out, dtype=dtype), weights(rng, c_out, dtype=dtype)
-    return source, (w, b, 1, pad, dilation, activation)
+    return source, Block(w, b, 1, pad, dilation, activation)
 
 
 def mixed(rng, dtype=np.float32):
@@ -44,14 +45,14 @@ def mixed(rng, dtype=np.float32):
     steps = [
         conv(rng, 0, 3, 21, dtype=dtype),
         conv(rng, 1, 21, 37, ((2, 0), (0, 3)), dtype=dtype),
-        (2, (2, 2, 0, True)),
+        (2, Pool(2, 2, 0, True)),
         conv(rng, 3, 37, 18, 0, activation="relu6", dtype=dtype),
-        (4, (weights(rng, 18, dtype=dtype), 1e-10, "inside")),
+        (4, Norm(weights(rng, 18, dtype=dtype), 1e-10, "inside")),
         conv(rng, 4, 18, 34, 6, 6, dtype=dtype),
         conv(rng, 5, 18, 5, activation="none", dtype=dtype),
-        (6, (weights(rng, 1, 1, 34, 9, dtype=dtype), weights(rng, 9, dtype=dtype), *none)),
-        (6, (weights(rng, 3, 3, 34, dtype=dtype), weights(rng, 34, dtype=dtype), 2, 1, 1, "relu")),
-        (9, (weights(rng, 1, 1, 34, 70, dtype=dtype), weights(rng, 70, dtype=dtype), *none)),
+        (6, Block(weights(rng, 1, 1, 34, 9, dtype=dtype), weights(rng, 9, dtype=dtype), *none)),
+        (6, Block(weights(rng, 3, 3, 34, dtype=dtype), weights(rng, 34, dtype=dtype), 2, 1)),
+        (9, Block(weights(rng, 1, 1, 34, 70, dtype=dtype), weights(rng, 70, dtype=dtype), *none)),
         conv(rng, 2, 37, 6, 3, 3, dtype=dtype),
         conv(rng, 2, 37, 6, 2, 4, dtype=dtype),
     ]
@@ -126,8 +127,8 @@ def test_error_against_float64(convolution, cells, c, c_out, dilation, rng, monk
     w = rng.standard_normal((3, 3, c, c_out)) * np.sqrt(2 / (9 * c))
     x, w, b = x.astype(np.float32), w.astype(np.float32), np.zeros(c_out, np.float32)
     block = 1, dilation, dilation, "none"
-    rough = select("fast").for_model(convolution).network_forward(x, [(0, (w, b, *block))])[0]
-    double = x.astype(float), [(0, (w.astype(float), b.astype(float), *block))]
+    rough = select("fast").for_model(convolution).network_forward(x, [(0, Block(w, b, *block))])[0]
+    double = x.astype(float), [(0, Block(w.astype(float), b.astype(float), *block))]
     exact = PLAIN.network_forward(*double)[0]
     error = np.abs(rough - exact).max() / np.abs(exact).max()
     print(f"{convolution} {cells} x {cells}, {c} to {c_out}, dilation {dilation}: {error:.1e}")
@@ -144,7 +145,7 @@ def test_a_changed_kernel_is_never_missed(convolution, rng, monkeypatch):
                    lambda: w.update(lambda a: np.add(a, 1, out=a)),
                    lambda: b.update(lambda a: np.add(a, 1, out=a))):  # fmt: skip
         change()
-        steps = [(0, (w.value, b.value, 1, 1, 1, "relu"))]
+        steps = [(0, Block(w.value, b.value, pad=1))]
         close(ops.network_forward(x, steps), PLAIN.network_forward(x, steps), 1e-5)
 
 
@@ -163,7 +164,7 @@ def test_nan_is_not_hidden_and_stays_near(convolution, rng, monkeypatch):
 def test_a_normalisation_is_the_plain_one(form, channels, rng):
     x = rng.standard_normal((2, 9, 7, channels)).astype(np.float32)
     x[0, :, 3] = 0
-    steps = [(0, (weights(rng, channels), 1e-3, form))]
+    steps = [(0, Norm(weights(rng, channels), 1e-3, form))]
     close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps), 1e-6)
 
 
@@ -173,4 +174,4 @@ def test_a_normalisation_that_is_none_is_refused(name, rng):
     for given, form, error in ((scale, "beside", ConfigError), (scale[:4], "inside", ShapeError),
                                (scale.tolist(), "inside", ShapeError)):  # fmt: skip
         with pytest.raises(error):
-            select(name).network_forward(x, [(0, (given, 1e-10, form))])
+            select(name).network_forward(x, [(0, Norm(given, 1e-10, form))])

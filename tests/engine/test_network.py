@@ -10,6 +10,7 @@ from ssd_np.engine import memory, network, plan, select
 from ssd_np.errors import ShapeError
 from ssd_np.model.at_once import steps_of
 from ssd_np.model.ssd import SSD
+from ssd_np.nn.blocks import Block, Norm, Pool
 from ssd_np.nn.parameter import Parameter
 
 pytestmark = pytest.mark.lesson16
@@ -26,12 +27,12 @@ def small_network(rng, channels=16, dilation=1):
     c = channels
     same = 1, dilation, dilation
     steps = [
-        (0, (weights(3, 3, 3, c), weights(c), 2, 1, 1, "relu")),
-        (1, (weights(3, 3, c), weights(c), 1, 1, 1, "relu6")),
-        (2, (weights(1, 1, c, 2 * c), weights(2 * c), 1, 0, 1, "relu")),
-        (3, (weights(3, 3, 2 * c, 37), weights(37), *same, "none")),
-        (3, (2, 2, 0, False)),
-        (5, (weights(3, 3, 2 * c, 20), weights(20), *same, "none")),
+        (0, Block(weights(3, 3, 3, c), weights(c), 2, 1, 1, "relu")),
+        (1, Block(weights(3, 3, c), weights(c), 1, 1, 1, "relu6")),
+        (2, Block(weights(1, 1, c, 2 * c), weights(2 * c), 1, 0, 1, "relu")),
+        (3, Block(weights(3, 3, 2 * c, 37), weights(37), *same, "none")),
+        (3, Pool(2, 2, 0, False)),
+        (5, Block(weights(3, 3, 2 * c, 20), weights(20), *same, "none")),
     ]
     return rng.standard_normal((2, 70, 50, 3)).astype(np.float32), steps
 
@@ -97,7 +98,7 @@ def test_borders_are_zeros_in_each_call(rng, monkeypatch):
         return rng.standard_normal(shape).astype(np.float32)
 
     def read(source, kernel, stride, pad, dilation=1):
-        return source, (weights(*kernel), weights(kernel[-1]), stride, pad, dilation, "relu")
+        return source, Block(weights(*kernel), weights(kernel[-1]), stride, pad, dilation)
 
     steps = [
         read(0, (3, 3, 3, 37), 1, 1),
@@ -105,7 +106,7 @@ def test_borders_are_zeros_in_each_call(rng, monkeypatch):
         read(1, (3, 3, 37), 1, ((2, 0), (0, 3)), 2),
         read(1, (3, 3, 37, 37), 2, ((1, 2), (2, 0))),
         read(1, (1, 1, 37, 9), 1, 0),
-        (1, (3, 2, 1, True)),
+        (1, Pool(3, 2, 1, True)),
         read(6, (3, 3, 37), 1, 2),
         read(7, (1, 1, 37, 16), 1, 0),
         read(8, (5, 5, 16), 1, 4),
@@ -165,8 +166,8 @@ def test_a_changed_weight_is_never_missed(rng):
 def test_an_array_that_can_be_written_to_is_read_each_time(rng):
     ops = select("fast").for_model()
     x, steps = small_network(rng)
-    w = steps[0][1][0].copy()
-    steps[0] = 0, (w, *steps[0][1][1:])
+    w = steps[0][1].w.copy()
+    steps[0] = 0, steps[0][1]._replace(w=w)
     ops.network_forward(x, steps)
     w += 1
     close(ops.network_forward(x, steps), PLAIN.network_forward(x, steps))
@@ -175,7 +176,7 @@ def test_an_array_that_can_be_written_to_is_read_each_time(rng):
 def test_what_one_call_can_not_do_goes_step_by_step(rng, monkeypatch):
     monkeypatch.setattr(network, "compute", None)
     x, steps = small_network(rng, dilation=2)
-    steps.append((3, (np.ones(32, np.float32), 1e-10, "inside")))
+    steps.append((3, Norm(np.ones(32, np.float32), 1e-10, "inside")))
     close(select("fast").network_forward(x, steps), PLAIN.network_forward(x, steps))
 
 

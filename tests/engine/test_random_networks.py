@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ssd_np.engine import memory, plan, select
+from ssd_np.nn.blocks import Block, Pool
 
 pytestmark = pytest.mark.lesson16
 
@@ -17,14 +18,14 @@ def random_step(rng, sides, c, dtype):
     taps, dilation = rng.integers(1, 6, 2), 1
     if kind == "pool":
         taps[:], pad = taps[0], np.minimum(pad, (taps[0] - 1) // 2)
-        step = int(taps[0]), stride, tuple(map(tuple, pad.tolist())), False
+        step = Pool(int(taps[0]), stride, tuple(map(tuple, pad.tolist())))
     else:
         dilation = int(rng.integers(1, 3)) if kind == "depthwise" else 1
         shape = (*taps, c) if kind == "depthwise" else (*taps, c, int(rng.choice([3, 16, 37, 130])))
         w = rng.standard_normal(shape) / np.sqrt(np.prod(shape[:3]))
         b, activation = rng.standard_normal(shape[-1]), str(rng.choice(["relu", "none"]))
         arrays = w.astype(dtype), b.astype(dtype)
-        step = *arrays, stride, tuple(map(tuple, pad.tolist())), dilation, activation
+        step = Block(*arrays, stride, tuple(map(tuple, pad.tolist())), dilation, activation)
     return step, np.all(sides + pad.sum(axis=1) > dilation * (taps - 1))
 
 

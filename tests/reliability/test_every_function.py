@@ -19,6 +19,7 @@ from ssd_np.engine import select
 from ssd_np.engine.table import TABLE
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.model.ssd import SSD
+from ssd_np.nn.blocks import Block, Pool
 from ssd_np.records import Detections, Truth
 
 RNG = np.random.default_rng(0)
@@ -31,7 +32,7 @@ DEFAULTS = np.concatenate([CENTER, [[0.1, 0.1, 0.2, 0.2]] * 3], axis=1)
 X, KERNEL, BIAS = RNG.random((2, 8, 9, 3)), RNG.random((3, 3, 3, 4)), RNG.random(4)
 THREE, LOGITS = RNG.random(3) + 0.5, RNG.random((2, 3, 4))
 OFFSETS, MATCHED = RNG.random((2, 3, 4)), np.array([[0, 1, 2], [-1, 0, 0]])
-STEPS = [(0, (KERNEL, BIAS, 1, 1, 1, "relu")), (1, (2, 2, 0, False))]
+STEPS = [(0, Block(KERNEL, BIAS, pad=1)), (1, Pool(2, 2))]
 IMAGE = RNG.integers(0, 256, (12, 10, 3)).astype(np.uint8)
 FLOATS = IMAGE.astype(np.float32)
 WINDOW = np.array([0.1, 0.1, 0.9, 0.9])
