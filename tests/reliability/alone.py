@@ -57,11 +57,14 @@ def forked(seconds: int = PATIENCE, meanwhile=None) -> Ended | None:
     sys.stdout.flush()
     sys.stderr.flush()
     begin, inherited = time.monotonic(), _resident()
+    # an interrupt waits until `leave` has begun: before, it would end these tests in the fork
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process = os.fork()
     if not process:
         os.close(read)
         _speak_to(write)
         return None
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     os.close(write)
     if meanwhile:
         meanwhile(process)
@@ -116,6 +119,7 @@ def leave(job: Callable[[], object]) -> NoReturn:
     """Ends this process, a fork, with what the job returns."""
     code = 70  # of a job that raised
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         code = job() or 0
     except SystemExit as stop:
         code = int(stop.code or 0)
