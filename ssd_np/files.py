@@ -153,7 +153,7 @@ def as_path(path: object) -> Path:
     such a name, says who opens it."""
     if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
         raise ConfigError(f"a path is expected, not {str(path)[:80]!r}")
-    return Path(path)
+    return path if isinstance(path, Path) else Path(path)
 
 
 def _may_be_named(path: Path) -> bool:

@@ -42,10 +42,10 @@ def check_regular(path: str | Path, what: str, limit: int) -> int:
 
 def read_bytes(path: Path, what: str, limit: int = RECORD) -> bytes:
     """What is in a regular file. `what` it should be stands in the message of a DataError."""
-    check_regular(path, what, limit)
+    size = check_regular(path, what, limit)
     try:
         with open(path, "rb") as file:
-            return file.read(limit)
+            return file.read(size)  # of the limit's bytes Python would ask the system first
     except OSError as error:
         raise DataError(f"{what} can not be read: {error}", where=str(path)) from error
 

@@ -44,13 +44,11 @@ class StoredDataset:
         self.drawn: dict[str, list[str]] | None = getattr(source, "drawn", None)
         self.problems: list[Problem] = []
         usable: list[tuple[Item, Header]] = []
-        for item in source.items():
-            if isinstance(item, Problem):
-                self._note(item)
-                continue
-            header = header_of(item)
+        # first all annotations, then all headers: by turns either is read a seventh slower
+        for item in [_unless_it_stops(item) for item in source.items()]:
+            header = item if isinstance(item, Problem) else header_of(item)
             if isinstance(header, Problem):
-                self._note(header)
+                self.problems.append(header)
             else:
                 usable.append((item, header))
         if not usable and len(source):
@@ -89,7 +87,7 @@ class StoredDataset:
         listed in `problems`. DataError if none is left."""
         faults = undecodable(self._files)
         for i, what in faults.items():
-            self._note(Problem("image", "left out", str(self._files[i]), what))
+            self.problems.append(Problem("image", "left out", str(self._files[i]), what))
         if faults and len(faults) == len(self):
             raise DataError(f"none of the {len(self)} images can be decoded; {self.problems[-1]}")
         self._keep([i for i in range(len(self)) if i not in faults])
@@ -104,10 +102,11 @@ class StoredDataset:
         for column in ("names", "image_ids", "_files", "_places"):
             setattr(self, column, [getattr(self, column)[i] for i in indices])
 
-    def _note(self, problem: Problem) -> None:
-        if problem.effect == "stops":
-            raise DataError(problem.what, problem.place)
-        self.problems.append(problem)
+
+def _unless_it_stops(found: Item | Problem) -> Item | Problem:
+    if isinstance(found, Problem) and found.effect == "stops":
+        raise DataError(found.what, found.place)
+    return found
 
 
 class Truths:
