@@ -3,6 +3,9 @@
 A header says nothing of a file that was cut off: its turn might come after hours. So every image is
 decoded once. That it could be is remembered, by the file's place, size and time of change, in
 `ssd_np/decoded.txt` of the user's cache folder (XDG_CACHE_HOME, else ~/.cache), for the next time.
+
+A JPEG is decoded at an eighth of its sides: the decoder reads every bit, as it would for the whole,
+and computes fewer pixels of them.
 """
 
 import contextlib
@@ -13,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ssd_np.data.image import LARGE, read_image
+from ssd_np.data.image import read_image
 from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.files import write_atomically
 from ssd_np.progress import Progress
 
+ANY = 1  # pixel: every JPEG has as many, see `read_image`
 REMEMBERED = 2_000_000  # images at most; then it begins anew
 THREADS = 2  # Pillow decodes without holding the interpreter
 
@@ -33,7 +37,7 @@ def undecodable(
         what = f"{len(names)} names and {len(reads)} reads for {len(files)} files"
         raise ConfigError(what, hint="one for each, or none at all")
     keys = [_key(file, name) for file, name in zip(files, names or [""] * len(files), strict=True)]
-    reads = reads or [partial(read_image, file, LARGE) for file in files]
+    reads = reads or [partial(read_image, file, large=ANY) for file in files]
     known = _remembered()
     new = [i for i, key in enumerate(keys) if key not in known]
     if not new:

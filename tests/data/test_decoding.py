@@ -1,6 +1,7 @@
 """Every image is decoded once before it is needed, and what could be is remembered."""
 
 import errno
+import io
 import os
 
 import numpy as np
@@ -119,6 +120,31 @@ def test_when_none_is_left(folder, remembered):
         cut(file)
     with pytest.raises(DataError, match="none of the 4 images can be decoded"):
         training_data(f"voc:{folder}", "all", 0)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_damaged_jpeg_shows_at_an_eighth_of_its_sides_as_it_does_whole(mode, progressive):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).convert(mode)
+    picture.save(file := io.BytesIO(), "JPEG", progressive=progressive, restart_marker_blocks=9)
+    assert decoding.read_image(file.getvalue(), decoding.ANY).shape == (7, 9, 3)
+    found = []
+    for _ in range(100):
+        content = bytearray(file.getvalue())
+        content[rng.integers(len(content))] = rng.integers(256)
+        del content[rng.integers(2 * len(content)) :]
+        found.append([fault(bytes(content), large) for large in (None, decoding.ANY)])
+        assert found[-1][0] == found[-1][1]
+    assert 30 < sum(bool(whole) for whole, _ in found) < 80
+
+
+def fault(content, large):
+    try:
+        decoding.read_image(content, large)
+    except DataError as error:
+        return error.what
+    return ""
 
 
 @pytest.mark.parametrize(
