@@ -102,22 +102,25 @@ class Batches:
 
     def make(self, step: int) -> Batch:
         """The batch of a global step, made here and now."""
-        items = [self._item(epoch, index) for epoch, index in self.places(step)]
+        places = self.places(step)
+        items = [self._item(epoch, index) for epoch, indices in places for index in indices]
         images, truths, names = zip(*items, strict=True)
         return Batch(np.stack(images), list(truths), list(names), step)
 
-    def places(self, step: int) -> list[tuple[int, int]]:
-        """(epoch, index in the data set) of each image of a step's batch."""
+    def places(self, step: int) -> list[tuple[int, list[int]]]:
+        """The images of a step's batch: of each epoch that it is part of, usually one, their
+        indices in the data set."""
         count = len(self.dataset)
         small = count < self.batch_size
         used = count if small else count // self.batch_size * self.batch_size  # in an epoch
         position = step * self.batch_size
-        found: list[tuple[int, int]] = []
-        while len(found) < self.batch_size:
-            epoch, rank = divmod(position + len(found), used)
-            end = min(used, rank + self.batch_size - len(found))
-            indices = self._order(epoch, count)[rank:end].tolist()
-            found += [(epoch, index) for index in indices]
+        end = position + self.batch_size
+        found = []
+        while position < end:
+            epoch, rank = divmod(position, used)
+            indices = self._order(epoch, count)[rank : min(used, rank + end - position)].tolist()
+            found.append((epoch, indices))
+            position += len(indices)
         return found
 
     def _draw_order(self, epoch: int, count: int) -> np.ndarray:

@@ -96,7 +96,7 @@ class CocoSource(Source):
         for number, (file, image, size) in records.items():
             where = f"{self._path}: image {number}"
             if os.path.isfile(image):  # and not an error of a name that no file can have
-                boxes = np.reshape([o.numbers for o in objects[number]], (-1, 4)).astype(float)
+                boxes = np.array([o.numbers for o in objects[number]], float).reshape(-1, 4)
                 boxes[:, 2:] += boxes[:, :2]  # x, y, width, height -> corners
                 yield Item(number, file, image, str(self._path), size, boxes, objects[number])
             else:

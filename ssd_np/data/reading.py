@@ -72,8 +72,8 @@ def read_json(
 
 def below(folder: Path, name: str, where: str) -> Path:
     """The file of this name in a folder; DataError if the name leads out of it."""
-    inner = os.path.normpath(name)
-    if Path(inner).anchor or Path(inner).drive or inner.split(os.sep)[0] == os.pardir:
+    inner = Path(os.path.normpath(name))
+    if inner.anchor or inner.parts[:1] == (os.pardir,):  # an anchor is a drive, a root, or both
         hint = "names in a file of annotations lead to files below its data's folder"
         raise DataError(f"{name!r} leads out of the folder {folder}", where, hint)
     return folder / inner

@@ -46,8 +46,9 @@ class StoredDataset:
         usable: list[tuple[Item, Header]] = []
         # first all annotations, then all headers: by turns either is read a seventh slower
         for item in [_unless_it_stops(item) for item in source.items()]:
-            header = item if isinstance(item, Problem) else header_of(item)
-            if isinstance(header, Problem):
+            if isinstance(item, Problem):
+                self.problems.append(item)
+            elif isinstance(header := header_of(item), Problem):
                 self.problems.append(header)
             else:
                 usable.append((item, header))

@@ -111,7 +111,7 @@ def _item_or_problem(name: str, xml: Path, by_stem: dict[str, Path]) -> Item | P
 
 def make_item(name: str, xml: Path, annotation: Annotation, image: Path) -> Item:
     """The item of an annotation and an image that belong together."""
-    boxes = np.reshape([item.pixels for item in annotation.objects], (-1, 4)) - 1  # from 0
+    boxes = np.array([o.pixels for o in annotation.objects]).reshape(-1, 4) - 1  # from 0
     objects = [
         Labelled(i, item.name, item.pixels, item.difficult)
         for i, item in enumerate(annotation.objects)
@@ -206,12 +206,10 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by file name without extension."""
     if not os.path.isdir(folder):
         raise DataError("no such folder", where=str(folder), hint="VOC keeps its images there")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
     found: dict[str, Path] = {}
-    for ending in PREFERRED:
-        for path in files:
-            if path.suffix.lower() == ending:
-                found.setdefault(path.stem, path)
-    for path in files:
-        found.setdefault(path.stem, path)
+    for ending in (*PREFERRED, ENDINGS):
+        for name in names:
+            if name.lower().endswith(ending) and (stem := os.path.splitext(name)[0]) not in found:
+                found[stem] = folder / name
     return found

@@ -170,14 +170,15 @@ def test_training_asks_a_drawing_data_set_with_the_generator_of_the_item():
     _, there = pictures(3)
     for a, b in zip(here, there, strict=True):
         np.testing.assert_array_equal(a.images, b.images)
-    epoch, index = places[4][1]
+    [(epoch, indices)] = places[4]
+    index = indices[1]
     assert epoch == 1
     rng = np.random.default_rng([5, epoch, index])
     chain = Batches(data, config, 4, seed=5, threads=0).chain
     np.testing.assert_array_equal(here[4].images[1], chain(data.item(index, rng), rng)[0])
     _, plain = pictures(0, augment=False)  # evaluation draws nothing
-    places = Batches(data, config, 4, seed=5, threads=0).places(0)
-    still = Batches([data[i] for _, i in places], config, 4, 0, augment=False, threads=0)
+    [(_, indices)] = Batches(data, config, 4, seed=5, threads=0).places(0)
+    still = Batches([data[i] for i in indices], config, 4, 0, augment=False, threads=0)
     expected = {name: image for name, image in zip(*_columns(still.make(0)), strict=True)}
     for name, image in zip(*_columns(plain[0]), strict=True):
         np.testing.assert_array_equal(image, expected[name])
