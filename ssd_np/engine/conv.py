@@ -1,15 +1,16 @@
-"""Convolution in tiles, one matrix product a tile, on threads; or by Winograd where that is asked.
+"""Convolution on threads: straight from the image, by Winograd's algorithm, or by im2col in tiles.
 
-It computes exactly what `nn/conv.py` says; only the order of the work differs. Pixels are flattened
-over the batch and cut into tiles. For each tile a thread lays the windows out in its own buffer
-(im2col_rows), multiplies them with the kernel straight into the output, and adds bias and
-activation while the tile is still in the cache. The whole (N * Ho * Wo, kh * kw * C) matrix never
-exists.
+It computes exactly what `nn/conv.py` says; only the order of the work differs. What neither goes
+straight nor by Winograd's is im2col's: pixels are flattened over the batch and cut into tiles. For
+each a thread lays the windows out in its own buffer (im2col_rows), multiplies them with the kernel
+straight into the output, and adds bias and activation while the tile is still in the cache. The
+whole (N * Ho * Wo, kh * kw * C) matrix never exists.
 """
 
 import numpy as np
 
 from ssd_np.engine import winograd
+from ssd_np.engine.algorithms import tile_side
 from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.kernel_gradient import gradient_of_kernel
 from ssd_np.engine.memory import FRESH, Place
@@ -69,11 +70,7 @@ def conv_block_forward(
     wo = output_size(x.shape[2], kw, stride, pad[1], dilation)
     out = memory.empty((len(x), ho, wo, c_out), x.dtype)
     corner = (pad[0][0], pad[1][0])
-    if size := winograd.tile_size(memory.convolution, out.shape, w.shape, stride, dilation):
-        # a parameter is read-only, which is another type to Numba
-        winograd.convolve(x, w, b.copy(), corner, activation, size, out)
-    else:
-        _convolve(x, w, b, stride, corner, dilation, activation, out)
+    _convolve(x, w, b, stride, corner, dilation, activation, out, memory.convolution)
     return out, ((x, w, stride, pad, dilation, out.shape), (out, activation))
 
 
@@ -107,7 +104,7 @@ def _gradients(
         dw, db = _kernel_gradient(dout, x, w.shape[:2], stride, corner, dilation)
     if input_gradient:
         dx = memory.empty(x.shape, x.dtype)
-        _input_gradient(dout, w, stride, corner, dilation, size, dx)
+        _input_gradient(dout, w, stride, corner, dilation, memory.convolution, dx)
     return dx, dw, db
 
 
@@ -120,6 +117,7 @@ def _convolve(
     dilation: int,
     activation: str,
     out: np.ndarray,
+    algorithm: str,
 ) -> None:
     """(N, H, W, C), (kh, kw, C, Co), (Co,) -> out (N, Ho, Wo, Co); `b` None adds nothing.
 
@@ -127,11 +125,11 @@ def _convolve(
     """
     kh, kw, _, c_out = w.shape
     _, ho, wo, _ = out.shape
-    if _straight(w, dilation):
+    if _straight(w, dilation) or tile_side(algorithm, (ho, wo), w.shape, stride, dilation):
         b = np.zeros(c_out, x.dtype) if b is None else b
-        convolve(x, w, b, stride, corner, dilation, activation, out)
+        convolve(x, w, b, stride, corner, dilation, activation, out, algorithm)
         return
-    matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
+    matrix = np.ascontiguousarray(w).reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
     tile_rows, tiles = _tiles(len(pixels), matrix.shape, x.itemsize)
     geometry = (kh, kw, stride, corner, dilation, ho, wo)
@@ -200,24 +198,17 @@ def _input_gradient(
     stride: int,
     corner: tuple[int, int],
     dilation: int,
-    size: int,
+    algorithm: str,
     out: np.ndarray,
 ) -> None:
     """dx (N, H, W, C). With stride 1 it is a convolution of dout with the flipped kernel.
 
-    size  of Winograd's tiles, or 0
     Derivation: docs/derivations.md#convolution, (4) and (5).
     """
     kh, kw, c, c_out = w.shape
     if stride == 1:
         turned = dilation * (kh - 1) - corner[0], dilation * (kw - 1) - corner[1]
-        if size and min(turned) >= 0:
-            no_bias = np.zeros(c, w.dtype)
-            winograd.convolve(dout, _flipped(w), no_bias, turned, "none", size, out)
-        else:  # what goes straight is packed from a view
-            view = w[::-1, ::-1].swapaxes(2, 3)
-            flipped = view if _straight(w, dilation) else _flipped(w)
-            _convolve(dout, flipped, None, 1, turned, dilation, "none", out)
+        _convolve(dout, _flipped(w), None, 1, turned, dilation, "none", out, algorithm)
         return
     transposed = np.ascontiguousarray(w.reshape(-1, c_out).T)  # (Co, kh * kw * C)
     n, ho, wo, _ = dout.shape

@@ -76,14 +76,16 @@ def writable(x: np.ndarray) -> np.ndarray:
     return x if x.flags.writeable else x.copy()
 
 
-def convolve(x, w, b, stride, corner, dilation, activation, out) -> None:
+def convolve(x, w, b, stride, corner, dilation, activation, out, algorithm="im2col") -> None:
     """One convolution: x (N, H, W, C), w (kh, kw, C, Co) or (kh, kw, C), b (Co,) -> out."""
-    steps = single(x, w.shape, stride, corner, dilation, out.shape, activation)
+    steps = single(x, w.shape, stride, corner, dilation, out.shape, activation, algorithm)
     weights = pack(steps, [Block(w, b)], scratch((steps.weights,), x.dtype, "weights"))
     compute(x, steps, weights, out.reshape(-1))
 
 
-def single(x, kernel, stride, corner, dilation, out_shape, activation="none") -> Plan:
+def single(
+    x, kernel, stride, corner, dilation, out_shape, activation="none", algorithm="im2col"
+) -> Plan:
     """The plan of a convolution alone; `corner` is the padding above and to the left."""
     pad = tuple(
         (before, (cells - 1) * stride + dilation * (taps - 1) + 1 - size - before)
@@ -92,4 +94,4 @@ def single(x, kernel, stride, corner, dilation, out_shape, activation="none") ->
         )
     )
     window = 0, kernel, stride, pad, dilation, activation
-    return plan(x.shape, (window,), x.dtype, thread_count())
+    return plan(x.shape, (window,), x.dtype, thread_count(), algorithm)

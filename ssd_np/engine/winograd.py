@@ -38,8 +38,8 @@ from itertools import pairwise
 import numpy as np
 
 from ssd_np.engine import winograd_kernels as kernels
-from ssd_np.engine.pointwise import column_sums, limits
-from ssd_np.engine.threads import for_each, scratch, shares, thread_count
+from ssd_np.engine.pointwise import column_sums
+from ssd_np.engine.threads import for_each, scratch, thread_count
 
 # tile size: B.T (a, a), G (a, 3), A.T (size, a), a = size + 2
 MATRICES = {
@@ -81,63 +81,17 @@ def tile_size(
     stride: int,
     dilation: int,
 ) -> int:
-    """Side of the output tiles, or 0 for im2col.
+    """Side of the tiles by which the gradient of a kernel is summed up, or 0.
 
     Asks for 3x3, stride 1, no dilation, and so much work that the transforms cost less than they
     save.
     """
     size = {"winograd2": 2, "winograd4": 4}.get(convolution, 0)
     fits = w_shape[:2] == (3, 3) and stride == dilation == 1
-    pixels = out_shape[0] * out_shape[1] * out_shape[2]  # those of dx are about as many
+    pixels = out_shape[0] * out_shape[1] * out_shape[2]
     _, _, c, c_out = w_shape
     large = pixels >= LEAST_PIXELS and 9 * pixels * c * c_out >= LEAST_WORK
     return size if fits and large and min(c, c_out) >= LEAST_CHANNELS else 0
-
-
-def convolve(
-    x: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray,
-    corner: tuple[int, int],
-    activation: str,
-    size: int,
-    out: np.ndarray,
-) -> np.ndarray:
-    """(N, H, W, C), (3, 3, C, Co), (Co,) -> out (N, Ho, Wo, Co).
-
-    corner  padding above and to the left of the image
-    """
-    tiles, rows, columns = _grid(out.shape, size)
-    entries, c, c_out = (size + 2) ** 2, w.shape[2], w.shape[3]
-    low, high = limits(activation, x.dtype)
-    u = _transform_kernel(w, size)  # (a * a, C, Co)
-    blocks = _blocks(tiles, entries, c, c_out, x.itemsize)
-    if blocks:  # a thread takes a block of tiles all the way, within its cache
-
-        def whole_way(block: int) -> None:
-            first, last = blocks[block], blocks[block + 1]
-            v = scratch((entries, last - first, c), x.dtype, "patches")
-            m = scratch((entries, last - first, c_out), x.dtype, "products")
-            kernels.input_tiles(x, size, corner, first, last, first, rows, columns, v)
-            np.matmul(v, u, out=m)
-            kernels.output_tiles(m, size, first, last, first, rows, columns, b, low, high, out)
-
-        for_each(whole_way, len(blocks) - 1)
-        return out
-    # few tiles of many channels: all threads share each step
-    v = scratch((entries, tiles, c), x.dtype, "patches")
-    m = scratch((entries, tiles, c_out), x.dtype, "products")
-
-    def transform(first: int, last: int) -> None:
-        kernels.input_tiles(x, size, corner, first, last, 0, rows, columns, v)
-
-    def back(first: int, last: int) -> None:
-        kernels.output_tiles(m, size, first, last, 0, rows, columns, b, low, high, out)
-
-    _share(0, tiles, transform)
-    for_each(lambda entry: np.matmul(v[entry], u[entry], out=m[entry]), entries)
-    _share(0, tiles, back)
-    return out
 
 
 def kernel_gradient(
@@ -214,21 +168,6 @@ def _sum_by_entry(
         _share(start, end, transform)
         for_each(add, entries)
     return du
-
-
-def _transform_kernel(w: np.ndarray, size: int) -> np.ndarray:
-    """U = G g G.T: (3, 3, C, Co) -> (a * a, C, Co)"""
-    _, _, c, c_out = w.shape
-    g = MATRICES[size][1].astype(w.dtype)
-    u = scratch(((size + 2) ** 2, c * c_out), w.dtype, "kernel")
-    bounds = shares(c * c_out)
-
-    def job(share: int) -> None:
-        first, last = bounds[share], bounds[share + 1]
-        kernels.kernel_tiles(w.reshape(9, -1), g, first, last, u)
-
-    for_each(job, len(bounds) - 1)
-    return u.reshape(-1, c, c_out)
 
 
 def _grid(out_shape: tuple[int, ...], size: int) -> tuple[int, int, int]:

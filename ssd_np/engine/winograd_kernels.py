@@ -1,4 +1,4 @@
-"""The Winograd transforms as kernels: `winograd.py` says what they compute and why.
+"""The transforms of Winograd's gradient as kernels: `winograd.py` says what they compute and why.
 
 Each works on a group of up to 64 lanes at a time: 64 channels of one tile, or 4 tiles of 16
 channels. A group's patch is gathered into a buffer (a, a, 64), transformed along its first axis,
@@ -6,7 +6,7 @@ then along its second, and scattered. So the inner loops have a fixed length and
 vectors, and whatever lies in between never leaves the nearest cache.
 
 Tile t has place t - origin in an array of patches or products (a * a, T, C). In the transforms
-`d` are values of the input, `m` products, `y` outputs; each is B.T d, A.T m or A y, written out.
+`d` are values of the input, `y` gradients of the output; each is B.T d or A y, written out.
 """
 
 import numba
@@ -52,43 +52,9 @@ def input_tiles(x, size, corner, first, last, origin, rows, columns, v):
 
 
 @njit(nogil=True, fastmath={"contract"})
-def output_tiles(m, size, first, last, origin, rows, columns, b, low, high, out):
-    """out = A.T m A + b, cut where a tile sticks out: m (a * a, T, Co) -> out (N, Ho, Wo, Co).
-
-    What lies below `low` or above `high` becomes that.
-    """
-    _, ho, wo, c = out.shape
-    a = size + 2
-    source, target = m.reshape(-1), out.reshape(-1)
-    patch, half = np.zeros(a * a * LANES, m.dtype), np.zeros(a * a * LANES, m.dtype)
-    group = max(1, LANES // c)
-    for base in range(first, last, group):
-        for start in range(0, c, LANES):
-            count = min(LANES, c - start)
-            for g in range(min(group, last - base)):
-                for i in range(a * a):
-                    place = (i * m.shape[1] + base + g - origin) * c + start
-                    _copy(source, place, patch, i * LANES + g * c, count)
-            if size == 2:
-                _output_2(patch, half)
-            else:
-                _output_4(patch, half)
-            for g in range(min(group, last - base)):
-                image, row, column = _place(base + g, rows, columns)
-                for i in range(min(size, ho - row * size)):
-                    for j in range(min(size, wo - column * size)):
-                        pixel = (image * ho + row * size + i) * wo + column * size + j
-                        place = np.uint64(pixel * c + start)
-                        lane = np.uint64((i * size + j) * LANES + g * c)
-                        for k in range(np.uint64(count)):
-                            value = patch[lane + k] + b[np.uint64(start) + k]
-                            value = low if value < low else value  # NaN stays NaN
-                            target[place + k] = high if value > high else value
-
-
-@njit(nogil=True, fastmath={"contract"})
 def output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm):
-    """dm = A y A.T, the adjoint of `output_tiles`: dout (N, Ho, Wo, Co) -> dm (a * a, T, Co)."""
+    """dm = A y A.T, the adjoint of what makes the output of products:
+    dout (N, Ho, Wo, Co) -> dm (a * a, T, Co)."""
     _, ho, wo, c = dout.shape
     a = size + 2
     source, target = dout.reshape(-1), dm.reshape(-1)
@@ -117,29 +83,6 @@ def output_gradient_tiles(dout, size, first, last, origin, rows, columns, dm):
                 for i in range(a * a):
                     place = (i * dm.shape[1] + base + g - origin) * c + start
                     _copy(patch, i * LANES + g * c, target, place, count)
-
-
-@njit(nogil=True, fastmath={"contract"})
-def kernel_tiles(w, g, first, last, u):
-    """u = G g G.T for columns `first` to `last`: w (9, C * Co), G (a, 3) -> u (a * a, C * Co)."""
-    a = g.shape[0]
-    half = np.empty((a * 3, 4 * LANES), w.dtype)
-    for start in range(first, last, 4 * LANES):
-        end = min(start + 4 * LANES, last)
-        for i in range(a):
-            p, q, r = g[i, 0], g[i, 1], g[i, 2]
-            for j in range(3):
-                x, y, z = w[j, start:end], w[3 + j, start:end], w[6 + j, start:end]
-                out = half[i * 3 + j]
-                for k in range(len(x)):
-                    out[k] = p * x[k] + q * y[k] + r * z[k]
-        for i in range(a):
-            x, y, z = half[3 * i], half[3 * i + 1], half[3 * i + 2]
-            for j in range(a):
-                p, q, r = g[j, 0], g[j, 1], g[j, 2]
-                out = u[i * a + j, start:end]
-                for k in range(len(out)):
-                    out[k] = p * x[k] + q * y[k] + r * z[k]
 
 
 @numba.njit
@@ -172,11 +115,6 @@ def _b2(d0, d1, d2, d3):
 
 
 @numba.njit(fastmath={"contract"})
-def _a2(m0, m1, m2, m3):
-    return m0 + m1 + m2, m1 - m2 - m3
-
-
-@numba.njit(fastmath={"contract"})
 def _a2_adjoint(y0, y1):
     return y0, y0 + y1, y0 - y1, -y1
 
@@ -193,17 +131,6 @@ def _input_2(p, h):  # p (4, 4, LANES) in place
             p[k], p[LANES + k], p[2 * LANES + k], p[3 * LANES + k] = _b2(
                 h[k], h[LANES + k], h[2 * LANES + k], h[3 * LANES + k]
             )
-
-
-@numba.njit(fastmath={"contract"})
-def _output_2(p, h):  # p (4, 4, LANES) -> its first (2, 2, LANES)
-    line = 4 * LANES
-    for k in range(line):
-        h[k], h[line + k] = _a2(p[k], p[line + k], p[2 * line + k], p[3 * line + k])
-    for i in range(2):
-        for k in range(LANES):
-            s, t = i * line + k, i * 2 * LANES + k
-            p[t], p[LANES + t] = _a2(h[s], h[LANES + s], h[2 * LANES + s], h[3 * LANES + s])
 
 
 @numba.njit(fastmath={"contract"})
@@ -233,16 +160,6 @@ def _b4(d0, d1, d2, d3, d4, d5):
 
 
 @numba.njit(fastmath={"contract"})
-def _a4(m0, m1, m2, m3, m4, m5):
-    return (
-        m0 + m1 + m2 + m3 + m4,
-        m1 - m2 + TWO * (m3 - m4),
-        m1 + m2 + FOUR * (m3 + m4),
-        m1 - m2 + EIGHT * (m3 - m4) + m5,
-    )
-
-
-@numba.njit(fastmath={"contract"})
 def _a4_adjoint(y0, y1, y2, y3):
     even, odd, far_even, far_odd = y0 + y2, y1 + y3, y0 + FOUR * y2, TWO * y1 + EIGHT * y3
     return y0, even + odd, even - odd, far_even + far_odd, far_even - far_odd, y3
@@ -260,21 +177,6 @@ def _input_4(p, h):  # p (6, 6, LANES) in place
         for k in range(i, i + LANES):
             p[k], p[s + k], p[2 * s + k], p[3 * s + k], p[4 * s + k], p[5 * s + k] = _b4(
                 h[k], h[s + k], h[2 * s + k], h[3 * s + k], h[4 * s + k], h[5 * s + k]
-            )
-
-
-@numba.njit(fastmath={"contract"})
-def _output_4(p, h):  # p (6, 6, LANES) -> its first (4, 4, LANES)
-    line, n = 6 * LANES, LANES
-    for k in range(line):
-        h[k], h[line + k], h[2 * line + k], h[3 * line + k] = _a4(
-            p[k], p[line + k], p[2 * line + k], p[3 * line + k], p[4 * line + k], p[5 * line + k]
-        )
-    for i in range(4):
-        for k in range(LANES):
-            s, t = i * line + k, i * 4 * LANES + k
-            p[t], p[n + t], p[2 * n + t], p[3 * n + t] = _a4(
-                h[s], h[n + s], h[2 * n + s], h[3 * n + s], h[4 * n + s], h[5 * n + s]
             )
 
 
