@@ -22,6 +22,7 @@ from ssd_np.engine.threads import thread_count
 from ssd_np.engine.winograd import MATRICES
 from ssd_np.gradcheck import relative_error
 from ssd_np.model.trace import trace
+from ssd_np.nn.blocks import Block
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
 from ssd_np.viz.screen import show
 
@@ -171,10 +172,10 @@ assert np.allclose(dpixels, dx[0, :, :, 0]) and np.allclose(dkernel, dw[:, :, 0,
 assert all(np.array_equal(a, b) for a, b in zip((B, G, A), MATRICES[2], strict=True))
 
 # %%
-# In an inference a block of 16 patches goes through all three steps while it is in a core's cache,
-# and the kernel is transformed once, when it is set (engine/filtering.py). Here is the second of
-# two equal calls, straight from the map and by tiles. (An array that may still be written to would
-# be transformed at each call.)
+# A block of 16 patches goes through all three steps while it is in a core's cache
+# (engine/filtering.py). In training the kernel is transformed at each step, in an inference once,
+# when it is set: here is the second of two equal calls, straight from the map and by tiles. (An
+# array that may still be written to would be transformed at each call.)
 
 w.setflags(write=False)
 b.setflags(write=False)
@@ -183,7 +184,7 @@ for algorithm in ("im2col", "winograd2", "winograd4"):
     ops = select("fast").for_model(algorithm)
     for _ in range(2):
         start = time.perf_counter()
-        (at_once[algorithm],) = ops.network_forward(x, [(0, (w, b, 1, 1, 1, "relu"))])
+        (at_once[algorithm],) = ops.network_forward(x, [(0, Block(w, b, pad=1))])
         seconds = time.perf_counter() - start
     print(f"{algorithm:9} {1000 * seconds:6.1f} ms")
 assert all(relative_error(out, at_once["im2col"]) < 1e-4 for out in at_once.values())

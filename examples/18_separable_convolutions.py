@@ -21,6 +21,7 @@ from ssd_np.config import load_config
 from ssd_np.engine import select
 from ssd_np.gradcheck import numeric_gradient, relative_error
 from ssd_np.model.trace import trace
+from ssd_np.nn.blocks import Block
 from ssd_np.nn.conv import conv2d_forward
 from ssd_np.nn.depthwise import depthwise_backward, depthwise_forward
 from ssd_np.viz.canvas import BLUE, GREEN, ORANGE
@@ -177,8 +178,8 @@ show()
 # twice*: the innermost loop keeps the sums of eight pixels in registers, and the nine taps go by.
 
 blocks = [
-    (kernels["depthwise"], bias, 1, 1, 1, "relu6"),
-    (kernels["pointwise"], bias, 1, 0, 1, "relu6"),
+    Block(kernels["depthwise"], bias, pad=1, activation="relu6"),
+    Block(kernels["pointwise"], bias, activation="relu6"),
 ]
 (at_once,) = ops.network_forward(maps, [(0, blocks[0]), (1, blocks[1])])
 middle, _ = ops.depthwise_block_forward(maps, *blocks[0])
