@@ -30,6 +30,7 @@ than im2col's. Everything is linear in d and in g, so the gradients are the tran
 
     dG' = (B.T d B) * (A dY A.T)  summed over tiles,   dg = G.T dG' G
     dd: dY convolved with the turned kernel, as for every convolution of stride 1
+    db: the sum of dY, one of the 16 or 36 entries of A dY A.T
 """
 
 from collections.abc import Callable
@@ -38,7 +39,6 @@ from itertools import pairwise
 import numpy as np
 
 from ssd_np.engine import winograd_kernels as kernels
-from ssd_np.engine.pointwise import column_sums
 from ssd_np.engine.threads import for_each, scratch, thread_count
 
 # tile size: B.T (a, a), G (a, 3), A.T (size, a), a = size + 2
@@ -102,31 +102,22 @@ def kernel_gradient(
     Derivation: docs/derivations.md#winograds-convolution, (18) and (19).
     """
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
-    if entries * c * c_out * x.itemsize <= SMALL_KERNEL:
-        du = _sum_by_thread(dout, x, corner, size)
-    else:
-        du = _sum_by_entry(dout, x, corner, size)  # (a * a, C, Co)
+    sums = _sum_by_thread if entries * c * c_out * x.itemsize <= SMALL_KERNEL else _sum_by_entry
+    du, db = sums(dout, x, corner, size)  # (a * a, C, Co), (Co,)
     g = MATRICES[size][1]
     dw = np.kron(g, g).T.astype(x.dtype) @ du.reshape(entries, -1)  # (9, C * Co): G.T dU G
-    lines = dout.reshape(len(dout), -1, c_out)
-    db = np.empty((len(dout), c_out), x.dtype)
-
-    def sum_up(image: int) -> None:
-        db[image] = column_sums(lines[image])
-
-    for_each(sum_up, len(dout))
-    return dw.reshape(3, 3, c, c_out), db.sum(axis=0)
+    return dw.reshape(3, 3, c, c_out), db
 
 
 def _sum_by_thread(
     dout: np.ndarray, x: np.ndarray, corner: tuple[int, int], size: int
-) -> np.ndarray:
-    """dU (a * a, C, Co): each thread adds up the products of its blocks of tiles."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """dU (a * a, C, Co) and db: each thread adds up the products of its blocks of tiles."""
     tiles, rows, columns = _grid(dout.shape, size)
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
     blocks = _blocks(tiles, entries, c, c_out, x.itemsize) or _equal(0, tiles)
     workers = min(thread_count(), len(blocks) - 1)
-    sums = np.zeros((workers, entries, c, c_out), x.dtype)
+    sums, db = np.zeros((workers, entries, c, c_out), x.dtype), np.zeros((workers, c_out), x.dtype)
 
     def add(worker: int) -> None:
         for first, last in list(pairwise(blocks))[worker::workers]:
@@ -137,19 +128,21 @@ def _sum_by_thread(
             kernels.output_gradient_tiles(dout, size, first, last, first, rows, columns, dm)
             np.matmul(v.transpose(0, 2, 1), dm, out=product)
             sums[worker] += product
+            db[worker] += dm[_all_of_it(size)].sum(axis=0)
 
     for_each(add, workers)
-    return sums.sum(axis=0)
+    return sums.sum(axis=0), db.sum(axis=0)
 
 
 def _sum_by_entry(
     dout: np.ndarray, x: np.ndarray, corner: tuple[int, int], size: int
-) -> np.ndarray:
-    """dU (a * a, C, Co): each thread does the whole sum over tiles for its share of the entries."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """dU (a * a, C, Co) and db: each thread does the whole sum over tiles for its share of the
+    entries."""
     tiles, rows, columns = _grid(dout.shape, size)
     entries, c, c_out = (size + 2) ** 2, x.shape[3], dout.shape[3]
     chunk = max(1, CHUNK_BYTES // (entries * (c + c_out) * x.itemsize))
-    du = scratch((entries, c, c_out), x.dtype, "kernel")
+    du, db = scratch((entries, c, c_out), x.dtype, "kernel"), np.zeros(c_out, x.dtype)
     du[...] = 0
     for start in range(0, tiles, chunk):
         end = min(start + chunk, tiles)
@@ -164,10 +157,17 @@ def _sum_by_entry(
             product = scratch((c, c_out), x.dtype, "sum")
             np.matmul(v[entry].T, dm[entry], out=product)
             du[entry] += product
+            if entry == _all_of_it(size):
+                db[...] += dm[entry].sum(axis=0)
 
         _share(start, end, transform)
         for_each(add, entries)
-    return du
+    return du, db
+
+
+def _all_of_it(size: int) -> int:
+    """The entry of A y A.T that is the sum of all y: the second line of A is ones."""
+    return size + 3
 
 
 def _grid(out_shape: tuple[int, ...], size: int) -> tuple[int, int, int]:
