@@ -2,17 +2,21 @@
 
 import json
 import os
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ssd_np.cli import main
-from ssd_np.data import reading
+from ssd_np.data import reading, stored
 from ssd_np.data.coco import CocoDataset
 from ssd_np.data.image import ENDINGS, LARGE, MAX_PIXELS, MAX_SIDE, read_header, read_image
+from ssd_np.data.items import Item, Problem, Source
 from ssd_np.data.reading import below, read_bytes, read_text
-from ssd_np.data.voc import VOCDataset
+from ssd_np.data.stored import StoredDataset
+from ssd_np.data.voc import VOCDataset, images_by_stem
 from ssd_np.errors import DataError
 
 XML = (
@@ -222,3 +226,35 @@ def test_training_sees_a_large_photograph_reduced_and_its_boxes_where_they_were(
     x0, y0, x1, y1 = (half.truth.boxes_corner[0] * (300, 400, 300, 400)).astype(int)
     assert half.image[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4].min() > 240
     assert np.median(half.image[: y0 - 4]) < 10
+
+
+def test_a_small_file_takes_little_memory_however_large_one_may_be(tmp_path):
+    (tmp_path / "a.xml").write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "a.xml", "file", reading.LISTING) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_stops_is_said_before_any_image_is_opened(monkeypatch):
+    class Table(Source):
+        def __len__(self):
+            return 2
+
+        def items(self):
+            yield Item(1, "a", Path("a.png"), "table", None, np.zeros((0, 4)), [])
+            yield Problem("image record", "stops", "table", "has no second line")
+
+    opened = []
+    monkeypatch.setattr(stored, "read_header", opened.append)
+    assert message(lambda: StoredDataset(Table())) == "table: has no second line"
+    assert opened == []
+
+
+def test_of_several_images_of_one_name_the_usual_format_counts(tmp_path):
+    for name in ("a.png", "a.jpg", "a.bmp", "b.gif", "b.BMP", "c.d.tif", ".e.png", "f.txt", "g"):
+        (tmp_path / name).touch()
+    found = {stem: path.name for stem, path in images_by_stem(tmp_path).items()}
+    assert found == {"a": "a.jpg", "b": "b.BMP", "c.d": "c.d.tif", ".e": ".e.png"}
