@@ -7,6 +7,7 @@ line through the logarithms: 1 where twice the size costs twice the time. Needs 
 """
 
 import dataclasses
+import gc
 import json
 import os
 import sys
@@ -169,7 +170,8 @@ def annotations(folder: Path) -> Iterator[Pair]:
 
 
 def checking(folder: Path) -> Iterator[Pair]:
-    """check-data: annotations, headers, and each image decoded, none of them remembered."""
+    """check-data: annotations, headers, and each image decoded, none of them remembered; the peer
+    reads the annotations and decodes the images."""
     for count, path in ((30, "30"), (100, "100"), (300, "300"), (1000, "1000")):
         images = folder / f"images{path}"
         images.mkdir()
@@ -375,6 +377,8 @@ def chart(measured: dict[str, np.ndarray], path: Path) -> None:
         sizes, ours, theirs = values.T
         axis.loglog(sizes, 1e3 * theirs, "o--", color="0.6", label=ROWS[name][1])
         axis.loglog(sizes, 1e3 * ours, "o-", color="tab:blue", label="ssd_np")
+        axis.set_xticks(sizes, [f"{size:,.0f}" for size in sizes], fontsize=7)
+        axis.xaxis.set_minor_formatter("")
         axis.set_title(name, fontsize=9)
         axis.set_ylabel("ms", fontsize=8)
         axis.legend(fontsize=7)
@@ -383,6 +387,7 @@ def chart(measured: dict[str, np.ndarray], path: Path) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    gc.freeze()  # Python's collector does not walk through all that is imported here, for either
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (row, _) in ROWS.items():
