@@ -13,6 +13,7 @@ real size before anything is allocated. Formats: torch/serialization.py of PyTor
 
 import io
 import math
+import re
 from collections.abc import Callable
 from io import BufferedIOBase
 from pathlib import Path
@@ -23,10 +24,13 @@ from ssd_np.checks import check_kind
 from ssd_np.errors import WeightsError
 from ssd_np.model.torch_pickle import RESAVE, STORAGES, Machine, Storage, Tensor
 from ssd_np.model.weights_file import Arrays, opened, plain
-from ssd_np.model.zip_file import StoredZip
+from ssd_np.model.zip_file import AGAIN, StoredZip
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the legacy format
 MAX_PICKLE = 4 << 20  # bytes; SSD300 needs 10 kB. Bounds the memory and time of the stack machine
+# what torch.save writes into its folder; a later one may add records without an ending
+RECORD = re.compile(r"data\.pkl|data/[^/]+|[a-z]+|\.[^./]+(?:/[^./]+)?")
+VERSION = re.compile(rb"(?:[1-9]|10)\n?")  # those that PyTorch reads
 MAX_GROWTH = 4  # arrays / file: 2 for bfloat16 -> float32, times 2 for weights under two names
 
 
@@ -83,12 +87,21 @@ def _read_zip(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str
         what = f"is a zip archive with {len(roots)} data.pkl, where torch.save writes one"
         raise WeightsError(what, hint="expected a .pth made by torch.save")
     root = roots[0]
-    for name in (".data/serialization_id", "version", ".storage_alignment"):
-        text = archive.read(members[root + name]) if root + name in members else b"64"
-        if not (text.isdigit() if name == ".storage_alignment" else text.isascii()):
-            raise WeightsError("is not what torch.save writes there", plain(root + name))
     if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in members):
         raise WeightsError("is a TorchScript archive, which holds a program", hint=RESAVE)
+    for name in members:  # another archive, a second pickle
+        if not (name.startswith(root) and RECORD.fullmatch(name, len(root))):
+            raise WeightsError("is none of the files that torch.save writes", plain(name), RESAVE)
+    if f"{root}version" not in members:
+        raise WeightsError("has no version, which torch.save writes", hint=AGAIN)
+    for name, written in (
+        ("version", VERSION.fullmatch),
+        (".data/version", VERSION.fullmatch),
+        (".data/serialization_id", bytes.isascii),
+        (".storage_alignment", bytes.isdigit),
+    ):
+        if root + name in members and not written(bytes(archive.read(members[root + name]))):
+            raise WeightsError("is not what torch.save writes there", plain(root + name))
 
     def read(name: str) -> bytes | bytearray:
         return archive.read(members[name])
@@ -108,7 +121,10 @@ def _read_zip(file: BufferedIOBase, size: int) -> tuple[object, ReadStorage, str
     order = read(f"{root}byteorder") if f"{root}byteorder" in members else b"little"
     if order not in (b"little", b"big"):
         raise WeightsError("has neither little nor big byte order", f"{plain(root)}byteorder")
-    content = Machine().run(io.BytesIO(read(f"{root}data.pkl")))
+    stream = io.BytesIO(read(f"{root}data.pkl"))
+    content = Machine().run(stream)
+    if stream.read(1):
+        raise WeightsError("has bytes behind its pickle, which torch.save never writes")
     return content, read_storage, "<" if order == b"little" else ">"
 
 
@@ -161,6 +177,8 @@ def _find_storages(
             raise WeightsError(f"should end at byte {position}, the file has {size}", where, hint)
         if count != storage.numel:
             raise WeightsError(f"should have {storage.numel} elements, has {count}", where)
+    if position != size:
+        raise WeightsError("has bytes behind its last storage, which torch.save never writes")
     return places
 
 

@@ -21,6 +21,7 @@ IMPORT = " (a published .pth becomes one with `ssd-np import`)"
 AGAIN = " (an incomplete download? fetch the file again)"
 MADE = " (expected a .pth made by torch.save)"
 RESAVE = " (if you trust it, save it again in PyTorch: torch.save(model.state_dict(), path))"
+UNKNOWN = "FILE: {}: is none of the files that torch.save writes" + RESAVE
 SYSTEM = {"little_endian": True}
 
 
@@ -151,6 +152,20 @@ TORCH = {
                          "FILE: archive/.storage_alignment: is not what torch.save writes there"),
     "an odd version": (pth(version=b"\xff"),
                        "FILE: archive/version: is not what torch.save writes there"),
+    "a version that PyTorch does not read": (
+        pth(version=b"11\n"), "FILE: archive/version: is not what torch.save writes there"),
+    "another version of its own": (
+        pth(**{".data/version": b"0"}),
+        "FILE: archive/.data/version: is not what torch.save writes there"),
+    "no version": (members(**{"archive/data.pkl": b""}),
+                   "FILE: has no version, which torch.save writes" + AGAIN),
+    "another folder": (members(**{"archive/data.pkl": b"", "other/x": b""}),
+                       UNKNOWN.format("other/x")),
+    "an archive inside": (pth(**{"inner.zip": b""}), UNKNOWN.format("archive/inner.zip")),
+    "a pickle further inside": (pth(**{"x/data.pkl": b""}), UNKNOWN.format("archive/x/data.pkl")),
+    "a pickle in capitals": (pth(**{"DATA.PKL": b""}), UNKNOWN.format("archive/DATA.PKL")),
+    "a second pickle behind the first": (
+        pth(STATE + STATE), "FILE: has bytes behind its pickle, which torch.save never writes"),
     "an odd number of its own": (
         pth(**{".data/serialization_id": b"\xff"}),
         "FILE: archive/.data/serialization_id: is not what torch.save writes there"),
@@ -184,6 +199,11 @@ TORCH = {
                              rest=tensor_pickle(view=True) + pickle.dumps(["0"])
                              + struct.pack("<q", 5) + RAW),
                       "FILE: storage 0: should have 6 elements, has 5"),
+    "bytes behind the last storage": (
+        legacy(torch_file.MAGIC, 1001, SYSTEM,
+               rest=tensor_pickle(view=True) + pickle.dumps(["0"]) + struct.pack("<q", 6) + RAW
+               + b"x"),
+        "FILE: has bytes behind its last storage, which torch.save never writes"),
     "not listed": (lambda path: legacy_file(path, tensor_pickle(view=True), {}),
                    "FILE: tensor w: storage 0 is missing"),
     "no dict": (pth(pickle.dumps([1], protocol=2)), "FILE: does not hold a state dict" + RESAVE),

@@ -156,7 +156,7 @@ def zip_file(path, pickled, storages=None, root="archive", **extra):
         archive.writestr(f"{root}/data.pkl", pickled)
         for key, raw in (storages or {}).items():
             archive.writestr(f"{root}/data/{key}", raw)
-        for name, raw in extra.items():
+        for name, raw in ({"version": b"3\n"} | extra).items():
             archive.writestr(f"{root}/{name}", raw)
     return path
 
