@@ -37,6 +37,7 @@ PRESETS = Path(__file__).parent / "configs"
 # far above every published detector, and below what would fill the memory: a config may come with
 # somebody's weights
 MAX_SIDE, MAX_DEFAULT_BOXES = 8192, 1_000_000
+MAX_LEVEL = 1_000_000  # of a mean, on the 0..255 scale; one by it is the least std
 
 
 def _require_probability(value: float, key: str = "probability") -> None:
@@ -68,6 +69,10 @@ class InputConfig(Section):
             require(key == "mean" or min(values) > 0, key, "numbers above 0", values)
             if len(values) > self.channels:
                 object.__setattr__(self, key, (sum(values) / len(values),))
+        # so that pixels of 0..255 stay finite in float32
+        levels = f"numbers from -{MAX_LEVEL} to {MAX_LEVEL}"
+        require(max(map(abs, self.mean)) <= MAX_LEVEL, "mean", levels, self.mean)
+        require(min(self.std) >= 1 / MAX_LEVEL, "std", f"numbers from {1 / MAX_LEVEL} on", self.std)
 
     @property
     def shape(self) -> Size:

@@ -35,6 +35,7 @@ OKABE_ITO: tuple[Color, ...] = (
 )
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 MOST_ENLARGED = 4096  # pixels of the longer side
+MOST_DRAWN = 1000  # boxes: beyond, nothing can be told apart, and time grows with their square
 
 
 def class_color(label: int) -> Color:
@@ -62,7 +63,8 @@ def draw_boxes(
 
     A picture whose shorter side is below `min_side` pixels is enlarged (1: never), as long as its
     longer one stays below 4096. All boxes come first, then all captions but empty ones, so that no
-    line crosses a text; where captions meet, the first in the list wins.
+    line crosses a text; where captions meet, the first in the list wins. Of more than 1,000 boxes
+    the first are drawn.
     """
     boxes_corner, labels = as_array(boxes_corner, "boxes_corner"), as_array(labels, "labels")
     floats = boxes_corner.dtype.kind in "fiu" and boxes_corner.shape[1:] == (4,)
@@ -72,6 +74,8 @@ def draw_boxes(
     known = labels.dtype.kind in "iu" and len(labels.shape) == 1 and labels.min(initial=0) >= 0
     if not known or not len(boxes_corner) == len(labels) == len(captions):
         raise ShapeError("no label or caption for each box", hint="labels (G,), whole numbers")
+    drawn = slice(MOST_DRAWN)
+    boxes_corner, labels, captions = boxes_corner[drawn], labels[drawn], captions[drawn]
     canvas = enlarged(image, min_side)
     draw = ImageDraw.Draw(canvas)
     short = min(canvas.size)

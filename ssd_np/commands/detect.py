@@ -144,9 +144,12 @@ def _report(path: Path, picture: Path, found: Detections, shape: tuple[int, ...]
 
 
 def _print_table(reports: list[dict]) -> None:
+    from ssd_np.picture import MOST_DRAWN
+
     for report in reports:
         found = report["detections"]
-        say(f"{report['image']}: {len(found)} found, drawn in {report['picture']}")
+        drawn = "drawn" if len(found) <= MOST_DRAWN else f"the best {MOST_DRAWN:,} drawn"
+        say(f"{report['image']}: {len(found)} found, {drawn} in {report['picture']}")
         width = max((len(d["class"]) for d in found), default=0)
         for d in found:
             box = " ".join(f"{value:7.1f}" for value in d["box_pixels"])

@@ -192,7 +192,9 @@ def check_parameters(model: SSD, arrays: Arrays, where: str) -> None:
         if array.shape != own.shape or array.dtype.kind != "f":
             what = f"shape {array.shape} {array.dtype}, the network has {own.shape} {own.dtype}"
             raise WeightsError(what, f"{where}: {name}")
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):  # also what float32 can not hold
+            finite = np.isfinite(array.astype(own.dtype, copy=False)).all()
+        if not finite:
             hint = "take the weights of an earlier step"
             raise WeightsError("holds numbers that are not finite", f"{where}: {name}", hint)
 

@@ -57,6 +57,8 @@ WRONG = [
     (["input", "size"], 0, "input.size: expected 1 to 8192 pixels"),
     (["input", "mean"], [1, 2], "input.mean: expected 3 values"),
     (["input", "std"], [1, 1, 0], "input.std: expected numbers above 0"),
+    (["input", "std"], [1, 1, 1e-40], "input.std: expected numbers from 1e-06 on"),
+    (["input", "mean"], [1, 1, 1e200], "input.mean: expected numbers from -1000000 to 1000000"),
     (["input", "mean"], [1, 2, float("nan")], "input.mean[2]: expected a finite number"),
     (["class_names"], "person", "class_names: expected a list"),
     (["class_names"], [], "class_names: expected at least one name"),

@@ -117,6 +117,16 @@ def test_weights_that_are_no_numbers_are_refused_by_name(value, tmp_path):
         set_base(model, arrays, "w.npz")
 
 
+def test_weights_that_float32_can_not_hold_are_none(tmp_path):
+    """Numbers in the file, in 64 bits, and infinite in the model."""
+    model = SSD("tiny")
+    arrays = {name: parameter.value.copy() for name, parameter in model.parameters.items()}
+    arrays["conv2_1.bias"] = np.full(32, 1e300)
+    write_archive(tmp_path / "w.npz", {"config": config_to_json(model.config)}, arrays)
+    with pytest.raises(WeightsError, match=r"w\.npz: conv2_1\.bias: holds numbers that are not f"):
+        load(tmp_path / "w.npz")
+
+
 def test_boxes_that_are_no_numbers_are_left_out_and_counted(shapes):
     """Finite outputs, and a rule under which a size overflows: one box is lost, the others stay."""
     tiny = load_config("tiny")
