@@ -11,6 +11,7 @@ import importlib
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -82,6 +83,15 @@ class Version(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (argparse exits by itself with 2)."""
+    with warnings.catch_warnings():
+        # a line each, without the place in the code
+        warnings.showwarning = lambda message, *_: note(f"ssd-np: {message}")
+        # Pillow's of a large picture: the limit of data/image.py says more
+        warnings.filterwarnings("ignore", "Image size .* exceeds limit")
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     debug = False
     try:
         arguments = build_parser().parse_args(argv)

@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -212,7 +213,7 @@ def json_text(values: Any, indent: int | None = 2) -> str:
 
 def _start_of(name: str) -> str:
     """As much of a name as may stand in that of its temporary file, which systems limit too."""
-    return os.fsencode(name)[:180].decode("utf-8", "ignore")
+    return os.fsencode(name)[:180].decode(sys.getfilesystemencoding(), "ignore")
 
 
 def append(path: str | Path, length: int, text: str) -> int:

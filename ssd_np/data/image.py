@@ -117,6 +117,8 @@ def _limit(picture: Image.Image, large: int | None) -> None:
             picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
     # a JPEG that comes in passes is kept whole while it is decoded, however small it becomes
     most = 2 * MAX_PIXELS if halved else MAX_PIXELS
+    if picture.format == "JPEG2000":  # decoded at 4 bytes a number
+        most //= 2
     if width * height > most or max(width, height) > MAX_SIDE:
         raise DataError(
             f"image of {width} x {height} pixels is too large",

@@ -16,6 +16,8 @@ from ssd_np.data.stored import box_faults, header_of, place
 from ssd_np.errors import DataError
 from ssd_np.progress import Progress
 
+MOST_PROBLEMS = 1_000_000  # a record of two bytes makes one, of hundreds of bytes
+
 
 def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
     """Checks the images and annotations of a source. With `class_names`, others are findings.
@@ -27,7 +29,7 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
     if declared and class_names is not None:
         report.findings += unknown_classes(source, class_names)
     names: set[str] = set(source.class_names or ())
-    found = list(source.items())
+    found = list(_limited(source))
     # one that a list names very often is decoded once
     images = list(dict.fromkeys(item.image for item in found if isinstance(item, Item)))
     faults = {images[i]: what for i, what in undecodable(images).items()}
@@ -46,6 +48,17 @@ def check(source: Source, class_names: Sequence[str] | None = None) -> Report:
         raise DataError(what, where=str(source), hint="is it the folder of the images?")
     report.findings += similar_names(names, str(source))
     return report
+
+
+def _limited(source: Source) -> Iterator[Item | Problem]:
+    """Its items; DataError where there is something wrong with so many that nobody reads it."""
+    count = 0
+    for item in source.items():
+        count += isinstance(item, Problem)
+        if count > MOST_PROBLEMS:
+            what = f"has over {MOST_PROBLEMS:,} problems, the last: {item}"
+            raise DataError(what, str(source), "is it data of this format?")
+        yield item
 
 
 def unknown_classes(source: Source, class_names: Sequence[str]) -> Iterator[Problem]:

@@ -138,3 +138,22 @@ def test_a_want_of_memory_is_told_as_that(error, said, monkeypatch, capsys):
     assert main(["config", "tiny"]) == 1
     out, err = capsys.readouterr()
     assert err.startswith(f"ssd-np: {said}") and err.count("\n") == 1 and not out
+
+
+def test_a_name_where_files_have_ascii_names(picture, tmp_path):
+    """Python knows its bytes alone, and so does the temporary file beside the result."""
+    named = tmp_path / "bücher.jpg"
+    named.write_bytes(Path(picture).read_bytes())
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "ssd_np", "detect", str(named), "--out", str(tmp_path / "out")]
+    ended = subprocess.run(command, env=os.environ | ascii_alone, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "out" / "bücher.png").is_file()
+
+
+def test_a_warning_is_one_line(tmp_path, capsys):
+    """Of a picture that Pillow warns of, the limit alone is told; of others, what they say."""
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "a.png")
+    assert main(["detect", str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and "9000 pixels is too large" in told[0], told

@@ -271,3 +271,16 @@ def test_real_photographs():
     assert sorted(found) == expected
     totals = {name: sizes.total() for name, sizes in report.sizes.items()}
     assert report.images == 364 and totals == {"Platelets": 361, "RBC": 4153, "WBC": 372}
+
+
+def test_more_problems_than_anybody_reads(tmp_path, monkeypatch):
+    """Each record of two bytes would be kept as one of hundreds."""
+    (tmp_path / "a.json").write_text('{"images": [[],[],[]], "annotations": [], "categories": []}')
+    source = CocoSource(tmp_path, tmp_path / "a.json")
+    monkeypatch.setattr("ssd_np.data.lint.MOST_PROBLEMS", 3)
+    assert len(check(source).findings) == 3
+    monkeypatch.setattr("ssd_np.data.lint.MOST_PROBLEMS", 2)
+    with pytest.raises(
+        DataError, match=r"has over 2 problems, the last: .*a\.json: image at position 2"
+    ):
+        check(source)

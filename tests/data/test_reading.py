@@ -167,6 +167,14 @@ def test_a_limit_of_side_and_pixels(tmp_path, size):
             read(path)
 
 
+def test_jpeg_2000_may_have_half_the_pixels(tmp_path):
+    """Its decoder takes 20 bytes a pixel, 24 with transparency."""
+    path = tmp_path / "a.jp2"
+    Image.new("L", (10_000, MAX_PIXELS // 20_000 + 1)).save(path)
+    with pytest.raises(DataError, match=r"is too large .*at most 25,000,000 pixels"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA", "L", "I;16", "CMYK"])
 def test_strips_make_the_same_picture(tmp_path, monkeypatch, mode):
     pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 4), np.uint8)
