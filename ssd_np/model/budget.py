@@ -3,8 +3,8 @@
 A few bytes can describe a network that fills the memory or runs for minutes: a million default
 boxes by a thousand classes, a border of a million cells, suppression among all boxes. So the bytes
 of a forward with batch 1, and of decoding, are estimated from the config alone, rather high than
-low, and a file that asks for more than `MOST_BYTES` or `MOST_PAIRS` is refused. The tensors are no
-part of this: the file must hold each of them, in its full size.
+low, and a file that asks for more than `MOST_BYTES`, `MOST_STEPS` or `MOST_PAIRS` is refused. The
+tensors are no part of this: the file must hold each of them, in its full size.
 """
 
 import math
@@ -18,18 +18,23 @@ from ssd_np.model.trace import heads
 from ssd_np.signatures import checked
 
 MOST_BYTES = 700 << 20  # SSD512 needs five sixths of it
+MOST_STEPS = 5_000  # layers, and two heads a map; planning them takes seconds; SSD512 has 44
 MOST_PAIRS = 5_000_000_000  # of boxes in one suppression, some seconds; SSD512 has 13 million
 FLOAT = 4
+TRUSTED = "if you trust the file, build its network yourself: load(path, into=SSD(config))"
 
 
 @checked
 def check_budget(config: Config, where: str) -> None:
     """WeightsError for a file's own config that would fill the memory or run for minutes."""
+    steps = len(config.layers) + 2 * len(config.feature_maps)
+    if steps > MOST_STEPS:
+        what = f"its network has {steps:,} layers and heads, more than {MOST_STEPS:,}"
+        raise WeightsError(what, where, TRUSTED)
     needed = forward_bytes(config)
     if needed > MOST_BYTES:
         what = f"its network needs about {needed >> 20:,} MiB for one image"
-        hint = "if you trust the file, build its network yourself: load(path, into=SSD(config))"
-        raise WeightsError(f"{what}, more than {MOST_BYTES >> 20:,}", where, hint)
+        raise WeightsError(f"{what}, more than {MOST_BYTES >> 20:,}", where, TRUSTED)
     pairs = config.num_classes * min(config.decoding.top_k_class, config.num_boxes) ** 2
     if pairs > MOST_PAIRS:
         what = f"its decoding compares up to {pairs:,} pairs of boxes in an image"

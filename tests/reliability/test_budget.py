@@ -140,6 +140,14 @@ def test_loading_holds_the_weights_three_times_at_most(tmp_path):
     assert peak < 3.1 * path.stat().st_size
 
 
+def test_more_layers_than_a_network_has(tmp_path):
+    """Each takes hardly any memory; what plans them all would take minutes."""
+    layers = tuple(ConvLayer(f"c{k}", 1, kernel=1, pad=0) for k in range(4999))
+    maps = (FeatureMapConfig("c4998", None, None, 8, 16),)
+    path = write(tmp_path / "w.npz", narrow(layers=layers, base_end="c0", feature_maps=maps))
+    refused(path, r"its network has 5,001 layers and heads, more than 5,000 .*into=SSD")
+
+
 def test_suppression_among_all_boxes(tmp_path):
     rule = DecodingConfig(iou_threshold=1.0, top_k_class=2**31 - 1)
     path = write(tmp_path / "w.npz", narrow(128, 20, decoding=rule))

@@ -102,5 +102,5 @@ def test_sixteen_thousand_layers_and_as_many_maps(clock, tmp_path):
     assert len(clock(2, lambda: model.parameters)) == 2 * count + 4
     clock(4, lambda: trace(deep))
     clock(40, lambda: save(tmp_path / "w.npz", model))
-    clock(40, lambda: load(tmp_path / "w.npz"))
+    clock(40, lambda: load(tmp_path / "w.npz", into=model))
     clock(10, lambda: config(layers))
