@@ -1,11 +1,11 @@
 """The folder of a training: what it was told stands there, and is found again by `--resume`."""
 
 import argparse
-import json
 from pathlib import Path
 
 from ssd_np.commands.datasets import Dataset
 from ssd_np.config import Config, config_to_json
+from ssd_np.data.reading import read_json
 from ssd_np.data.stored import StoredDataset
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import json_text, remove_files, write_atomically
@@ -41,14 +41,14 @@ def recall(arguments: argparse.Namespace) -> None:
             )
     run = Path(arguments.resume)
     try:
-        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        settings = read_json(run / "run.json", "run.json")
         recalled = {name: settings[name] for name in SETTINGS}
         for name, value in recalled.items():
             kind = KINDS.get(name, str)
             good = isinstance(value, kind) or (value is None and name not in DECIDED)
             if not good or (kind is list and not all(isinstance(v, str) for v in value or ())):
                 raise TypeError(f"{name} is {str(value)[:99]}")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (DataError, KeyError, TypeError) as error:
         hint = "give the folder that `ssd-np train` wrote its results to"
         raise DataError(f"holds no training to go on with ({error})", str(run), hint) from error
     vars(arguments).update(recalled, config=run / "config.json", seed=None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd_np.checks import check_kind
+from ssd_np.data.reading import read_bytes
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import append, as_path, write_atomically
 from ssd_np.progress import in_notebook
@@ -42,14 +43,14 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         return (), np.empty((0, len(COLUMNS))), 0
     path = as_path(path)
     try:
-        lines = path.read_bytes().splitlines(keepends=True)[: steps + 1]
+        lines = read_bytes(path, "log").splitlines(keepends=True)[: steps + 1]
         whole = sum(line.endswith(b"\n") for line in lines[1:])
         if whole < steps:
             what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"
             raise DataError(what, str(path), "both are written together: take a copy of both")
         names, *rows = [line.decode("ascii").strip().split(",") for line in lines]
         numbers = np.array(rows, np.float64).reshape(steps, len(names))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise DataError(f"can not be read: {error}", where=str(path)) from error
     parts = (name for name in names[2:] if name not in OTHER_COLUMNS)
     if tuple(names) != columns_for(parts, VALIDATION in names):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 
 import pytest
 
@@ -96,4 +97,12 @@ def test_what_is_no_note_of_a_training_is_refused(run, text):
     said = refusal(DataError, run)
     assert said.startswith(f"{run}: holds no training to go on with (") and said.endswith(HINT)
     (run / "run.json").unlink()
-    assert "No such file" in refusal(DataError, run)
+    assert "no such run.json" in refusal(DataError, run)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_no_note(run):
+    """Nobody writes to it, so that reading would wait for ever."""
+    (run / "run.json").unlink(missing_ok=True)
+    os.mkfifo(run / "run.json")
+    assert "run.json: is no regular file" in refusal(DataError, run)

@@ -1,6 +1,7 @@
 """The log and its curve by themselves, without a training."""
 
 import math
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -198,12 +199,20 @@ def test_a_damaged_log_is_refused(tmp_path, what):
 
 
 def test_what_can_not_be_read_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"log\.csv: can not be read: .*No such file"):
+    with pytest.raises(DataError, match=r"log\.csv: no such log"):
         read_log(tmp_path / "log.csv", 1)
     for content in (b"\xff\n0\n1\n", f"{HEAD}\n{row(0)},1\n{row(1)}\n".encode()):
         (tmp_path / "log.csv").write_bytes(content)
         with pytest.raises(DataError, match="can not be read"):
             read_log(tmp_path / "log.csv", 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_no_log(tmp_path):
+    """Nobody writes to it, so that reading would wait for ever."""
+    os.mkfifo(tmp_path / "log.csv")
+    with pytest.raises(DataError, match=r"log\.csv: is no regular file"):
+        read_log(tmp_path / "log.csv", 1)
 
 
 def test_the_rest_of_a_broken_write_is_no_line(tmp_path):
