@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ssd_np.boxes.checks import check_window
+from ssd_np.checks import check_kind
 from ssd_np.config import Config, InputConfig
 from ssd_np.data.reading import PICTURE, check_regular
 from ssd_np.errors import DataError, ShapeError
@@ -220,6 +221,7 @@ def _neighbours(
 
 def normalise(image: np.ndarray, config: InputConfig) -> np.ndarray:
     """(x - mean) / std per channel, on the 0..255 scale, to float32."""
+    check_kind(config, InputConfig, "config")
     channels = len(config.mean)
     image = as_array(image)
     numbers = image.dtype.kind in "fiu" and image.size > 0
@@ -263,6 +265,7 @@ def preprocess(image: np.ndarray | Image.Image, config: Config) -> np.ndarray:
     then normalised. torchvision normalises first; since both steps are linear and the bilinear
     weights of a pixel sum to 1, the result is the same.
     """
+    check_kind(config, Config, "config")
     image = as_array(image)
     if image.dtype != np.uint8:
         raise ShapeError(

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_np.boxes.iou import iou_matrix
-from ssd_np.checks import check_factor
+from ssd_np.checks import check_factor, check_kind
 from ssd_np.evaluate.average_precision import common_class_names
 from ssd_np.records import Detections, Truth
 from ssd_np.signatures import checked
@@ -109,6 +109,8 @@ def confusion(
 
 def outcome_of(found: Detections, truth: Truth, iou_threshold: float = 0.5) -> Outcome:
     """What became of the detections of an image, best first, and of its objects."""
+    check_kind(found, Detections, "found")
+    check_kind(truth, Truth, "truth")
     check_factor(iou_threshold, "iou_threshold")
     counted = ~(truth.difficult | truth.crowd)
     by, kinds = np.full(len(truth), MISSED), [INVENTED] * len(found)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ssd_np.boxes.codec import decode
 from ssd_np.boxes.coords import center_to_corner, clip
+from ssd_np.checks import check_kind
 from ssd_np.config import DecodingConfig
 from ssd_np.engine import Engine
 from ssd_np.errors import NotFinite
@@ -90,6 +91,7 @@ def decode_outputs(
     Raises NotFinite for outputs that are no numbers, of weights that have gone astray. A box that
     is none, of outputs beyond all bounds, is no candidate; a warning says how many there are.
     """
+    check_kind(rule, DecodingConfig, "rule")
     check_finite(logits, offsets)
     scores = getattr(ops, rule.scores)(logits)  # (T, K)
     with np.errstate(over="ignore", invalid="ignore"):  # counted below

@@ -16,13 +16,15 @@ from ssd_np.boxes.nms import nms
 from ssd_np.boxes.targets import make_targets
 from ssd_np.data.batches import Batches
 from ssd_np.data.coco import CocoDataset
-from ssd_np.data.image import preprocess
+from ssd_np.data.image import normalise, preprocess
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.voc import VOCDataset
 from ssd_np.engine import select
 from ssd_np.errors import SsdError
 from ssd_np.evaluate.average_precision import evaluate_voc
 from ssd_np.evaluate.coco import evaluate_coco
+from ssd_np.evaluate.confusion import outcome_of
+from ssd_np.infer.decode import decode_outputs
 from ssd_np.infer.detect import Detector
 from ssd_np.loss.cross_entropy import cross_entropy_forward
 from ssd_np.loss.mining import mine_hard_negatives
@@ -261,3 +263,18 @@ def test_a_mistake_is_caught_with_a_hint(name):
     with pytest.raises(SsdError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, np.zeros((3, 4))], ids=repr)
+def test_what_is_no_config_is_named(wrong):
+    """Where the arrays beside it are right."""
+    image, scores, boxes = np.zeros((8, 8, 3), np.uint8), np.zeros((3, 2)), np.zeros((3, 4))
+    calls = [
+        (lambda: normalise(image, wrong), "config is a"),
+        (lambda: preprocess(image, wrong), "config is a"),
+        (lambda: decode_outputs(scores, boxes, boxes, wrong, select()), "rule is a"),
+        (lambda: outcome_of(wrong, wrong), "found is a"),
+    ]
+    for call, message in calls:
+        with pytest.raises(SsdError, match=message):
+            call()
