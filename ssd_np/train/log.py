@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd_np.checks import check_kind
-from ssd_np.data.reading import read_bytes
+from ssd_np.data.reading import RECORD, read_bytes
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import append, as_path, write_atomically
 from ssd_np.progress import in_notebook
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ssd_np.train.trainer import Trainer
 
 FILE = "log.csv"
+ROW = 1 << 10  # bytes that a step may take
 
 
 def columns_for(parts: Iterable[str], validated: bool = False) -> tuple[str, ...]:
@@ -43,7 +44,8 @@ def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
         return (), np.empty((0, len(COLUMNS))), 0
     path = as_path(path)
     try:
-        lines = read_bytes(path, "log").splitlines(keepends=True)[: steps + 1]
+        limit = RECORD + ROW * steps
+        lines = read_bytes(path, "log", limit).splitlines(keepends=True)[: steps + 1]
         whole = sum(line.endswith(b"\n") for line in lines[1:])
         if whole < steps:
             what = f"has {whole} whole lines, the checkpoint beside it is of step {steps}"

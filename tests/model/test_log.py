@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from ssd_np.data.reading import RECORD
 from ssd_np.errors import ConfigError, DataError, OutputError
 from ssd_np.train import log as log_module
 from ssd_np.train.log import COLUMNS, Log, LossCurve, columns_for, read_log
@@ -208,6 +209,15 @@ def test_what_can_not_be_read_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_log_of_a_long_training_is_read(tmp_path):
+    """Of a published schedule, 120,000 steps, it is larger than any record of data may be."""
+    steps, rest = 120_000, ",0.1234567890123456789" * (len(COLUMNS) - 1)
+    rows = [f"{k}{rest}\n" for k in range(steps)]
+    (tmp_path / "log.csv").write_text(f"{HEAD}\n{''.join(rows)}")
+    assert (tmp_path / "log.csv").stat().st_size > RECORD
+    assert read_log(tmp_path / "log.csv", steps)[1].shape == (steps, len(COLUMNS))
+
+
 def test_a_pipe_is_no_log(tmp_path):
     """Nobody writes to it, so that reading would wait for ever."""
     os.mkfifo(tmp_path / "log.csv")
