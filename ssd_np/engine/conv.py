@@ -125,6 +125,7 @@ def _convolve(
     """
     kh, kw, _, c_out = w.shape
     _, ho, wo, _ = out.shape
+    algorithm = algorithm if winograd.large(out.shape, w.shape) else "im2col"
     if _straight(w, dilation) or tile_side(algorithm, (ho, wo), w.shape, stride, dilation):
         b = np.zeros(c_out, x.dtype) if b is None else b
         convolve(x, w, b, stride, corner, dilation, activation, out, algorithm)

@@ -33,6 +33,7 @@ than im2col's. Everything is linear in d and in g, so the gradients are the tran
     db: the sum of dY, one of the 16 or 36 entries of A dY A.T
 """
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -88,10 +89,15 @@ def tile_size(
     """
     size = {"winograd2": 2, "winograd4": 4}.get(convolution, 0)
     fits = w_shape[:2] == (3, 3) and stride == dilation == 1
+    narrow = min(w_shape[2:]) < LEAST_CHANNELS
+    return size if fits and not narrow and large(out_shape, w_shape) else 0
+
+
+def large(out_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> bool:
+    """Whether it pays in training, which transforms the kernel at each step. What is small goes
+    straight, and a gradient that is zero stays so to the last bit."""
     pixels = out_shape[0] * out_shape[1] * out_shape[2]
-    _, _, c, c_out = w_shape
-    large = pixels >= LEAST_PIXELS and 9 * pixels * c * c_out >= LEAST_WORK
-    return size if fits and large and min(c, c_out) >= LEAST_CHANNELS else 0
+    return pixels >= LEAST_PIXELS and pixels * math.prod(w_shape) >= LEAST_WORK
 
 
 def kernel_gradient(

@@ -4,9 +4,11 @@
 when pytest is configured, before it imports any test, and put back when it ends.
 """
 
+import os
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -38,6 +40,8 @@ class Grader:
         self.said = ("", "")  # the first test that printed, and what
         self.borrowed = ExitStack()
         self.borrowed.enter_context(in_place(self.exercise, student, self.calls))
+        # where these are set pytest tells all differences of two lists, which may take minutes
+        self.borrowed.enter_context(mock.patch.dict(os.environ, CI="", BUILD_NUMBER=""))
         config.args[:] = [str(GRADED / self.exercise.tests)]
         config.option.tbstyle = "no"  # the report says it shorter
 

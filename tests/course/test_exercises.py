@@ -103,6 +103,15 @@ def test_every_slip_is_caught(name, slip, grade):
     assert f"{name}: 1 of " in report and "fail" in report
 
 
+def test_a_report_is_as_short_on_a_build_server(grade, monkeypatch):
+    """There pytest would tell all differences of two lists of 500 orders, for minutes."""
+    wrong = solved(find("lighting_noise"), "drawn from NumPy's own generator")
+    monkeypatch.setenv("CI", "true")
+    code, report = grade(wrong, "-x")
+    assert code == 1 and len(report.splitlines()) < 40
+    assert os.environ["CI"] == "true"
+
+
 def test_there_are_slips_for_every_exercise():
     assert len(EXERCISES) >= 38
     assert SOLUTIONS.keys() == {exercise.name for exercise in EXERCISES}

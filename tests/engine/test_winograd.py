@@ -171,19 +171,21 @@ def test_other_shapes_fall_back_to_im2col(algorithm, kernel, c, stride, dilation
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("name", "least"), [("PIXELS", 100), ("WORK", 9 * 100 * 8 * 16)])
-def test_gradients_of_small_kernels_fall_back_too(name, least, algorithm, rng, monkeypatch):
+def test_small_layers_fall_back_too(name, least, algorithm, rng, monkeypatch):
     """One pixel or product less than the limit gives im2col's bits, the limit itself does not."""
     x, w, b = draw(rng, (1, 10, 10), 8, 16)
-    gradients = []
-    for limit in (least + 1, least):
-        monkeypatch.setattr(winograd, f"LEAST_{name}", limit)
-        ops = select("fast").for_model(algorithm)
+    dout = rng.standard_normal((1, 10, 10, 16))
+
+    def run(name):
+        ops = select("fast").for_model(name)
         out, cache = ops.conv2d_forward(x, w, b, 1, 1)
-        gradients.append(ops.conv2d_backward(out, cache)[1])
-    assert not np.array_equal(out, IM2COL.conv2d_forward(x, w, b, 1, 1)[0])  # which has no limits
-    expected = IM2COL.conv2d_backward(out, cache)[1]
-    assert np.array_equal(gradients[0], expected)
-    assert not np.array_equal(gradients[1], expected)
+        return out, *ops.conv2d_backward(dout, cache)[:2]
+
+    expected = run("im2col")
+    monkeypatch.setattr(winograd, f"LEAST_{name}", least + 1)
+    assert all(map(np.array_equal, run(algorithm), expected))
+    monkeypatch.setattr(winograd, f"LEAST_{name}", least)
+    assert not any(map(np.array_equal, run(algorithm), expected))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
