@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ssd_np.nn.batchnorm import batchnorm_inference_forward as batchnorm_inference_forward
     from ssd_np.nn.batchnorm import check_batchnorm as check_batchnorm
     from ssd_np.nn.batchnorm import running_statistics as running_statistics
+    from ssd_np.nn.blocks import Block as Block
+    from ssd_np.nn.blocks import Norm as Norm
+    from ssd_np.nn.blocks import Pool as Pool
     from ssd_np.nn.blocks import batchnorm_block_backward as batchnorm_block_backward
     from ssd_np.nn.blocks import batchnorm_block_forward as batchnorm_block_forward
     from ssd_np.nn.blocks import check_steps as check_steps
