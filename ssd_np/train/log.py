@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssd_np.checks import check_kind
+from ssd_np.checks import check_kind, check_whole
 from ssd_np.data.reading import RECORD, read_bytes
 from ssd_np.errors import ConfigError, DataError
 from ssd_np.files import append, as_path, write_atomically
@@ -40,6 +40,7 @@ COLUMNS = columns_for(("location", "confidence"))  # with the SSD loss
 def read_log(path: Path, steps: int) -> tuple[tuple[str, ...], np.ndarray, int]:
     """Of a log.csv: its columns, the numbers (steps, columns) of the first `steps` steps, and how
     many bytes these take. DataError if they are not all there."""
+    check_whole(steps, "steps", 0)
     if steps == 0:  # the columns are known when the loss has been asked
         return (), np.empty((0, len(COLUMNS))), 0
     path = as_path(path)
