@@ -130,7 +130,7 @@ def _convolve(
         b = np.zeros(c_out, x.dtype) if b is None else b
         convolve(x, w, b, stride, corner, dilation, activation, out, algorithm)
         return
-    matrix = np.ascontiguousarray(w).reshape(-1, c_out)  # (kh * kw * C, Co)
+    matrix = w.reshape(-1, c_out)  # (kh * kw * C, Co)
     pixels = out.reshape(-1, c_out)  # (N * Ho * Wo, Co)
     tile_rows, tiles = _tiles(len(pixels), matrix.shape, x.itemsize)
     geometry = (kh, kw, stride, corner, dilation, ho, wo)
