@@ -9,8 +9,8 @@ whole (N * Ho * Wo, kh * kw * C) matrix never exists.
 
 import numpy as np
 
-from ssd_np.engine import winograd
-from ssd_np.engine.algorithms import tile_side
+from ssd_np.engine.algorithms import training_side
+from ssd_np.engine.filter_gradient import gradient_of_filter
 from ssd_np.engine.im2col import col2im_image, im2col_rows
 from ssd_np.engine.kernel_gradient import gradient_of_kernel
 from ssd_np.engine.memory import FRESH, Place
@@ -26,7 +26,6 @@ from ssd_np.nn.relu import check_activation
 TILE_BYTES = 1 << 20  # of im2col rows: what a core's cache holds beside kernel and output
 LEAST_WORK = 8 << 20  # multiply-adds; less is done before another thread would be awake
 LARGEST_KERNEL = 1 << 20  # bytes; larger ones do not stay in a core's cache
-NARROW = 256  # channels in and out; the gradient of wider kernels is a matrix product
 LONG_ROW = 2 << 10  # bytes; longer rows count as this: each tile packs the whole kernel anew
 
 
@@ -94,11 +93,11 @@ def _gradients(
     x, w, stride, pad, dilation, shape = cache
     check_gradient(dout, shape, "conv2d_forward", x.dtype)
     dout, corner = np.ascontiguousarray(dout), (pad[0][0], pad[1][0])
-    size = winograd.tile_size(memory.convolution, shape, w.shape, stride, dilation)
+    side = training_side(memory.convolution, shape, w.shape, stride, dilation)
     dx = dw = db = None
-    if kernel_gradient and size:
-        dw, db = winograd.kernel_gradient(dout, x, corner, size)
-    elif kernel_gradient and _straight(w, dilation) and sum(w.shape[2:]) <= NARROW:
+    if kernel_gradient and side and dilation == 1:
+        dw, db = gradient_of_filter(dout, x, corner, side)
+    elif kernel_gradient and _straight(w, dilation):
         dw, db = gradient_of_kernel(dout, x, w.shape, stride, corner, dilation)
     elif kernel_gradient:
         dw, db = _kernel_gradient(dout, x, w.shape[:2], stride, corner, dilation)
@@ -125,8 +124,9 @@ def _convolve(
     """
     kh, kw, _, c_out = w.shape
     _, ho, wo, _ = out.shape
-    algorithm = algorithm if winograd.large(out.shape, w.shape) else "im2col"
-    if _straight(w, dilation) or tile_side(algorithm, (ho, wo), w.shape, stride, dilation):
+    side = training_side(algorithm, out.shape, w.shape, stride, dilation)
+    if side or _straight(w, dilation):
+        algorithm = algorithm if side else "im2col"
         b = np.zeros(c_out, x.dtype) if b is None else b
         convolve(x, w, b, stride, corner, dilation, activation, out, algorithm)
         return

@@ -21,7 +21,7 @@ import numpy as np
 from ssd_np.engine.atomic import leave_last, take, watch
 from ssd_np.engine.borders import enclose, lay_out
 from ssd_np.engine.filtering import filtered
-from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
+from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, multiply, tile
 from ssd_np.engine.sliding import slide, slides
 from ssd_np.kernels import inlined, njit
 
@@ -153,26 +153,38 @@ def _bounds(step, number, item):
     return image, first, last, begin, end
 
 
-def _convolution(mixes: int, taps: int = 0):
-    """The kernel for some pixels and panels, from `source` to `out`."""
+@inlined
+def _dense(source, start, places, weights, step, pixels, first, last, out, target):
+    """Some pixels by the vectors `first` to `last` of a convolution, from `source` to `out`."""
+    lanes = VECTOR_BYTES // source.itemsize
+    segment, length = step.dilation * step.line * step.channels, step.kw * step.channels
+    low, high = source.dtype.type(step.low), source.dtype.type(step.high)
+    channel, vector = first * lanes, step.kh * length * lanes
+    for begin in range(0, pixels, BLOCK):
+        end = min(begin + BLOCK, pixels)
+        multiply(source, start, places, step.places + begin, step.places + end,
+                 step.places + pixels - 1, step.kh, segment, length, 1, weights,
+                 step.weight + first * vector, vector, length * lanes, lanes, weights,
+                 step.bias + channel, lanes, 0, low, high, out, target + channel, step.goes,
+                 step.c_out - channel, last - first)  # fmt: skip
+
+
+def _by_channel(taps: int):
+    """The kernel of a depthwise convolution; of 3 x 3 taps it needs no loop."""
 
     @inlined
     def convolve(source, start, places, weights, step, pixels, first, last, out, target):
         lanes = VECTOR_BYTES // source.itemsize
-        segment = step.dilation * step.line * step.channels
-        hop = 1 if mixes else step.dilation * step.channels
-        length = step.kw * step.channels if mixes else step.kw
+        segment, hop = step.dilation * step.line * step.channels, step.dilation * step.channels
         low, high = source.dtype.type(step.low), source.dtype.type(step.high)
         for begin in range(0, pixels, BLOCK):
             end = min(begin + BLOCK, pixels)
-            for panel in range(first, last):
-                channel = panel * lanes
-                x0 = start if mixes else start + channel
-                w0 = step.weight + channel * step.kh * length
+            for channel in range(first * lanes, last * lanes, lanes):
+                w0 = step.weight + channel * step.kh * step.kw
                 for pixel in range(begin, end, PIXELS):
-                    tile(PIXELS, mixes, taps, source, x0, places, step.places + pixel,
-                         step.places + pixels - 1, step.kh, segment, length, hop,
-                         weights, w0, length * lanes, lanes, weights, step.bias + channel, 0,
+                    tile(1, PIXELS, 0, taps, source, start + channel, places, step.places + pixel,
+                         step.places + pixels - 1, step.kh, segment, step.kw, hop, weights, w0, 0,
+                         step.kw * lanes, lanes, weights, step.bias + channel, 0, 0,
                          low, high, out, target + channel, step.goes,
                          step.c_out - channel)  # fmt: skip
 
@@ -180,7 +192,7 @@ def _convolution(mixes: int, taps: int = 0):
 
 
 _filtered2, _filtered4 = filtered(2), filtered(4)
-_dense, _around, _around3 = _convolution(1), _convolution(0), _convolution(0, taps=3)
+_around, _around3 = _by_channel(0), _by_channel(3)
 
 
 @inlined

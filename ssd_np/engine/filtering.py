@@ -19,7 +19,7 @@ from numba.core import cgutils
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
-from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, Registers, tile
+from ssd_np.engine.microkernel import VECTOR_BYTES, Registers, multiply
 from ssd_np.engine.winograd import MATRICES
 from ssd_np.kernels import inlined
 
@@ -62,34 +62,37 @@ def _product(vectors, matrix, values):
     return results
 
 
-def _patch(typing, size, x, x0, row, pixel, v, v0, entry):
-    """v = B.T d B for a vector of channels: d[i, j] lies at x0 + i row + j pixel, v[k] at
-    v0 + k entry."""
-    if not isinstance(size, types.IntegerLiteral):
-        raise RequireLiteralValue("size is a literal")
-    integer = types.intp
-    signature = types.void(size, x, *[integer] * 3, v, *[integer] * 2)
+def _into_entries(matrix_of):
+    """What makes v = M d M.T of a vector of channels, with the matrix M for a tile's side."""
 
-    def generate(context, builder, signature, arguments):
-        _, x, x0, row, pixel, v, v0, entry = arguments
-        bt, _, _ = MATRICES[signature.args[0].literal_value]
-        vectors = Registers(context, builder, context.get_data_type(signature.args[1].dtype))
-        x, v = vectors.arrays(context, signature, {1: x, 5: v})
+    def typed(typing, side, x, x0, row, pixel, v, v0, entry):
+        """d[i, j] lies at x0 + i row + j pixel, v[k] at v0 + k entry."""
+        if not isinstance(side, types.IntegerLiteral):
+            raise RequireLiteralValue("side is a literal")
+        integer = types.intp
+        signature = types.void(side, x, *[integer] * 3, v, *[integer] * 2)
 
-        def load(i, j):
-            place = builder.add(builder.mul(i, row), builder.mul(j, pixel))
-            return vectors.load(x, builder.add(x0, place))
+        def generate(context, builder, signature, arguments):
+            _, x, x0, row, pixel, v, v0, entry = arguments
+            vectors = Registers(context, builder, context.get_data_type(signature.args[1].dtype))
+            x, v = vectors.arrays(context, signature, {1: x, 5: v})
 
-        def store(i, line):
-            for j, value in enumerate(line):
-                k = builder.add(builder.mul(i, _SIZE(len(line))), _SIZE(j))
-                target = vectors.at(v, builder.add(v0, builder.mul(k, entry)))
-                builder.store(value, target).align = vectors.item
+            def load(i, j):
+                place = builder.add(builder.mul(i, row), builder.mul(j, pixel))
+                return vectors.load(x, builder.add(x0, place))
 
-        _transform(vectors, bt, load, store)
-        return context.get_dummy_value()
+            def store(i, line):
+                for j, value in enumerate(line):
+                    k = builder.add(builder.mul(i, _SIZE(len(line))), _SIZE(j))
+                    target = vectors.at(v, builder.add(v0, builder.mul(k, entry)))
+                    builder.store(value, target).align = vectors.item
 
-    return signature, generate
+            _transform(vectors, matrix_of(signature.args[0].literal_value), load, store)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(typed)
 
 
 def _outcome(typing, size, m, m0, entry, b, b0, low, high, out, out0, row, pixel,
@@ -133,7 +136,9 @@ def _outcome(typing, size, m, m0, entry, b, b0, low, high, out, out0, row, pixel
     return signature, generate
 
 
-patch, outcome = intrinsic(_patch), intrinsic(_outcome)
+outcome = intrinsic(_outcome)
+patch = _into_entries(lambda side: MATRICES[side][0])  # B.T d B
+spread = _into_entries(lambda side: MATRICES[side][2].T)  # A y A.T, for the gradient
 
 
 def filtered(size: int):
@@ -164,13 +169,11 @@ def filtered(size: int):
             for some in range(first, last, step.abreast):
                 panels = min(step.abreast, last - some)
                 for e in range(entries):
-                    for panel in range(panels):
-                        w0 = step.weight + ((some + panel) * entries + e) * c * lanes
-                        for t in range(0, count, PIXELS):
-                            tile(PIXELS, 1, 0, buffers, v0 + e * entry, places, step.places + t,
-                                 step.places + count - 1, 1, 0, c, 1, weights, w0, 0, lanes,
-                                 weights, 0, 0, none, all_, buffers,
-                                 m0 + e * m_entry + panel * lanes, step.goes, lanes)  # fmt: skip
+                    w0 = step.weight + (some * entries + e) * c * lanes
+                    multiply(buffers, v0 + e * entry, places, step.places, step.places + count,
+                             step.places + count - 1, 1, 0, c, 1, weights, w0,
+                             entries * c * lanes, 0, lanes, weights, 0, 0, 0, none, all_, buffers,
+                             m0 + e * m_entry, step.goes, panels * lanes, panels)  # fmt: skip
                 for t in range(count):
                     y, x = _corner(begin + t, columns, step)
                     place = target + (y * step.row + x) * step.c_out

@@ -9,14 +9,14 @@ import numpy as np
 
 from ssd_np.engine.borders import copy, lay_out
 from ssd_np.engine.memory import LINE
-from ssd_np.engine.microkernel import PIXELS, VECTOR_BYTES, tile
+from ssd_np.engine.microkernel import VECTOR_BYTES, multiply, tile
 from ssd_np.engine.steps import single, writable
 from ssd_np.engine.threads import for_each, scratch, shares
 from ssd_np.kernels import njit
 
 LEAST_PRODUCTS = 1 << 21  # for which another thread is worth the call
 TAPS = 9  # of a depthwise kernel whose sums are in registers together
-NEAR = 256  # pixels whose x and dout lie in the nearest cache
+NEAR = 32  # pixels whose x and dout lie in the nearest cache
 
 
 def gradient_of_kernel(dout, x, w_shape, stride, corner, dilation) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +52,8 @@ def _taps_of(step: np.void) -> np.ndarray:
     return ((line * step["line"] + column) * step["dilation"] * step["channels"]).reshape(-1)
 
 
-def _kernel(mixes: int, together: int):
-    """The sums over the pixels of some lines; so many numbers of the kernel at a time."""
+def _kernel(mixes: bool):
+    """The sums over the pixels of some lines."""
 
     @njit(nogil=True)
     def add_up(x, dout, table, first, last, numbers, buffer, one, sums, db):
@@ -78,20 +78,23 @@ def _kernel(mixes: int, together: int):
                 gradient, begin = buffer, size
             for line in range(0, lines, near):
                 count = min(near, lines - line)
+                dout0, x0 = begin + line * wo * c_out, origin + line * down
                 for k in range(0, c_out, lanes):
                     # the bias's: each number of dout times one, while it is in the nearest cache
-                    tile(1, 1, 0, one, 0, none, 0, 0, count, 0, wo, 0,
-                         gradient, begin + line * wo * c_out + k, wo * c_out, c_out, db, k, 0,
-                         low, high, db, k, 0, c_out - k)  # fmt: skip
-                    x0 = origin + line * down + (0 if mixes else k)
-                    for number in range(0, goes, together):
-                        tile(together, mixes, 0, source, x0, numbers, number, goes - 1,
-                             count, down, wo, hop, gradient, begin + line * wo * c_out + k,
-                             wo * c_out, c_out, sums, k, c_out, low, high,
-                             sums, k, goes, c_out - k)  # fmt: skip
+                    tile(1, 1, 1, 0, one, 0, none, 0, 0, count, 0, wo, 0, gradient, dout0 + k,
+                         0, wo * c_out, c_out, db, k, 0, 0, low, high, db, k, 0,
+                         c_out - k)  # fmt: skip
+                    for number in range(0, 0 if mixes else goes, TAPS):
+                        tile(1, TAPS, 0, 0, source, x0 + k, numbers, number, goes - 1, count, down,
+                             wo, hop, gradient, dout0 + k, 0, wo * c_out, c_out, sums, k, 0, c_out,
+                             low, high, sums, k, goes, c_out - k)  # fmt: skip
+                if mixes:
+                    multiply(source, x0, numbers, 0, goes, goes - 1, count, down, wo, hop,
+                             gradient, dout0, lanes, wo * c_out, c_out, sums, 0, lanes, c_out,
+                             low, high, sums, 0, goes, c_out, -(-c_out // lanes))  # fmt: skip
             first += lines
 
     return add_up
 
 
-_full, _depthwise = _kernel(1, PIXELS), _kernel(0, TAPS)
+_full, _depthwise = _kernel(True), _kernel(False)

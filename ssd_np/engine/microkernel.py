@@ -1,10 +1,10 @@
 """The innermost loop of a convolution, in vector registers: what the compiler does not find itself.
 
-A tile is a few pixels by one vector of output channels. Its sums stay in registers while the taps
-go by: a vector of the kernel is loaded once for all pixels, and a multiplication and an addition
-are one instruction. The bias comes first, the activation's limits last, and only then anything is
-written (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008, section 4,
-has the idea for matrix products).
+A tile is a few pixels by one or two vectors of output channels. Its sums stay in registers while
+the taps go by: a vector of the kernel is loaded once for all pixels, a number of a pixel once for
+all vectors, and a multiplication and an addition are one instruction. The bias comes first, the
+activation's limits last, and only then anything is written (Goto and van de Geijn, Anatomy of
+High-Performance Matrix Multiplication, 2008, section 4, has the idea for matrix products).
 
 Numba knows no vectors, so the tile is written in LLVM's language, which Numba translates to anyway.
 """
@@ -17,6 +17,8 @@ from numba.core import cgutils
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
+from ssd_np.kernels import inlined
+
 
 def _vector_bytes() -> int:
     features = binding.get_host_cpu_features()
@@ -26,6 +28,7 @@ def _vector_bytes() -> int:
 VECTOR_BYTES = _vector_bytes()  # of a register
 _INT = ir.IntType(32)
 PIXELS = 8  # of a tile: as many sums are on their way at once as a core's adders have stages
+VECTORS = 2 if VECTOR_BYTES == 64 else 1  # of a tile: there are 32 registers, or 16
 
 
 class Registers:
@@ -96,36 +99,40 @@ class Registers:
 
 
 def _tile(
-    typing, pixels, mixes, taps, x, x0, places, place, last, segments, segment, length, step,
-    w, w0, w_segment, w_step, b, b0, b_pixel, low, high, out, out0, goes, channels,
+    typing, vectors, pixels, mixes, taps, x, x0, places, place, last, segments, segment, length,
+    step, w, w0, w_vector, w_segment, w_step, b, b0, b_vector, b_pixel, low, high, out, out0, goes,
+    channels,
 ):  # fmt: skip
     """out[p, v] = clamp(b[p, v] + sum over i < segments, k < length of x[p, i, k] w[i, k, v]).
 
-    v counts the numbers of a vector, of which the first `channels` are written; p the `pixels`
-    pixels from `place` on, a literal. `mixes`, another one, is 1 if a number of x meets all
-    channels v, and 0 if x[p, i, k] is a vector too and channels keep to themselves. `taps` is
-    `segments` and `length` where they are known before, so that there is no loop, else 0.
+    v counts the numbers of so many `vectors`, of which the first `channels` are written; p the
+    `pixels` pixels from `place` on; both are literals. `mixes`, another one, is 1 if a number of x
+    meets all channels v, and 0 if x[p, i, k] is a vector too and channels keep to themselves.
+    `taps` is `segments` and `length` where they are known before, so that there is no loop, else 0.
 
-    All arrays are flat. x[p, i, k] lies at x0 + places[p] + i segment + k step, w[i, k] at
-    w0 + i w_segment + k w_step, b[p] at b0 + p b_pixel, out[p] at out0 + places[p + goes]. Pixels
-    behind the `last` are that one again: a tile at the end computes it several times.
+    All arrays are flat. x[p, i, k] lies at x0 + places[p] + i segment + k step; vector u of
+    w[i, k] at w0 + u w_vector + i w_segment + k w_step, of b[p] at b0 + u b_vector + p b_pixel, of
+    out[p] at out0 + places[p + goes] and right behind one another. Pixels behind the `last` are
+    that one again: a tile at the end computes it several times.
     """
-    if not all(isinstance(number, types.IntegerLiteral) for number in (pixels, mixes, taps)):
-        raise RequireLiteralValue("pixels, mixes and taps are literals")
+    literals = vectors, pixels, mixes, taps
+    if not all(isinstance(number, types.IntegerLiteral) for number in literals):
+        raise RequireLiteralValue("vectors, pixels, mixes and taps are literals")
     integer = types.intp
     signature = types.void(
-        pixels, mixes, taps, x, integer, places, *[integer] * 6, w, *[integer] * 3,
-        b, *[integer] * 2, x.dtype, x.dtype, out, *[integer] * 3,
+        *literals, x, integer, places, *[integer] * 6, w, *[integer] * 4,
+        b, *[integer] * 3, x.dtype, x.dtype, out, *[integer] * 3,
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
-        x, x0, places, place, last, segments, segment, length, step = arguments[3:12]
-        w, w0, w_segment, w_step, b, b0, b_pixel, low, high = arguments[12:21]
-        out, out0, goes, channels = arguments[21:]
-        number = context.get_data_type(signature.args[3].dtype)
+        x, x0, places, place, last, segments, segment, length, step = arguments[4:13]
+        w, w0, w_vector, w_segment, w_step, b, b0, b_vector, b_pixel = arguments[13:22]
+        low, high, out, out0, goes, channels = arguments[22:]
+        abreast, pixels, mixes, known = (kind.literal_value for kind in signature.args[:4])
+        number = context.get_data_type(signature.args[4].dtype)
         vectors, size = Registers(context, builder, number), x0.type
         x, places, w, b, out = vectors.arrays(
-            context, signature, {3: x, 5: places, 12: w, 16: b, 21: out}
+            context, signature, {4: x, 6: places, 13: w, 18: b, 24: out}
         )
 
         def plus(base, times, distance):
@@ -135,30 +142,34 @@ def _tile(
             index = builder.add(place, size(p))
             return builder.select(builder.icmp_signed("<", index, last), index, last)
 
-        pixels = [pixel(p) for p in range(signature.args[0].literal_value)]
-
         def way(index):
             return builder.load(builder.gep(places, [index]))
 
+        pixels = [pixel(p) for p in range(pixels)]
         starts = [builder.gep(x, [builder.add(x0, way(p))]) for p in pixels]
-        biases = [vectors.load(b, plus(b0, p, b_pixel)) for p in pixels]
-        sums = [cgutils.alloca_once_value(builder, bias) for bias in biases]  # become registers
-        w = builder.gep(w, [w0])
+        kernels = [builder.gep(w, [plus(w0, size(u), w_vector)]) for u in range(abreast)]
+        sums = {}  # of pixel p and vector u; they become registers
+        for (p, place_), u in itertools.product(enumerate(pixels), range(abreast)):
+            bias = vectors.load(b, plus(plus(b0, size(u), b_vector), place_, b_pixel))
+            sums[p, u] = cgutils.alloca_once_value(builder, bias)
 
         def add_products(i, k):
             place = plus(builder.mul(i, w_segment), k, w_step)
-            tap = vectors.load(w, place)
-            if signature.args[1].literal_value:
-                vectors.prefetch(w, plus(place, length, w_step))
+            taps = [vectors.load(kernel, place) for kernel in kernels]
+            if mixes:
+                for kernel in kernels:
+                    vectors.prefetch(kernel, plus(place, length, w_step))
             index = plus(builder.mul(i, segment), k, step)
-            for total, start in zip(sums, starts, strict=True):
-                if signature.args[1].literal_value:
+            for p, start in enumerate(starts):
+                if mixes:
                     value = vectors.everywhere(builder.load(builder.gep(start, [index])))
                 else:
                     value = vectors.load(start, index)
-                builder.store(vectors.add_product(builder.load(total), value, tap), total)
+                for u, tap in enumerate(taps):
+                    total = builder.load(sums[p, u])
+                    builder.store(vectors.add_product(total, value, tap), sums[p, u])
 
-        if known := signature.args[2].literal_value:
+        if known:
             for i, k in itertools.product(range(known), repeat=2):
                 add_products(size(i), size(k))
         else:
@@ -167,10 +178,12 @@ def _tile(
                 cgutils.for_range(builder, length) as k,
             ):
                 add_products(i.index, k.index)
-        results = [builder.load(total) for total in sums]
-        targets = [vectors.at(out, builder.add(out0, way(builder.add(p, goes)))) for p in pixels]
-        counts = [channels] * len(results)
-        vectors.store(results, targets, low, high, vectors.all_of(channels), counts)
+        for u in range(abreast):
+            first = size(u * vectors.lanes)
+            rest, to = builder.sub(channels, first), builder.add(out0, first)
+            results = [builder.load(sums[p, u]) for p in range(len(pixels))]
+            targets = [vectors.at(out, builder.add(to, way(builder.add(p, goes)))) for p in pixels]
+            vectors.store(results, targets, low, high, vectors.all_of(rest), [rest] * len(results))
         return context.get_dummy_value()
 
     return signature, generate
@@ -188,3 +201,23 @@ def _masked_store(module, vector, mask):
 
 
 tile = intrinsic(_tile)  # what kernels call
+
+
+@inlined
+def multiply(
+    x, x0, places, begin, end, last, segments, segment, length, step, w, w0, w_vector, w_segment,
+    w_step, b, b0, b_vector, b_pixel, low, high, out, out0, goes, channels, vectors,
+):  # fmt: skip
+    """Tiles of the pixels from `begin` to `end` by so many vectors of output channels."""
+    lanes = VECTOR_BYTES // x.itemsize
+    together = vectors - vectors % VECTORS
+    for u in range(0, together, VECTORS):
+        for pixel in range(begin, end, PIXELS):
+            tile(VECTORS, PIXELS, 1, 0, x, x0, places, pixel, last, segments, segment, length, step,
+                 w, w0 + u * w_vector, w_vector, w_segment, w_step, b, b0 + u * b_vector, b_vector,
+                 b_pixel, low, high, out, out0 + u * lanes, goes, channels - u * lanes)  # fmt: skip
+    for u in range(together, vectors):
+        for pixel in range(begin, end, PIXELS):
+            tile(1, PIXELS, 1, 0, x, x0, places, pixel, last, segments, segment, length, step,
+                 w, w0 + u * w_vector, w_vector, w_segment, w_step, b, b0 + u * b_vector, b_vector,
+                 b_pixel, low, high, out, out0 + u * lanes, goes, channels - u * lanes)  # fmt: skip

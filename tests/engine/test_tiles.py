@@ -39,22 +39,24 @@ def test_by_hand(convolution):
 
 @pytest.mark.parametrize("threads", ["1", "2", "3"])
 @pytest.mark.parametrize("tile_bytes", [1, 1500, conv.TILE_BYTES])
-@pytest.mark.parametrize("narrow", [0, conv.NARROW])
+@pytest.mark.parametrize("largest", [0, conv.LARGEST_KERNEL])
+@pytest.mark.parametrize("c_out", [4, 20])
 @pytest.mark.parametrize("geometry", SOME, ids=str)
-def test_tiles_against_plain(geometry, narrow, tile_bytes, threads, rng, monkeypatch):
+def test_tiles_against_plain(geometry, c_out, largest, tile_bytes, threads, rng, monkeypatch):
     """One pixel a tile, tiles that begin in one image and end in the next, and one a thread; the
     kernel's gradient as a matrix product and straight from the image.
 
     1500 bytes are 4 rows of 3 x 3 x 5 float64 values; the 63 pixels of an image are no multiple.
+    20 channels are one to five vectors.
     """
-    monkeypatch.setattr(conv, "NARROW", narrow)
+    monkeypatch.setattr(conv, "LARGEST_KERNEL", largest)
     monkeypatch.setattr(kernel_gradient, "LEAST_PRODUCTS", 0)
     monkeypatch.setattr(kernel_gradient, "NEAR", 20)
     monkeypatch.setenv("SSD_NP_THREADS", threads)
     monkeypatch.setattr(conv, "TILE_BYTES", tile_bytes)
     monkeypatch.setattr(conv, "LEAST_WORK", 0)
     kernel, *rest = geometry
-    x, w, b = draw(rng, kernel, (3, 7, 9, 5), 4)
+    x, w, b = draw(rng, kernel, (3, 7, 9, 5), c_out)
     dout = output_like(rng, x, w, b, rest)
     plain, fast = (run(ops, x, w, b, rest, dout) for ops in (PLAIN, engine()))
     for name, a, c in zip(("out", "dx", "dw", "db"), fast, plain, strict=True):

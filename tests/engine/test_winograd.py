@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssd_np.engine import algorithms, plan, select, winograd
+from ssd_np.engine import algorithms, filter_gradient, plan, select, winograd
 from ssd_np.gradcheck import numeric_gradient, relative_error
 
 pytestmark = pytest.mark.lesson16
@@ -27,8 +27,8 @@ SHAPES = [
 
 @pytest.fixture(autouse=True)
 def small_images_too(monkeypatch):
-    monkeypatch.setattr(winograd, "LEAST_PIXELS", 0)
-    monkeypatch.setattr(winograd, "LEAST_WORK", 0)
+    monkeypatch.setattr(algorithms, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(algorithms, "LEAST_WORK", 0)
     monkeypatch.setattr(algorithms, "TABLE", {f"winograd{size}": (size, 1, 1) for size in SIZES})
     plan.plan.cache_clear()
     yield
@@ -97,16 +97,17 @@ def test_forward_and_gradients_are_those_of_the_plain_convolution(
         assert relative_error(mine, theirs) <= 1e-11
 
 
-@pytest.mark.parametrize("way", ["blocks", "shared"])
+@pytest.mark.parametrize("way", ["thread", "entry"])
+@pytest.mark.parametrize("wide", [1, 100])
 @pytest.mark.parametrize("size", SIZES)
-def test_both_ways_through_the_work_agree(way, size, rng, monkeypatch):
-    """dW by thread, each with its blocks of tiles, or by entry."""
+def test_both_ways_through_the_work_agree(way, wide, size, rng, monkeypatch):
+    """dW by thread, each with its rows of tiles, or by entry; several blocks and chunks of them."""
     monkeypatch.setenv("SSD_NP_THREADS", "2")
-    many = way == "blocks"
-    monkeypatch.setattr(winograd, "BLOCK_TILES", 3 if many else 10**6)
-    monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(winograd, "SMALL_KERNEL", 10**9 if many else 0)
-    monkeypatch.setattr(winograd, "CHUNK_BYTES", 200_000)  # dW: several chunks of tiles
+    monkeypatch.setattr(filter_gradient, "LARGE", 0 if way == "entry" else 10**9)
+    monkeypatch.setattr(filter_gradient, "LEAST_PRODUCTS", 1)
+    monkeypatch.setattr(filter_gradient, "TILES", 7)
+    monkeypatch.setattr(filter_gradient, "WIDE", wide)
+    monkeypatch.setattr(filter_gradient, "CHUNK_BYTES", 200_000)
     x, w, b = draw(rng, (3, 13, 11), 12, 20)
     expected, cache = PLAIN.conv2d_forward(x, w, b, 1, 1)
     dout = rng.standard_normal(expected.shape)
@@ -182,16 +183,16 @@ def test_small_layers_fall_back_too(name, least, algorithm, rng, monkeypatch):
         return out, *ops.conv2d_backward(dout, cache)[:2]
 
     expected = run("im2col")
-    monkeypatch.setattr(winograd, f"LEAST_{name}", least + 1)
+    monkeypatch.setattr(algorithms, f"LEAST_{name}", least + 1)
     assert all(map(np.array_equal, run(algorithm), expected))
-    monkeypatch.setattr(winograd, f"LEAST_{name}", least)
+    monkeypatch.setattr(algorithms, f"LEAST_{name}", least)
     assert not any(map(np.array_equal, run(algorithm), expected))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_runs_are_bit_equal(algorithm, rng, monkeypatch):
     monkeypatch.setenv("SSD_NP_THREADS", "2")
-    monkeypatch.setattr(winograd, "BLOCK_TILES", 5)
+    monkeypatch.setattr(filter_gradient, "LEAST_PRODUCTS", 1)
     x, w, b = draw(rng, (2, 20, 20), 8, 16, np.float32)
     ops = select("fast").for_model(algorithm)
 
