@@ -2,9 +2,10 @@
 16. Making it fast
 ==================
 
-A detector that takes a minute for a picture teaches nothing to anybody. Three ideas make the
+A detector that takes a minute for a picture teaches nothing to anybody. These ideas make the
 convolutions of this library fast: cut the work into tiles that fit the cache, give the tiles to
-threads, and (Winograd's idea) compute the same numbers with fewer multiplications.
+threads, keep sums in registers, go through the whole network in one call, and (Winograd's idea)
+compute the same numbers with fewer multiplications.
 
 Exercise (of lesson 05): ``conv2d_forward``; begin with ``ssd-np exercise start conv2d_forward``.
 Derivation: docs/derivations.md#winograds-convolution.
@@ -21,6 +22,7 @@ from ssd_np.engine.conv import TILE_BYTES
 from ssd_np.engine.threads import thread_count
 from ssd_np.engine.winograd import MATRICES
 from ssd_np.gradcheck import relative_error
+from ssd_np.model.ssd import SSD
 from ssd_np.model.trace import trace
 from ssd_np.nn.blocks import Block
 from ssd_np.nn.conv import conv2d_backward, conv2d_forward
@@ -101,6 +103,62 @@ first, second = (ops.conv2d_backward(upstream, cache)[1] for _ in range(2))
 assert np.array_equal(first, second)
 
 # %%
+# Registers
+# ---------
+# A core multiplies and adds vectors of 8 or 16 numbers, two vectors at a time, and also loads two
+# at a time from the nearest cache. So a number that is loaded for one product alone keeps the
+# multipliers waiting. A tile of p pixels by v vectors of output channels loads p numbers and v
+# vectors for p v products, while its p v sums stay in registers, of which there are 16 or 32:
+
+for pixels, vectors in ((1, 1), (8, 1), (8, 2), (8, 3)):
+    loads, products = pixels + vectors, pixels * vectors
+    print(f"{pixels} x {vectors}: {loads / products:.2f} loads a product, {products:2} sums")
+
+# %%
+# 8 x 1 is what 16 registers hold beside a vector of the kernel and one of the image; with 32 it is
+# 8 x 2 (engine/microkernel.py). The compiler does not find such a loop, so it is written in the
+# compiler's own language. A 1x1 convolution is one matrix product of pixels by channels; compare it
+# with NumPy's, which has threads of its own:
+
+wide, mix = rng.standard_normal((1, 64, 64, 256), np.float32), np.ones((1, 1, 256, 256), np.float32)
+many, ops = np.zeros(256, np.float32), select("fast")
+mix.setflags(write=False)
+many.setflags(write=False)
+ways = {
+    "registers": lambda: ops.network_forward(wide, [(0, Block(mix, many, activation="none"))])[0],
+    "matmul": lambda: (wide.reshape(-1, 256) @ mix[0, 0]).reshape(wide.shape),
+}
+for name, way in ways.items():
+    way()  # compiles
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        product = way()
+        seconds.append(time.perf_counter() - start)
+    speed = 2 * product.size * 256 / min(seconds) / 1e9
+    print(f"{name:9} {speed:5.0f} billion operations a second")
+assert relative_error(product, ways["registers"]()) < 1e-5
+
+# %%
+# One call
+# --------
+# A layer of a small network takes less time than Python needs to call it and than a thread needs to
+# wake. So an inference is one call: all threads go through all layers, each takes tiles that nobody
+# has, and begins with a layer when those that it reads are done. Memory for all maps is planned
+# before, and kernels are copied once into the order in which they are read (engine/plan.py,
+# network.py). Training goes layer by layer, because backward needs what each gave.
+
+tiny = SSD(load_config("tiny"))
+picture = np.zeros((1, *tiny.config.input.shape, 3), np.float32)
+for name, training in (("layer by layer", True), ("one call", False)):
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        logits, _ = tiny.forward(picture, training=training)
+        times.append(time.perf_counter() - start)
+    print(f"tiny, {name:14} {1000 * min(times):5.2f} ms")
+
+# %%
 # Winograd by hand: two answers, four multiplications
 # ---------------------------------------------------
 # A kernel of 3 over 4 numbers gives 2 answers with six multiplications:
@@ -173,21 +231,38 @@ assert all(np.array_equal(a, b) for a, b in zip((B, G, A), MATRICES[2], strict=T
 
 # %%
 # A block of 16 patches goes through all three steps while it is in a core's cache
-# (engine/filtering.py). In training the kernel is transformed at each step, in an inference once,
-# when it is set: here is the second of two equal calls, straight from the map and by tiles. (An
-# array that may still be written to would be transformed at each call.)
+# (engine/filtering.py), and on the way back a block of 32 (engine/filter_gradient.py). In training
+# the kernel is transformed at each step, in an inference once, when it is set: here are
+# equal calls, straight from the map and by tiles; from the second on the kernel is there as it is
+# needed. (An array that may still be written to would be transformed at each call.)
 
 w.setflags(write=False)
 b.setflags(write=False)
 at_once = {}
 for algorithm in ("im2col", "winograd2", "winograd4"):
     ops = select("fast").for_model(algorithm)
-    for _ in range(2):
+    ops.network_forward(x, [(0, Block(w + 1, b, pad=1))])  # compiles
+    seconds = []
+    for _ in range(6):
         start = time.perf_counter()
         (at_once[algorithm],) = ops.network_forward(x, [(0, Block(w, b, pad=1))])
-        seconds = time.perf_counter() - start
-    print(f"{algorithm:9} {1000 * seconds:6.1f} ms")
+        seconds.append(time.perf_counter() - start)
+    print(f"{algorithm:9} {1000 * seconds[0]:6.1f} ms, then {1000 * min(seconds[1:]):6.1f} ms")
 assert all(relative_error(out, at_once["im2col"]) < 1e-4 for out in at_once.values())
+
+# %%
+# Forward and back of one layer in training, each way:
+
+for algorithm in ("im2col", "winograd2", "winograd4"):
+    ops, there, back = select("fast").for_model(algorithm), [], []
+    for _ in range(5):
+        start = time.perf_counter()
+        out, cache = ops.conv2d_forward(x, w, b, pad=1)
+        middle = time.perf_counter()
+        ops.conv2d_backward(upstream, cache)
+        there.append(middle - start)
+        back.append(time.perf_counter() - middle)
+    print(f"{algorithm:9} {1000 * min(there):6.1f} ms, back {1000 * min(back):6.1f} ms")
 
 # %%
 # What goes wrong: cleverness costs digits
