@@ -30,7 +30,7 @@ Algorithm = Literal["im2col", "winograd2", "winograd4"]
 ALGORITHMS: tuple[Algorithm, ...] = ("im2col", "winograd2", "winograd4")
 BASE = "pytorch"  # the contestant whose time is 1
 PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
-WARM = 0.1  # seconds of untimed calls before a forward is timed, and of timed ones
+WARM = 0.1  # seconds of untimed calls, one at least, before as many timed ones: steps follow steps
 RATE = 1e-6  # so small that the steps of a measurement do not diverge
 
 Contestants = dict[str, Callable | None]  # None: not installed
@@ -53,7 +53,7 @@ class Time:
 
 def time_forward(config: Config, batch: int, rounds: int, bar: Progress) -> list[Time]:
     """Inference, from the batch of images to logits and offsets."""
-    return take_turns(forwards(config, images_of(config, batch)), rounds, bar, WARM)
+    return take_turns(forwards(config, images_of(config, batch)), rounds, bar)
 
 
 def forwards(
@@ -73,9 +73,8 @@ def forwards(
 
 def time_step(config: Config, batch: int, rounds: int, bar: Progress) -> list[Time]:
     """A training step: forward, loss, backward, SGD update; the targets are given."""
-    return take_turns(
-        steps(config, images_of(config, batch), targets_of(config, batch)), rounds, bar
-    )
+    contestants = steps(config, images_of(config, batch), targets_of(config, batch))
+    return take_turns(contestants, rounds, bar)
 
 
 def steps(
@@ -108,16 +107,16 @@ def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -
     return run
 
 
-def take_turns(contestants: Contestants, rounds: int, bar: Progress, warm: float = 0) -> list[Time]:
-    """In each round `warm` seconds of calls untimed and as many timed, at least one; what the first
-    computes is what others are held to."""
+def take_turns(contestants: Contestants, rounds: int, bar: Progress) -> list[Time]:
+    """In each round a tenth of a second of calls untimed and as much timed, at least one of each;
+    what the first computes is what others are held to."""
     there = {name: run for name, run in contestants.items() if run is not None}
     results = {name: run() for name, run in there.items()}
     seconds: dict[str, list[float]] = {name: [] for name in there}
     for _ in range(rounds):
         for name, run in there.items():
             time.sleep(PAUSE)
-            ready = time.perf_counter() + warm
+            ready = time.perf_counter() + WARM
             while time.perf_counter() < ready:
                 run()
             over = False
@@ -126,7 +125,7 @@ def take_turns(contestants: Contestants, rounds: int, bar: Progress, warm: float
                 run()
                 stop = time.perf_counter()
                 seconds[name].append(stop - start)
-                over = stop >= ready + warm
+                over = stop >= ready + WARM
         bar.update()
     medians = {name: 1e3 * float(np.median(values)) for name, values in seconds.items()}
     base, reference = medians.get(BASE), next(iter(results.values()))

@@ -64,8 +64,7 @@ def measure(name: str, rounds: int, training: bool, bar: Progress) -> dict:
     config, batch = load_config(name), STEP_BATCH.get(name, 8) if training else 1
     with tempfile.TemporaryDirectory() as folder:
         contestants = steps(config, batch) if training else forwards(config, Path(folder))
-        warm = 0 if training else networks.WARM
-        ours, *peers = networks.take_turns(contestants, rounds, bar, warm)
+        ours, *peers = networks.take_turns(contestants, rounds, bar)
     fastest = min(peer.milliseconds for peer in peers)
     times = {
         time.name: {

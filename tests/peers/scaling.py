@@ -40,7 +40,7 @@ def measure(side: int, batch: int) -> Times:
     contestants["ours"] = contestants.pop(config.convolution)
     with Progress(ROUNDS, f"{side} x {side}, batch {batch}", "round") as bar:
         chosen = {name: contestants[name] for name in NAMES}
-        times = networks.take_turns(chosen, ROUNDS, bar, networks.WARM)
+        times = networks.take_turns(chosen, ROUNDS, bar)
     return {time.name: time.milliseconds / batch for time in times}
 
 
