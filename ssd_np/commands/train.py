@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ssd_np.commands.datasets import describe_evaluation, training_data
     from ssd_np.commands.run_folder import recall
     from ssd_np.config import load_config
+    from ssd_np.data.stored import StoredDataset
     from ssd_np.train import start
     from ssd_np.train.trainer import Trainer
 
@@ -105,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.resume:
         beginning = _beginning(arguments, dataset, config, seed, (kind, file), fits)
         config, tensors, history = beginning
+    if isinstance(dataset, StoredDataset):
+        dataset = dataset.sized_for(config.input.shape)
     # data that is missing should be missed before the training, not after it
     names = config.class_names if arguments.resume else dataset.class_names
     dataset, validation, unseen = _parts(arguments, dataset, names, seed)

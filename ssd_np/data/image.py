@@ -27,7 +27,7 @@ from ssd_np.files import as_path
 # a small file can claim to be a huge picture and fill the memory: 8 bytes a pixel, MOST at most
 MAX_PIXELS, MAX_SIDE, MOST = 50_000_000, 30_000, 20
 STRIP = 4_000_000  # pixels of a large picture that are converted at once
-LARGE = 12_000_000  # pixels; training sees no more of a JPEG, see `read_image`
+LARGE = 12_000_000  # pixels; a data set shows no more of a picture, see `read_image`
 FORMATS = {  # as Pillow calls them, the usual ones first, and the endings of their names
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "PNG": (".png",), "BMP": (".bmp", ".dib"),
     "GIF": (".gif",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"), "WEBP": (".webp",),
@@ -41,8 +41,8 @@ _ORIENTATION_TAG = 0x0112  # EXIF; 5 to 8 exchange height and width
 def read_image(path: str | Path | bytes, large: int | None = None) -> np.ndarray:
     """The picture in a file, or in the bytes of one, as (H, W, 3) uint8 RGB.
 
-    `large`: a JPEG of so many pixels or more is decoded at 1/2, 1/4 or 1/8 of its sides, so that it
-    has fewer. That is the decoder's own reduction, in a third of the time.
+    `large`: a picture of so many pixels or more is read at 1/2, 1/4 or 1/8 of its sides, so that it
+    has fewer. Of a JPEG that is the decoder's own reduction, in a third of the time.
 
     A camera's EXIF rotation is applied. Grey, palette and CMYK pictures are converted to RGB.
     16-bit grey is scaled by value, 65535 to 255. Where a picture is transparent, white shows
@@ -51,9 +51,23 @@ def read_image(path: str | Path | bytes, large: int | None = None) -> np.ndarray
     MemoryError where a sound one does not fit.
     """
     with _opened(path) as picture:
+        whole = picture.size
         _limit(picture, large)
+        halved = halvings(whole, large) if picture.size == whole else 0  # the decoder did not
         ImageOps.exif_transpose(picture, in_place=True)
-        return _to_rgb(picture)
+        image = _to_rgb(picture)
+        return np.asarray(Image.fromarray(image).reduce(1 << halved)) if halved else image
+
+
+def halvings(size: tuple[int, int], large: int | None) -> int:
+    """How often the sides of a picture are halved, so that it has fewer pixels than `large`; at
+    most three times.
+
+    >>> halvings((3000, 4000), 12_000_000), halvings((3000, 4000), None)
+    (1, 0)
+    """
+    pixels = math.prod(size)
+    return next((k for k in range(4) if pixels >> (2 * k) < large), 3) if large else 0
 
 
 @dataclass(frozen=True)
@@ -111,11 +125,10 @@ def _opened(path: str | Path | bytes) -> Iterator[Image.Image]:
 def _limit(picture: Image.Image, large: int | None) -> None:
     """Has a JPEG of `large` pixels decoded smaller; DataError for what remains too large."""
     width, height = picture.size
-    halved = 0
-    if large and picture.format in ("JPEG", "MPO"):  # MPO: with a second picture behind
-        halved = next((k for k in range(4) if (width * height) >> (2 * k) < large), 3)
-        if halved:
-            picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
+    jpeg = picture.format in ("JPEG", "MPO")  # MPO: with a second picture behind
+    halved = halvings(picture.size, large) if jpeg else 0
+    if halved:
+        picture.draft("RGB", (max(1, width >> halved), max(1, height >> halved)))
     # a JPEG that comes in passes is kept whole while it is decoded, however small it becomes
     most = 2 * MAX_PIXELS if halved else MAX_PIXELS
     if picture.format == "JPEG2000":  # decoded at 4 bytes a number

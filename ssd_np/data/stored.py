@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,16 @@ import numpy as np
 from ssd_np.boxes.coords import clip
 from ssd_np.data.decoding import undecodable
 from ssd_np.data.exif import TRANSPOSED, turn_boxes
-from ssd_np.data.image import LARGE, Header, read_header, read_image
+from ssd_np.data.image import LARGE, Header, halvings, read_header, read_image
 from ssd_np.data.items import Effect, Item, Problem, Source
 from ssd_np.data.labels import labels_of, similar_names
 from ssd_np.errors import DataError
+from ssd_np.geometry import Size
 from ssd_np.records import Sample, Truth
 from ssd_np.terminal import listed
+
+ENOUGH = 4  # times the sides of the input: what a crop enlarges is sharp still
+MEMORY = 512 << 20  # bytes of large pictures, made smaller, that a training keeps
 
 
 class StoredDataset:
@@ -63,6 +69,7 @@ class StoredDataset:
         self.image_ids = [item.id for item, _ in usable]
         self.category_ids = source.category_ids or list(range(1, len(self.class_names) + 1))
         self._files = [item.image for item, _ in usable]
+        self._pictures = Pictures(LARGE)
         labels = labels_of(self.class_names)
         self._truths = Truths(usable, labels, source.annotated_size, keep_difficult)
         self.problems += self._truths.problems
@@ -72,8 +79,9 @@ class StoredDataset:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        image, name = read_image(self._files[index], LARGE), self.names[index]
-        return Sample(image, self.truth(index), name, self.class_names)
+        truth, name = self.truth(index), self.names[index]
+        image = self._pictures.read(self._files[index], truth.size)
+        return Sample(image, truth, name, self.class_names)
 
     def truth(self, index: int) -> Truth:
         """The objects of image `index`, without decoding the image."""
@@ -93,6 +101,14 @@ class StoredDataset:
             raise DataError(f"none of the {len(self)} images can be decoded; {self.problems[-1]}")
         self._keep([i for i in range(len(self)) if i not in faults])
 
+    def sized_for(self, shape: Size) -> StoredDataset:
+        """The same images, to train on at an input of this height and width: large ones are read at
+        a part of their sides, and what was read so is kept, as far as there is room. A photograph
+        of 6 megapixels takes longer to read and to change than a network to learn from it."""
+        chosen = copy.copy(self)
+        chosen._pictures = Pictures(min(LARGE, math.prod(shape) * ENOUGH**2), MEMORY)
+        return chosen
+
     def part(self, indices: Sequence[int]) -> StoredDataset:
         """A data set of some of the images."""
         chosen = copy.copy(self)
@@ -102,6 +118,27 @@ class StoredDataset:
     def _keep(self, indices: Sequence[int]) -> None:
         for column in ("names", "image_ids", "_files", "_places"):
             setattr(self, column, [getattr(self, column)[i] for i in indices])
+
+
+class Pictures:
+    """Reads pictures, those of `large` pixels or more smaller; keeps as many of these in memory as
+    there is `room` for (bytes), for they take long to decode. Threads may share it: two that read
+    one file at once keep the same picture."""
+
+    def __init__(self, large: int, room: int = 0) -> None:
+        self.large, self.room = large, room
+        self.kept: dict[Path, np.ndarray] = {}
+
+    def read(self, file: Path, size: Size | None) -> np.ndarray:
+        """The picture in a file that has this size, if that is known."""
+        kept = self.kept.get(file)
+        if kept is not None:
+            return kept
+        image = read_image(file, self.large)
+        if size and halvings(size, self.large) and self.room >= image.nbytes:
+            self.kept[file] = image
+            self.room -= image.nbytes
+        return image
 
 
 def _unless_it_stops(found: Item | Problem) -> Item | Problem:

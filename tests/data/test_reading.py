@@ -12,7 +12,15 @@ from PIL import Image
 from ssd_np.cli import main
 from ssd_np.data import reading, stored
 from ssd_np.data.coco import CocoDataset
-from ssd_np.data.image import ENDINGS, LARGE, MAX_PIXELS, MAX_SIDE, read_header, read_image
+from ssd_np.data.image import (
+    ENDINGS,
+    LARGE,
+    MAX_PIXELS,
+    MAX_SIDE,
+    read_header,
+    read_image,
+    resize,
+)
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.data.reading import below, read_bytes, read_text
 from ssd_np.data.stored import StoredDataset
@@ -234,6 +242,40 @@ def test_training_sees_a_large_photograph_reduced_and_its_boxes_where_they_were(
     x0, y0, x1, y1 = (half.truth.boxes_corner[0] * (300, 400, 300, 400)).astype(int)
     assert half.image[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4].min() > 240
     assert np.median(half.image[: y0 - 4]) < 10
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_training_reads_large_pictures_as_its_input_needs_them_and_decodes_them_once(
+    voc, monkeypatch, kind
+):
+    (voc / "JPEGImages" / "a.png").unlink()
+    for name, size in (("a", (400, 300)), ("b", (90, 60))):
+        picture = Image.effect_mandelbrot(size, (-2, -1, 1, 1), 50)
+        picture.save(voc / "JPEGImages" / f"{name}.{kind}")
+        (voc / "Annotations" / f"{name}.xml").write_text(XML)
+    (voc / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
+    reads = []
+
+    def counted(file, large):
+        reads.append(file.stem)
+        return read_image(file, large)
+
+    monkeypatch.setattr(stored, "read_image", counted)
+    whole = VOCDataset(voc, "train")
+    sized = whole.sized_for((24, 32))  # 768 pixels: of 16 times as many or more there is a part
+    sizes = {}
+    for i in range(len(whole)):
+        full, part, again = whole[i], sized[i], sized.part([i])[0]
+        assert part.truth == full.truth and np.array_equal(part.image, again.image)
+        sizes[full.name] = part.image.shape[:2]
+        # the same picture: as if it had been made smaller afterwards
+        small = resize(full.image, *part.image.shape[:2])
+        assert np.abs(small.astype(int) - part.image).mean() < 3
+    assert sizes == {"a": (75, 100), "b": (60, 90)}
+    assert (reads.count("a"), reads.count("b")) == (2, 3)
+    monkeypatch.setattr(stored, "MEMORY", 100)
+    full = whole.sized_for((24, 32))
+    assert np.array_equal(full[0].image, full[0].image) and not full._pictures.kept
 
 
 def test_a_small_file_takes_little_memory_however_large_one_may_be(tmp_path):
