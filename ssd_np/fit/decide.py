@@ -31,7 +31,7 @@ FINEST = (8.0, 8.0)  # pixels between the cells of the shallowest map
 MULTIPLE = 32  # of which an input's sides are: whole cells on most maps
 ONE_WAY = 0.8  # of the images lie, or stand, before the input does
 OBLONG, MOST_OBLONG = 1.15, 2.0  # width / height from which on, and up to which
-UPRIGHT, MIRRORED, COLOURFUL = 2.0, 0.3, 0.3  # see Fingerprint
+UPRIGHT, MIRRORED, COLOURFUL = 2.0, 0.5, 0.3  # see Fingerprint
 SAME = 0.02  # share of how pictures differ from themselves upside down that all may have in common
 ZOOM = 1.2  # factor between sizes of one class from which on a zoom is worth while
 LEAST_ZOOM, MOST_ZOOM = 2.0, 3.0  # and of the zoom, then
@@ -145,6 +145,9 @@ def flips(f: Fingerprint) -> tuple[float, float, str]:
     """Probabilities of the flip left-right and of the flip upside down."""
     if f.mirror > MIRRORED:
         return 0.0, 0.0, "no flips: mirrored, objects of one class look like those of another"
+    if f.tumble > MIRRORED:
+        why = "flips left and right; upside down, objects of one class look like those of another"
+        return 0.5, 0.0, why
     if f.upright > UPRIGHT:
         return 0.5, 0.0, "flips left and right; upside down these pictures look different"
     # of n pictures u = 1 + n * share, give or take 1: the share may be as large as this

@@ -7,7 +7,8 @@ matter, d is as likely as -d, and the square of the mean of n of them is 1 / n o
 """
 
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
+from types import EllipsisType
 
 import numpy as np
 
@@ -18,8 +19,14 @@ from ssd_np.errors import DataError, ShapeError
 from ssd_np.records import Sample, Truth
 from ssd_np.terminal import counted
 
+Flip = tuple[EllipsisType | slice, ...]
+
 LOOKS, OBJECTS = 128, 4  # pictures that are decoded, objects of each that are cut out
 SIDE = 12  # of a cut-out object
+ACROSS = (..., slice(None, None, -1))  # flips, of arrays that end in height and width
+DOWN = (*ACROSS, slice(None))
+TURNED = (*ACROSS, slice(None, None, -1))
+SURE = 3 * 0.5  # standard errors of a rate among n, times the root of n
 FEW = 5  # objects of a class from which on its mean says something
 
 
@@ -35,8 +42,10 @@ class Fingerprint:
     contrast  how far the images' spread of grey varies, as a factor (exp of the log's deviation)
     colour    what colour alone says of an object's class: 0 nothing, 1 everything
     upright   how different images or objects look upside down; 1 is chance, more is difference
-    mirror    how much more an object of some class, mirrored, looks like one of another class
-              than of its own, from -2 to 2: arrows to the left and to the right
+    mirror    how often mirrored objects of some class look more like those of another one than of
+              their own, and the reverse, from 0 to 1, less what chance makes of few: arrows to the
+              left and to the right
+    tumble    the same upside down, or turned by half: arrows up and down; 6 and 9
     """
 
     class_names: tuple[str, ...]
@@ -49,6 +58,7 @@ class Fingerprint:
     colour: float = 0.0
     upright: float = np.inf
     mirror: float = 0.0
+    tumble: float = 0.0
 
     @property
     def weights(self) -> np.ndarray:
@@ -112,6 +122,7 @@ def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
     greys = [np.asarray(s.image[::4, ::4], np.float32).mean(axis=2) for s in samples]
     spreads = [np.log(1 + grey.std()) for grey in greys]
     patches, labels, images = _cut_out(samples)
+    shapes = _shapes(patches)
     return Fingerprint(
         tuple(dataset.class_names),
         np.array([usual if t.size is None else t.size for t in truths]),
@@ -125,7 +136,8 @@ def fingerprint(dataset: Dataset, seed: int = 0) -> Fingerprint:
             _upright(_plain(patches), images),
             _upright(_plain(np.array([_small(s.image) for s in samples])), chosen),
         ),
-        _mirror(_plain(patches), labels),
+        _becomes_another(shapes, labels, ACROSS),
+        max(_becomes_another(shapes, labels, flip) for flip in (DOWN, TURNED)),
     )
 
 
@@ -170,19 +182,38 @@ def _upright(grey: np.ndarray, images: np.ndarray) -> float:
     return float(len(each) * np.mean(each.mean(axis=0) ** 2) / square) if square else 1.0
 
 
-def _mirror(grey: np.ndarray, labels: np.ndarray) -> float:
-    """The largest lead of another class, the smaller one of both ways."""
-    means = [grey[labels == k].mean(axis=0) for k in np.unique(labels) if (labels == k).sum() > FEW]
+def _shapes(patches: np.ndarray) -> np.ndarray:
+    """(n, SIDE, SIDE, 3) -> (n, 4, SIDE, SIDE): colours without light, and edges, which are there
+    whether an object is lighter than what is behind it or darker."""
+    planes = patches.transpose(0, 3, 1, 2)
+    around = np.pad(planes, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    across = around[..., 1:-1, 2:] - around[..., 1:-1, :-2]
+    down = around[..., 2:, 1:-1] - around[..., :-2, 1:-1]
+    edges = np.sqrt(across**2 + down**2).max(axis=1, keepdims=True)
+    colours = planes - planes.mean(axis=(2, 3), keepdims=True)
+    # edges weigh as much as the three colours
+    parts = [weight * each / (each.std(axis=(1, 2, 3), keepdims=True) + 1e-6)
+             for each, weight in ((colours, 1.0), (edges, 3**0.5))]  # fmt: skip
+    return np.concatenate(parts, axis=1)
 
-    def lead(a: np.ndarray, b: np.ndarray) -> float:
-        return _alike(a[:, ::-1], b) - _alike(a[:, ::-1], a)
 
-    return max((min(lead(a, b), lead(b, a)) for a, b in permutations(means, 2)), default=0.0)
+def _becomes_another(shapes: np.ndarray, labels: np.ndarray, flip: Flip) -> float:
+    """Of the pair of classes that become each other most when `flip` (an index) is applied, how
+    often they do: nearer to the other's mean than to their own, and as near as the other's objects
+    are. The rarer way of the two counts, less three standard errors of a rate of one half."""
+    classes = [shapes[labels == k] for k in np.unique(labels) if (labels == k).sum() > FEW]
+
+    def rate(a: np.ndarray, b: np.ndarray) -> float:
+        own, other = (_apart(a[flip], mean) for mean in (a.mean(axis=0), b.mean(axis=0)))
+        usual = np.quantile(_apart(b, b.mean(axis=0)), 0.95)
+        return float(((other < own) & (other <= usual)).mean() - SURE / len(a) ** 0.5)
+
+    return max((min(rate(a, b), rate(b, a)) for a, b in combinations(classes, 2)), default=0.0)
 
 
-def _alike(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two grey pictures, from -1 to 1."""
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if a.std() and b.std() else 0.0
+def _apart(shapes: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Squared distances (n,) of shapes from one."""
+    return ((shapes - mean) ** 2).sum(axis=(1, 2, 3))
 
 
 def _told_by_colour(patches: np.ndarray, labels: np.ndarray, images: np.ndarray) -> float:

@@ -35,6 +35,8 @@ def test_no_flip_that_makes_something_else():
     assert decide.flips(CELLS)[:2] == (0.5, 0.5)
     assert decide.flips(ANIMALS)[:2] == (0.5, 0.0)
     assert decide.flips(CARS)[:2] == (0.0, 0.0)
+    across, down, why = decide.flips(made_up(200, 4, (0.1, 0.3), upright=1.0, tumble=0.9))
+    assert (across, down) == (0.5, 0.0) and "upside down, objects of one class look like" in why
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ssd_np.errors import DataError
+from ssd_np.fit.decide import MIRRORED
 from ssd_np.fit.fingerprint import LOOKS, fingerprint
 from ssd_np.records import Sample, Truth
 
@@ -84,20 +85,47 @@ def test_upside_down():
     assert fingerprint(Made(ball, one, ("ball",))).upright < 2
 
 
-def test_arrows_to_the_left_and_to_the_right():
-    shape = np.tri(24, 32, -4, dtype=int)[..., None] * 150
+LEFT = np.tri(24, 32, -4, dtype=int)[..., None]  # a corner at the left, below
 
+
+def painted(turn, light=lambda index, rng: 150):
+    """Of two classes in turn: a shape, and the same after `turn`, on noise."""
+
+    def paint(index, rng):
+        shape = LEFT if index % 2 else turn(LEFT)
+        return noise(index, rng) // 4 + 90 + shape * light(index, rng) // 2
+
+    return fingerprint(Made(paint, [1, 2] * 40, ("one", "other")))
+
+
+@pytest.mark.parametrize(
+    ("turn", "mirror", "tumble"),
+    [
+        (lambda shape: shape[:, ::-1], True, False),  # arrows to the left and to the right
+        (lambda shape: shape[::-1], False, True),  # up and down
+        (lambda shape: shape[::-1, ::-1], False, True),  # 6 and 9
+        (lambda shape: shape // 2, False, False),  # of one kind
+    ],
+    ids=["left and right", "up and down", "turned by half", "one shape"],
+)
+@pytest.mark.parametrize("varied", [False, True], ids=["light", "light or dark"])
+def test_objects_that_flips_make_another_class_of(turn, mirror, tumble, varied):
+    """Whether they are always lighter than what is behind them, or now lighter and now darker."""
+    either = lambda index, rng: rng.choice([-150, 150])  # noqa: E731
+    found = painted(turn, either) if varied else painted(turn)
+    assert (found.mirror > MIRRORED, found.tumble > MIRRORED) == (mirror, tumble)
+
+
+def test_one_class_may_be_mirrored_and_noise_becomes_nothing():
     def arrow(index, rng):
-        return noise(index, rng) // 4 + (shape if index % 2 else shape[:, ::-1])
+        return noise(index, rng) // 4 + (LEFT if index % 2 else LEFT[:, ::-1]) * 150
 
-    def other(index, rng):
-        return noise(index, rng) // 4 + (shape if index % 2 else shape[::-1])
-
-    labels = [1, 2] * 40
-    assert fingerprint(Made(arrow, labels, ("left", "right"))).mirror > 0.5
-    assert fingerprint(Made(arrow, [1] * 80, ("arrow",))).mirror == 0  # one class may be mirrored
-    stripes = fingerprint(Made(lambda i, rng: noise(i, rng) // 4 + (i % 2) * 90, labels, "ab"))
-    assert stripes.mirror < 0.3
+    assert fingerprint(Made(arrow, [1] * 80, ("arrow",))).mirror == 0
+    # no class has a side: which of them is nearer is chance
+    found = fingerprint(Made(arrow, [1, 1, 2, 2, 3, 3, 4, 4] * 6, tuple("abcd")))
+    assert max(found.mirror, found.tumble) < MIRRORED
+    stripes = fingerprint(Made(lambda i, rng: noise(i, rng) // 4 + (i % 2) * 90, [1, 2] * 40, "ab"))
+    assert stripes.mirror < MIRRORED
 
 
 def test_colour_that_tells_classes_apart():
