@@ -1,11 +1,12 @@
 """The data set behind `--data` (see `data/sources.py`), and what was left out of it."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
 from ssd_np.config import LossConfig
 from ssd_np.data.class_folders import FolderDataset
-from ssd_np.data.items import Problem, Source
+from ssd_np.data.items import Item, Problem, Source
 from ssd_np.data.labels import label_map
 from ssd_np.data.shapes import ShapesDataset
 from ssd_np.data.shared import shared_images
@@ -40,11 +41,14 @@ def training_data(
     strict: bool = False,
     keep_difficult: bool = True,
     classes: Sequence[str] | None = None,
+    others: Sequence[str | None] = (),
 ) -> Dataset:
-    """The data set to train on, with all or some `classes`; `strict` refuses one with problems."""
+    """The data set to train on, with all or some `classes`; `strict` refuses one with problems.
+    What only its splits `others` have are classes, too."""
     if spec == SHAPES:
         return ShapesDataset(seed, TRAIN_SHAPES, classes)
-    dataset = _stored(spec, split, None, strict, keep_difficult, classes=classes, learns=True)
+    names = _names_found(spec, split, others) if classes is None else None
+    dataset = _stored(spec, split, names, strict, keep_difficult, classes=classes, learns=True)
     seen = {label for i in range(len(dataset)) for label in dataset.truth(i).labels}
     for label, name in enumerate(classes or (), 1):
         if label not in seen:
@@ -165,6 +169,21 @@ def image_ids(dataset: Dataset) -> Sequence[int | str]:
     if isinstance(dataset, StoredDataset):
         return dataset.image_ids
     return list(range(1, len(dataset) + 1))
+
+
+def _names_found(spec: str, split: str, others: Sequence[str | None]) -> list[str] | None:
+    """Where data does not list its classes: those of all these splits, as far as they exist, so
+    that one which only evaluation has is known, and missed. None where nothing is to be added."""
+    names: set[str] = set()
+    apart = [other for other in others if other not in (None, "none", split)]
+    for name in (split, *filter(None, apart)) if apart else ():
+        with contextlib.suppress(NoSuchSplit):  # it is missed where it is needed
+            source = open_source(spec, name)
+            if source.class_names:
+                return None
+            items = (item for item in source.items() if isinstance(item, Item))
+            names |= {labelled.name for item in items for labelled in item.objects}
+    return sorted(names) or None
 
 
 def _stored(

@@ -68,5 +68,5 @@ def run(arguments: argparse.Namespace) -> int:
         data=(Used(last_names(data), split, len(dataset), digest(dataset)),),
     )  # fmt: skip
     save_base(out, detector, arrays, provenance=(origin,))
-    say(f"weights: {out}\nuse: ssd-np train --config {arguments.config} --base-weights {out}")
+    say(f"weights: {out}\nuse: ssd-np train --data DATA --base-weights {out}")
     return 0

@@ -99,7 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     seed = config.training.seed if arguments.seed is None else arguments.seed
     easy = arguments.leave_out_difficult
     wanted = seed, arguments.strict, not easy, arguments.classes
-    dataset = training_data(data, arguments.split, *wanted)
+    measured = None if arguments.eval_data else arguments.eval_split
+    others = (measured, arguments.val_split)
+    dataset = training_data(data, arguments.split, *wanted, others)
     kind, file = _origin(arguments, fits)
     tensors: Arrays = {}
     history: Provenance = ()

@@ -38,7 +38,8 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str]) -> np.ndarr
     if unknown:
         near = difflib.get_close_matches(unknown[0], model_names, 1)
         meant = f"is {near[0]!r} meant? " if near else ""
-        hint = f"{meant}it knows {list(model_names)}; train with this data set, or leave them out"
+        hint = f"{meant}it knows {list(model_names)}; train with this data set, or leave them out "
+        hint += "(--classes names those to keep)"
         raise DataError(f"classes {unknown} are unknown to the model", hint=hint)
     return np.array([0, *(labels[name] for name in data_names)])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ssd_np.data.items import Item, Problem, Source
 from ssd_np.errors import DataError, NoSuchSplit
 from ssd_np.signatures import checked
+from ssd_np.terminal import counted
 
 ALL = "all"
 TRAINVAL = "trainval"
@@ -107,7 +108,8 @@ class DrawnSource(Source):
         everything = list(source.items())
         items = [item for item in everything if isinstance(item, Item)]
         if len(items) < 2 and split != DRAWN[0]:
-            raise DataError(f"{len(items)} images can not be split", str(source))
+            hint = "--split all --eval-split none learns from what there is"
+            raise DataError(f"{counted(len(items), 'image')} can not be split", str(source), hint)
         self.drawn = draw([item.name for item in items])
         self.annotated_size, self.category_ids = source.annotated_size, source.category_ids
         found = {labelled.name for item in items for labelled in item.objects}

@@ -83,7 +83,8 @@ class YoloSource(Source):
         """What is wrong with an object, apart from what `stored.box_faults` sees."""
         known = len(self.class_names)
         if label >= known:
-            what = f"class {label}, but data.yaml names {known}: 0 to {known - 1}"
+            which = f"0 to {known - 1}" if known > 1 else "0"
+            what = f"class {label}, but data.yaml names {known}: {which}"
             return Problem("class", "stops", str(path), what, index)
         if numbers.max() > MOST:
             what = f"has {numbers.max():g}; YOLO's boxes are fractions of the image, not pixels"
@@ -128,7 +129,9 @@ def label_file(image: Path) -> Path:
 @checked
 def open_splits(place: str) -> dict[str, partial[YoloSource]]:
     """For each split that a data.yaml (or the one in a folder) names, what opens it. One of which
-    nothing is there is none: Roboflow writes a `test` whether it exports one or not."""
+    nothing is there is none: Roboflow writes a `test` whether it exports one or not. Nor is one
+    that is `train` once more, as in Ultralytics' small examples: it would measure what was learned.
+    """
     path = find_yaml(Path(place))
     content = read_data_yaml(path, KEYS)
     if content.get("kpt_shape") is not None:
@@ -141,7 +144,9 @@ def open_splits(place: str) -> dict[str, partial[YoloSource]]:
         raise DataError("names no images", str(path), "train: FOLDER, val: FOLDER")
     opened = {split: partial(_open, path, names, value, base) for split, value in found.items()}
     for split in found.keys() - {"train"}:
-        if not any(map(os.path.exists, _places(path, found[split], base))):
+        places = _places(path, found[split], base)
+        learned = "train" in found and places == _places(path, found["train"], base)
+        if learned or not any(map(os.path.exists, places)):
             del opened[split]
     return opened
 
@@ -173,7 +178,8 @@ def class_names(names: Value, count: Value, path: Path) -> tuple[str, ...]:
     if isinstance(names, str) or not all(names) or len(set(names)) < len(names):
         raise DataError(f"names is {names!r}", str(path), "a list of names, each another")
     if count is not None and count != str(len(names)):
-        raise DataError(f"nc is {count}, but there are {len(names)} names", str(path))
+        what = f"nc is {count}, but names has {len(names)}"
+        raise DataError(what, str(path), "make them agree: a name for each class")
     return tuple(names)
 
 

@@ -107,8 +107,14 @@ def tuned(
     images = len(f.shapes) - held_back
     training, why_training = training_for(images, detector, None, minutes, seed, decide.TUNED)
     config = dataclasses.replace(detector, augmentation=augmentation, training=training)
-    small = decide.too_small(f, detector.input.shape)
-    return Fitted(config, [*small, boxes_in_words(config, f), *why, *why_training])
+    warnings = decide.too_small(f, detector.input.shape)
+    missed = coverage(f.boxes, config).uncovered
+    if missed > 1 - decide.FEW_MATCHED:
+        warnings.append(
+            f"warning: {missed:.0%} of the objects fit no default box of this detector: "
+            "--base-weights instead of --fine-tune makes boxes for them"
+        )
+    return Fitted(config, [*warnings, boxes_in_words(config, f), *why, *why_training])
 
 
 @checked

@@ -187,10 +187,11 @@ def light(f: Fingerprint) -> tuple[tuple[Brightness, Contrast, Saturation, Hue],
         f"{levels:.0f} grey levels of brightness" * (levels >= LIGHT),
         f"a factor of {factor:.2f} in contrast" * (factor >= CONTRAST),
     )
-    lights = " and ".join(filter(None, words)) or "neither light nor contrast"
+    told = " and ".join(filter(None, words))
+    lights = f"{told}, as images differ" if told else "no light: images hardly differ in it"
     kept = "are changed, too" if colour else f"stay: alone they tell {f.colour:.0%} of the classes"
     changes = (brightness, contrast, Saturation(colour), Hue(colour))
-    return changes, f"changes {lights}, as images differ; colours {kept}"
+    return changes, f"changes {lights}; colours {kept}"
 
 
 @checked

@@ -533,3 +533,20 @@ def test_a_fit_of_the_fingerprint_is_all_that_decides(photographs):
 
     data = training_data(photographs, "trainval", 0)
     assert fit(fingerprint(data)) == fit(fingerprint(data))
+
+
+def test_a_class_that_only_evaluation_has_is_known_and_missed(tmp_path, capsys):
+    """VOC has no list of classes; COCO and YOLO, which have one, name it as well."""
+    spec = write(tmp_path, "voc lists", {"train": 10, "val": 4})
+    (tmp_path / "runs").mkdir()
+    first = sorted((tmp_path / "ImageSets" / "Main").glob("val.txt"))[0].read_text().split()[0]
+    (xml,) = tmp_path.rglob(f"{first}.xml")
+    xml.write_text(re.sub("<name>[a-z]+</name>", "<name>star</name>", xml.read_text()))
+    out = tmp_path / "run"
+    command = ["train", "--data", spec, *SMALL, "--steps", "1", "--out", str(out)]
+    assert main(command) == 0
+    told = capsys.readouterr()
+    assert "classes: disc, square, star" in told.out and "'star' (0)" in told.err
+    report = json.loads((out / "eval.json").read_text())
+    assert next(c for c in report["classes"] if c["name"] == "star")["truths"] == 1
+    assert load(out / "best.npz").config.class_names == ("disc", "square", "star")

@@ -259,7 +259,10 @@ def test_yaml_beyond_it_is_refused_by_its_line(tmp_path, text, line):
         ("train: train/images\nnames: [a, a]", "a list of names, each another"),
         ("train: train/images\nnames: dog", "a list of names, each another"),
         ("train: train/images\nnames: {0: a, 2: b}", "has the numbers 0, 2 (they count from 0)"),
-        ("train: train/images\nnames: [a]\nnc: 3", "nc is 3, but there are 1 names"),
+        (
+            "train: train/images\nnames: [a]\nnc: 3",
+            "nc is 3, but names has 1 (make them agree",
+        ),
         ("train: train/images\nnames: [a]\nnames: [b]", "line 3: has the key 'names' twice"),
         ("names: [a]\n", "names no images"),
         ("train: nowhere\nnames: [a]\n", "/nowhere: no such folder, or list of images (below"),
@@ -301,6 +304,19 @@ def test_a_list_of_images_and_several_folders(tmp_path):
 
 
 # --- labels of YOLO ------------------------------------------------------------------------------
+
+
+def test_a_split_that_is_train_once_more_is_none(tmp_path):
+    """Ultralytics' coco128.yaml and coco8 of old: what is learned from is not measured on."""
+    write("yolo", tmp_path)
+    spec, yaml = f"yolo:{tmp_path}", tmp_path / "data.yaml"
+    yaml.write_text("train: train/images\nval: ../train/images\nnames: [dog, cat]\n")
+    assert listed_splits(spec) is None
+    train, val = (StoredDataset(open_source(spec, split)) for split in ("train", "val"))
+    assert (len(train), len(val)) == (5, 1) and not set(train.names) & set(val.names)
+    yaml.write_text(yaml.read_text() + "test: valid/images\n")
+    assert listed_splits(spec) == ["test", "train"] and usual_splits(spec) == ("trainval", "test")
+    assert len(StoredDataset(open_source(spec, "trainval"))) == 6
 
 
 @pytest.mark.parametrize(

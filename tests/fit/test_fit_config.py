@@ -167,3 +167,10 @@ def test_any_fingerprint_gives_a_config_that_can_be_written_and_built(f, preset)
     assert 0 < config.num_boxes <= 60_000 and all(reasons)
     assert all(m.boxes_per_cell <= 6 for m in config.feature_maps)
     assert len(SSD(config).default_boxes) == config.num_boxes
+
+
+def test_a_detector_whose_boxes_fit_no_object_is_warned_about():
+    large, small = fit(ANIMALS).config, made_up(100, 5, (0.02, 0.04), (640, 480))
+    warned = [line for line in tuned(small, large).reasons if "fit no default box" in line]
+    assert len(warned) == 1 and "--base-weights" in warned[0]
+    assert not any("fit no default box" in line for line in tuned(ANIMALS, large).reasons)
