@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ssd_np.data.geometric import out_of_window as out_of_window
     from ssd_np.data.image import Header as Header
     from ssd_np.data.image import as_array as as_array
+    from ssd_np.data.image import halvings as halvings
     from ssd_np.data.image import normalise as normalise
     from ssd_np.data.image import preprocess as preprocess
     from ssd_np.data.image import read_header as read_header
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from ssd_np.data.splits import open_split as open_split
     from ssd_np.data.splits import resolve as resolve
     from ssd_np.data.splits import resolve_all as resolve_all
+    from ssd_np.data.stored import Pictures as Pictures
     from ssd_np.data.stored import StoredDataset as StoredDataset
     from ssd_np.data.stored import Truths as Truths
     from ssd_np.data.stored import box_faults as box_faults

@@ -24,7 +24,7 @@ OTHERS = {
     ("nn/im2col.py", "col2im"),
     ("engine/conv.py", "_kernel_gradient"),
     ("engine/conv.py", "_input_gradient"),
-    ("engine/winograd.py", "kernel_gradient"),
+    ("engine/filter_gradient.py", "gradient_of_filter"),
 }
 
 

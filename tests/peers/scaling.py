@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from ssd_np.bench import networks
 from ssd_np.config import load_config, sized
@@ -91,8 +91,9 @@ def chart(measured: dict[int, list[Times]], path: Path) -> None:
         axes.grid(alpha=0.3)
     by_size.set_yscale("log")
     by_size.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    by_size.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # more labels would lie on each other
     by_size.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
-    by_size.tick_params(axis="y", which="minor", labelsize=6)
+    by_size.tick_params(axis="y", which="minor", labelsize=7)
     by_batch.set_ylim(bottom=0)
     by_size.legend(fontsize=7)
     figure.savefig(path, dpi=100)
