@@ -197,6 +197,22 @@ for start, figures in MEASURED.items():
     print(*(f"{figure:.3f}" for figure in figures), start)
 
 # %%
+# The same for chess pieces: 20, 60 or all 202 photographs of boards teach, 58 measure. A pawn is
+# unlike anything in COCO, so a frozen base is worse than none, and one that learns all of it fast
+# is best. Whether to freeze is a question about your data, and the answer is measured.
+
+MEASURED = {
+    "random weights": (0.839, 0.894, 0.967),
+    "face trunk, frozen": (0.076, 0.095, 0.212),
+    "face trunk, at the full rate": (0.359, 0.400, 0.872),
+    "COCO trunk, frozen": (0.597, 0.663, 0.765),
+    "COCO trunk, at 0.3 of the rate": (0.837, 0.876, 0.964),
+    "COCO trunk, at the full rate": (0.893, 0.932, 0.983),
+}
+for start, figures in MEASURED.items():
+    print(*(f"{figure:.3f}" for figure in figures), start)
+
+# %%
 # What goes wrong: the base is there, its eyes are not
 # ----------------------------------------------------
 # A base expects images prepared as in its own training: RGB in this order, this mean taken away.

@@ -31,6 +31,7 @@ ALGORITHMS: tuple[Algorithm, ...] = ("im2col", "winograd2", "winograd4")
 BASE = "pytorch"  # the contestant whose time is 1
 PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
 WARM = 0.1  # seconds of untimed calls, one at least, before as many timed ones: steps follow steps
+LONG = 1.0  # seconds of a call that needs no untimed ones: the pause before it is nothing to it
 RATE = 1e-6  # so small that the steps of a measurement do not diverge
 
 Contestants = dict[str, Callable | None]  # None: not installed
@@ -117,7 +118,7 @@ def take_turns(contestants: Contestants, rounds: int, bar: Progress) -> list[Tim
         for name, run in there.items():
             time.sleep(PAUSE)
             ready = time.perf_counter() + WARM
-            while time.perf_counter() < ready:
+            while time.perf_counter() < ready and max(seconds[name], default=0) < LONG:
                 run()
             over = False
             while not over:
