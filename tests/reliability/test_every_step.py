@@ -241,7 +241,7 @@ EACH = {
     "boxes.box_shapes", "data.annotation_of", "data.below", "data.box_faults",
     "data.centres_inside", "data.check_area", "data.check_classes_of", "data.check_regular",
     "data.draw", "data.draw_canvas", "data.draw_layout", "data.draw_order", "data.draw_patches",
-    "data.field", "data.header_of", "data.hold_back", "data.images_by_stem", "data.label_file",
+    "data.field", "data.halvings", "data.header_of", "data.hold_back", "data.images_by_stem", "data.label_file",
     "data.labels_of", "data.look", "data.look_resized", "data.make_item", "data.paint",
     "data.parse_annotation", "data.parse_line", "data.patches_pass", "data.place",
     "data.read_bytes", "data.read_item", "data.read_text", "data.relabel", "data.sample_at",
