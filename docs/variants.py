@@ -12,9 +12,9 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from ssd_np.config import Config, Crop, Expand, load_config
-from ssd_np.data.batches import Batches
 from ssd_np.data.items import Dataset
 from ssd_np.data.sources import open_source
 from ssd_np.data.stored import StoredDataset
@@ -23,11 +23,11 @@ from ssd_np.evaluate.run import detect_dataset
 from ssd_np.fit import decide
 from ssd_np.fit.config import fit
 from ssd_np.fit.fingerprint import Fingerprint, fingerprint
-from ssd_np.geometry import Size
 from ssd_np.kinds import BatchNormLayer, ConvLayer, MergeLayer
 from ssd_np.model.about import about
 from ssd_np.model.ssd import SSD
 from ssd_np.train.average import averaged
+from ssd_np.train.callbacks import Step
 from ssd_np.train.start import beginning, network, settle
 from ssd_np.train.trainer import Trainer
 
@@ -86,8 +86,9 @@ def stem(f: Fingerprint) -> Config:
     return dataclasses.replace(config, layers=(first, *config.layers[1:]))
 
 
-def from_random(f: Fingerprint, preset: str | None = None, shape: Size | None = None) -> Config:
-    shape = shape or decide.input_shape(f, from_scratch=True)[0]
+def from_random(f: Fingerprint, preset: str | None = None) -> Config:
+    """Fitted to random weights, in the usual network for them or another."""
+    shape, _ = decide.input_shape(f, from_scratch=True)
     return fit(f, preset, shape, from_scratch=True).config
 
 
@@ -108,20 +109,15 @@ FROM_RANDOM: dict[str, Callable[[Fingerprint], Config]] = {
 
 def seconds(config: Config, data: Dataset) -> float:
     """CPU time of a training step."""
-    model = SSD(config)
-    with tempfile.TemporaryDirectory() as folder, Batches(data, config, 8, 0) as batches:
-        trainer = Trainer(model, data, config.training, folder, force=True)
-        stream, times = iter(batches), []
-        for number in range(TIMED + 1):  # the first one compiles
-            batch = next(stream)
-            start = time.process_time()
-            images = batch.images.astype(model.dtype, copy=False)
-            labels, targets = trainer.match(batch)
-            loss = trainer.loss(*model.forward(images, training=True), labels, targets)
-            model.backward(loss.dlogits, loss.doffsets)
-            trainer.optimiser.step(0.0)
-            times += [time.process_time() - start] if number else []
-    return min(times)
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(SSD(config), data, config.training, folder, force=True)
+        with trainer.batches() as batches:
+            for number, batch in enumerate(islice(batches, TIMED + 1)):
+                start = time.process_time()
+                trainer.learn(Step(number, batch, 0.0))
+                times.append(time.process_time() - start)
+    return min(times[1:])  # the first one compiles
 
 
 def main() -> None:

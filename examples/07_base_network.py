@@ -193,8 +193,14 @@ MEASURED = {  # on 40 photographs of raccoons: taught by 20, 60, 120
     "COCO trunk, at 0.3 of the rate": (0.898, 0.940, 0.954),
     "COCO trunk, at the full rate": (0.889, 0.935, 0.963),
 }
-for start, figures in MEASURED.items():
-    print(*(f"{figure:.3f}" for figure in figures), start)
+
+
+def show_figures(measured):
+    for start, figures in measured.items():
+        print(*(f"{figure:.3f}" for figure in figures), start)
+
+
+show_figures(MEASURED)
 
 # %%
 # The same for chess pieces: 20, 60 or all 202 photographs of boards teach, 58 measure. A pawn is
@@ -209,8 +215,7 @@ MEASURED = {
     "COCO trunk, at 0.3 of the rate": (0.837, 0.876, 0.964),
     "COCO trunk, at the full rate": (0.893, 0.932, 0.983),
 }
-for start, figures in MEASURED.items():
-    print(*(f"{figure:.3f}" for figure in figures), start)
+show_figures(MEASURED)
 
 # %%
 # What goes wrong: the base is there, its eyes are not

@@ -30,7 +30,7 @@ Algorithm = Literal["im2col", "winograd2", "winograd4"]
 ALGORITHMS: tuple[Algorithm, ...] = ("im2col", "winograd2", "winograd4")
 BASE = "pytorch"  # the contestant whose time is 1
 PAUSE = 0.05  # seconds; threads of others look out for more work for a while, which costs a core
-WARM = 0.1  # seconds of untimed calls, one at least, before as many timed ones: steps follow steps
+WARM = 0.1  # seconds of untimed calls before as many timed ones, for steps follow steps
 LONG = 1.0  # seconds of a call that needs no untimed ones: the pause before it is nothing to it
 RATE = 1e-6  # so small that the steps of a measurement do not diverge
 
@@ -109,8 +109,8 @@ def _step(config: Config, images: np.ndarray, targets: tuple[np.ndarray, ...]) -
 
 
 def take_turns(contestants: Contestants, rounds: int, bar: Progress) -> list[Time]:
-    """In each round a tenth of a second of calls untimed and as much timed, at least one of each;
-    what the first computes is what others are held to."""
+    """In each round a tenth of a second of calls untimed, unless they are long, and as much timed,
+    at least one; what the first computes is what others are held to."""
     there = {name: run for name, run in contestants.items() if run is not None}
     results = {name: run() for name, run in there.items()}
     seconds: dict[str, list[float]] = {name: [] for name in there}

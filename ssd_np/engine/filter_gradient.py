@@ -20,6 +20,7 @@ import numpy as np
 from ssd_np.engine.borders import lay_out
 from ssd_np.engine.direct import NODE
 from ssd_np.engine.filtering import patch, spread
+from ssd_np.engine.kernel_gradient import LEAST_PRODUCTS
 from ssd_np.engine.memory import LINE
 from ssd_np.engine.microkernel import VECTOR_BYTES, multiply, tile
 from ssd_np.engine.steps import writable
@@ -31,7 +32,6 @@ TILES = 32  # that are multiplied together, or those of a row
 LARGE = 5 << 19  # bytes of dU that are too many for each thread
 WIDE = 8  # vectors of a tile from which on their number is odd
 CHUNK_BYTES = 96 << 20  # of v and m at once, then
-LEAST_PRODUCTS = 1 << 21  # for which another thread is worth the call
 
 
 class _Tiles(NamedTuple):
